@@ -1,0 +1,411 @@
+//! One record as the inside of a JSON object: flat, dotted members, appended in one pass.
+//!
+//! A *fragment* is a list of members without the braces: `"message":"x","log.level":"error"`. The fields that all
+//! records of a frame share are another fragment; the bulk body is made by splicing the two. A key stands once in a
+//! document, always: Elasticsearch refuses repeats. So the writer knows which fields it has written, and which are
+//! reserved for the shared fragment.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::json::{push_escaped, push_i64, push_string};
+use crate::level::Level;
+use crate::limits::{FIELDS_MAX, KEY_BYTES_MAX};
+use crate::schema::{ATTRIBUTES, Field, Origin};
+use crate::time::Timestamp;
+
+/// A set of schema fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FieldSet(u128);
+
+impl FieldSet {
+    /// No field.
+    pub const EMPTY: FieldSet = FieldSet(0);
+
+    /// The fields that only Weir writes: a line's own are kept under `attributes`.
+    pub fn weir_only() -> FieldSet {
+        Field::ALL.iter().filter(|field| field.origin() == Origin::Weir).copied().collect()
+    }
+
+    /// Adds a field; false where it was in the set.
+    pub const fn insert(&mut self, field: Field) -> bool {
+        let bit = 1u128 << field as u8;
+        let fresh = self.0 & bit == 0;
+        self.0 |= bit;
+        fresh
+    }
+
+    /// Whether the field is in the set.
+    pub const fn contains(self, field: Field) -> bool {
+        self.0 & (1u128 << field as u8) != 0
+    }
+}
+
+impl FromIterator<Field> for FieldSet {
+    fn from_iter<I: IntoIterator<Item = Field>>(fields: I) -> FieldSet {
+        let mut set = FieldSet::EMPTY;
+        for field in fields {
+            set.insert(field);
+        }
+        set
+    }
+}
+
+const _: () = assert!(Field::ALL.len() <= 128, "a field set has 128 bits");
+
+/// What happened to a record on its way, shown in `tags`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// The line was cut at its limit.
+    Truncated,
+    /// No parser understood the line; all of it is in `message`.
+    Unparsed,
+    /// Bytes that are no UTF-8 were replaced; the line's own are in `event.original`.
+    InvalidUtf8,
+}
+
+impl Tag {
+    const ALL: [Tag; 3] = [Tag::Truncated, Tag::Unparsed, Tag::InvalidUtf8];
+
+    /// The tag as indexed.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Tag::Truncated => "truncated",
+            Tag::Unparsed => "unparsed",
+            Tag::InvalidUtf8 => "invalid_utf8",
+        }
+    }
+}
+
+/// What a writer remembers about one document; kept between documents so that nothing is allocated per record.
+#[derive(Debug, Default)]
+pub struct DocumentScratch {
+    attributes: Vec<u64>,
+    key: Vec<u8>,
+    line_tags: Vec<u8>,
+}
+
+/// Appends one document's fragment to a buffer.
+pub struct DocumentWriter<'a> {
+    out: &'a mut Vec<u8>,
+    scratch: &'a mut DocumentScratch,
+    start: usize,
+    reserved: FieldSet,
+    written: FieldSet,
+    members: usize,
+    tags: u8,
+}
+
+impl<'a> DocumentWriter<'a> {
+    /// Begins a document at the end of `out`. `reserved`: the fields that stand in the shared fragment; see
+    /// [`FieldSet::weir_only`].
+    pub fn new(
+        out: &'a mut Vec<u8>,
+        scratch: &'a mut DocumentScratch,
+        reserved: FieldSet,
+    ) -> DocumentWriter<'a> {
+        let start = out.len();
+        let mut writer =
+            DocumentWriter { out, scratch, start, reserved, written: reserved, members: 0, tags: 0 };
+        writer.reset();
+        writer
+    }
+
+    /// Forgets what was written: the line turned out to be something else.
+    pub fn reset(&mut self) {
+        self.out.truncate(self.start);
+        self.scratch.attributes.clear();
+        self.scratch.line_tags.clear();
+        self.written = self.reserved;
+        self.members = 0;
+        self.tags = 0;
+    }
+
+    /// Whether this field is taken: written already, or reserved.
+    pub fn has(&self, field: Field) -> bool {
+        self.written.contains(field)
+    }
+
+    /// Whether the document has as many members as it may ([`FIELDS_MAX`]).
+    pub fn is_full(&self) -> bool {
+        self.members >= FIELDS_MAX
+    }
+
+    /// How many members were written.
+    pub fn members(&self) -> usize {
+        self.members
+    }
+
+    /// Writes text. False, and nothing written, where the field is taken.
+    pub fn string(&mut self, field: Field, value: &str) -> bool {
+        self.open(field) && {
+            push_string(self.out, value);
+            true
+        }
+    }
+
+    /// Writes text from bytes; what is no UTF-8 becomes U+FFFD, and the document is tagged.
+    pub fn text(&mut self, field: Field, value: &[u8]) -> bool {
+        match std::str::from_utf8(value) {
+            Ok(value) => self.string(field, value),
+            Err(_) => {
+                let fresh = self.string(field, &String::from_utf8_lossy(value));
+                if fresh {
+                    self.tag(Tag::InvalidUtf8);
+                }
+                fresh
+            }
+        }
+    }
+
+    /// Writes text whose JSON escapes are already made: the inside of a string of a valid JSON line.
+    pub fn escaped(&mut self, field: Field, value: &[u8]) -> bool {
+        self.open(field) && {
+            self.out.push(b'"');
+            self.out.extend_from_slice(value);
+            self.out.push(b'"');
+            true
+        }
+    }
+
+    /// Writes a number.
+    pub fn integer(&mut self, field: Field, value: i64) -> bool {
+        self.open(field) && {
+            push_i64(self.out, value);
+            true
+        }
+    }
+
+    /// Writes a value that is valid JSON already.
+    pub fn raw(&mut self, field: Field, value: &[u8]) -> bool {
+        self.open(field) && {
+            self.out.extend_from_slice(value);
+            true
+        }
+    }
+
+    /// Writes `@timestamp`.
+    pub fn timestamp(&mut self, value: Timestamp) -> bool {
+        self.moment(Field::Timestamp, value)
+    }
+
+    /// Writes a moment.
+    pub fn moment(&mut self, field: Field, value: Timestamp) -> bool {
+        self.open(field) && {
+            self.out.push(b'"');
+            value.push_rfc3339(self.out);
+            self.out.push(b'"');
+            true
+        }
+    }
+
+    /// Writes `log.level`.
+    pub fn level(&mut self, level: Level) -> bool {
+        self.escaped(Field::LogLevel, level.as_str().as_bytes())
+    }
+
+    /// Opens the member `attributes.<key>` and returns the buffer to append its JSON value to. `key` is plain UTF-8,
+    /// not escaped. A repeated key gets a number, an unusable one (empty, odd dots, too long) is mended.
+    pub fn attribute(&mut self, key: &str) -> &mut Vec<u8> {
+        self.scratch.key.clear();
+        push_clean_key(&mut self.scratch.key, key);
+        self.number_repeated_key();
+        self.comma();
+        self.out.push(b'"');
+        self.out.extend_from_slice(ATTRIBUTES.as_bytes());
+        self.out.push(b'.');
+        push_escaped(self.out, &self.scratch.key);
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    /// Writes the attribute `key` as text.
+    pub fn attribute_string(&mut self, key: &str, value: &str) {
+        push_string(self.attribute(key), value);
+    }
+
+    /// Adds a tag.
+    pub fn tag(&mut self, tag: Tag) {
+        self.tags |= 1 << tag as u8;
+    }
+
+    /// Adds tags of the line itself: JSON strings, separated by commas.
+    pub fn line_tags(&mut self, strings: &[u8]) {
+        if !self.scratch.line_tags.is_empty() && !strings.is_empty() {
+            self.scratch.line_tags.push(b',');
+        }
+        self.scratch.line_tags.extend_from_slice(strings);
+    }
+
+    /// Whether the tag was added.
+    pub fn is_tagged(&self, tag: Tag) -> bool {
+        self.tags & (1 << tag as u8) != 0
+    }
+
+    /// Ends the document; returns the fragment's length.
+    pub fn finish(mut self) -> usize {
+        if self.tags != 0 || !self.scratch.line_tags.is_empty() {
+            self.push_tags();
+        }
+        self.out.len() - self.start
+    }
+
+    fn push_tags(&mut self) {
+        if !self.open(Field::Tags) {
+            return;
+        }
+        self.out.push(b'[');
+        self.out.extend_from_slice(&self.scratch.line_tags);
+        for tag in Tag::ALL.into_iter().filter(|tag| self.tags & (1 << *tag as u8) != 0) {
+            if self.out.last() != Some(&b'[') {
+                self.out.push(b',');
+            }
+            push_string(self.out, tag.as_str());
+        }
+        self.out.push(b']');
+    }
+
+    fn open(&mut self, field: Field) -> bool {
+        let fresh = self.written.insert(field);
+        if fresh {
+            self.comma();
+            self.out.extend_from_slice(field.member().as_bytes());
+        }
+        fresh
+    }
+
+    fn comma(&mut self) {
+        if self.out.len() > self.start {
+            self.out.push(b',');
+        }
+        self.members += 1;
+    }
+
+    fn number_repeated_key(&mut self) {
+        let length = self.scratch.key.len();
+        let mut number = 1u32;
+        loop {
+            let hash = xxh3_64(&self.scratch.key);
+            if !self.scratch.attributes.contains(&hash) {
+                self.scratch.attributes.push(hash);
+                return;
+            }
+            number += 1;
+            self.scratch.key.truncate(length);
+            self.scratch.key.push(b'_');
+            push_i64(&mut self.scratch.key, i64::from(number));
+        }
+    }
+}
+
+/// Appends `key` as Elasticsearch accepts it: no empty part between dots, not only blanks, at most
+/// [`KEY_BYTES_MAX`] bytes.
+fn push_clean_key(out: &mut Vec<u8>, key: &str) {
+    let key = &key[..key.floor_char_boundary(KEY_BYTES_MAX)];
+    let usable = !key.is_empty()
+        && !key.starts_with('.')
+        && !key.ends_with('.')
+        && !key.contains("..")
+        && !key.split('.').any(|part| part.trim().is_empty());
+    if usable {
+        out.extend_from_slice(key.as_bytes());
+        return;
+    }
+    for (at, part) in key.split('.').enumerate() {
+        if at > 0 {
+            out.push(b'.');
+        }
+        out.extend_from_slice(if part.trim().is_empty() { b"_" } else { part.as_bytes() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn write(fill: impl FnOnce(&mut DocumentWriter)) -> String {
+        let (mut out, mut scratch) = (b"before".to_vec(), DocumentScratch::default());
+        let mut writer = DocumentWriter::new(&mut out, &mut scratch, FieldSet::weir_only());
+        fill(&mut writer);
+        let length = writer.finish();
+        assert_eq!(out.len(), 6 + length);
+        String::from_utf8(out.split_off(6)).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_document_is_flat_dotted_members() {
+        let fragment = write(|writer| {
+            writer.timestamp(Timestamp::from_nanos(1_000_000, 3).expect("valid"));
+            writer.string(Field::Message, "a \"b\"");
+            writer.level(Level::Error);
+            writer.attribute_string("user.tier", "gold");
+            writer.tag(Tag::Truncated);
+        });
+        assert_eq!(
+            fragment,
+            r#""@timestamp":"1970-01-01T00:00:00.001Z","message":"a \"b\"","log.level":"error","attributes.user.tier":"gold","tags":["truncated"]"#
+        );
+    }
+
+    #[test]
+    fn a_field_is_written_once_and_weirs_own_never_by_a_line() {
+        let fragment = write(|writer| {
+            assert!(writer.string(Field::Message, "first"));
+            assert!(!writer.string(Field::Message, "second"));
+            assert!(!writer.integer(Field::LogOffset, 7));
+        });
+        assert_eq!(fragment, r#""message":"first""#);
+    }
+
+    #[test]
+    fn repeated_and_unusable_keys_are_mended() {
+        let fragment = write(|writer| {
+            for key in ["a", "a", "a", "", ".", "x..y", " ", "end."] {
+                writer.attribute(key).push(b'1');
+            }
+        });
+        assert_eq!(
+            fragment,
+            r#""attributes.a":1,"attributes.a_2":1,"attributes.a_3":1,"attributes._":1,"attributes._._":1,"attributes.x._.y":1,"attributes.__2":1,"attributes.end._":1"#
+        );
+    }
+
+    #[test]
+    fn tags_of_the_line_and_of_weir_stand_together() {
+        let fragment = write(|writer| {
+            writer.line_tags(br#""a","b""#);
+            writer.tag(Tag::InvalidUtf8);
+        });
+        assert_eq!(fragment, r#""tags":["a","b","invalid_utf8"]"#);
+    }
+
+    #[test]
+    fn reset_leaves_no_trace() {
+        let fragment = write(|writer| {
+            writer.string(Field::Message, "json?");
+            writer.attribute_string("k", "v");
+            writer.tag(Tag::Truncated);
+            writer.reset();
+            writer.attribute_string("k", "w");
+        });
+        assert_eq!(fragment, r#""attributes.k":"w""#);
+    }
+
+    proptest! {
+        #[test]
+        fn any_keys_and_values_make_valid_json_without_repeats(pairs in prop::collection::vec(("\\PC{0,5}|[a-c.]{0,3}|_2", "\\PC*"), 0..20)) {
+            let fragment = write(|writer| {
+                for (key, value) in &pairs {
+                    writer.attribute_string(key, value);
+                }
+            });
+            let document = format!("{{{fragment}}}");
+            let read: HashMap<String, Value> = serde_json::from_str(&document).expect("valid JSON");
+            prop_assert_eq!(read.len(), pairs.len());
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Moments: nanoseconds since 1970 with the precision that the line had, and RFC 3339 in both directions.
+//!
+//! Calendar arithmetic follows Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+
+use std::fmt;
+
+/// Nanoseconds in a second.
+pub const NANOS_PER_SECOND: i64 = 1_000_000_000;
+
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// A moment, in the range that `date_nanos` can hold (1970-01-01 to 2262-04-11), with its precision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timestamp {
+    nanos: i64,
+    digits: u8,
+}
+
+impl Timestamp {
+    /// Fewest digits of a second that are written.
+    pub const DIGITS_MIN: u8 = 3;
+    /// Most digits of a second that are kept.
+    pub const DIGITS_MAX: u8 = 9;
+
+    /// `nanos` since 1970-01-01T00:00:00Z, shown with `digits` digits of a second (held to 3..=9).
+    /// Negative moments are none: the index cannot hold them.
+    pub const fn from_nanos(nanos: i64, digits: u8) -> Option<Timestamp> {
+        if nanos < 0 {
+            return None;
+        }
+        let digits = match digits {
+            0..=2 => Self::DIGITS_MIN,
+            3..=8 => digits,
+            _ => Self::DIGITS_MAX,
+        };
+        Some(Timestamp { nanos, digits })
+    }
+
+    /// From whole `seconds` since 1970 and `nanos` of a second.
+    pub fn from_seconds(seconds: i64, nanos: u32, digits: u8) -> Option<Timestamp> {
+        Self::from_nanos(seconds.checked_mul(NANOS_PER_SECOND)?.checked_add(i64::from(nanos))?, digits)
+    }
+
+    /// From a calendar date and time in a zone `offset_seconds` east of UTC. A leap second (60) counts as the
+    /// next minute's first.
+    pub fn from_civil(civil: &Civil, offset_seconds: i32, digits: u8) -> Option<Timestamp> {
+        let seconds = civil.seconds()?.checked_sub(i64::from(offset_seconds))?;
+        Self::from_seconds(seconds, civil.nanosecond, digits)
+    }
+
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    pub const fn nanos(self) -> i64 {
+        self.nanos
+    }
+
+    /// How many digits of a second are shown.
+    pub const fn digits(self) -> u8 {
+        self.digits
+    }
+
+    /// Reads RFC 3339 (`2026-11-20T21:39:19.123456789Z`): also a space or `t` for `T`, a comma before the
+    /// fraction, `+0100` and `+01` for `+01:00`. More than nine digits are cut. A zone is required.
+    pub fn parse_rfc3339(text: &[u8]) -> Option<Timestamp> {
+        let (civil, digits, rest) = Civil::parse_iso(text)?;
+        Self::from_civil(&civil, parse_zone(rest)?, digits)
+    }
+
+    /// Appends RFC 3339 in UTC, 24 to 30 bytes.
+    pub fn push_rfc3339(self, out: &mut Vec<u8>) {
+        let seconds = self.nanos / NANOS_PER_SECOND;
+        let (year, month, day) = civil_from_days(seconds / SECONDS_PER_DAY);
+        let second_of_day = seconds % SECONDS_PER_DAY;
+        let mut text = *b"0000-00-00T00:00:00.000000000";
+        put_digits(&mut text[0..4], year as u64);
+        put_digits(&mut text[5..7], month as u64);
+        put_digits(&mut text[8..10], day as u64);
+        put_digits(&mut text[11..13], (second_of_day / 3600) as u64);
+        put_digits(&mut text[14..16], (second_of_day / 60 % 60) as u64);
+        put_digits(&mut text[17..19], (second_of_day % 60) as u64);
+        put_digits(&mut text[20..29], (self.nanos % NANOS_PER_SECOND) as u64);
+        out.extend_from_slice(&text[..20 + usize::from(self.digits)]);
+        out.push(b'Z');
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::with_capacity(30);
+        self.push_rfc3339(&mut text);
+        formatter.write_str(&String::from_utf8_lossy(&text))
+    }
+}
+
+/// A date and time of day without a zone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Civil {
+    /// Gregorian year.
+    pub year: i32,
+    /// 1 to 12.
+    pub month: u8,
+    /// 1 to 31, checked against the month.
+    pub day: u8,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+    /// 0 to 60.
+    pub second: u8,
+    /// 0 to 999,999,999.
+    pub nanosecond: u32,
+}
+
+impl Civil {
+    /// Seconds since 1970 if the zone were UTC; none where a part is out of its range.
+    pub fn seconds(&self) -> Option<i64> {
+        let valid = (1..=12).contains(&self.month)
+            && self.day >= 1
+            && self.day <= days_in_month(self.year, self.month)
+            && self.hour < 24
+            && self.minute < 60
+            && self.second <= 60;
+        if !valid {
+            return None;
+        }
+        let days = days_from_civil(i64::from(self.year), i64::from(self.month), i64::from(self.day));
+        let second_of_day =
+            i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second);
+        Some(days * SECONDS_PER_DAY + second_of_day)
+    }
+
+    /// Reads `YYYY-MM-DD[T ]hh:mm:ss[.,]fraction` at the start of `text` (slashes for dashes too). Returns it
+    /// with the number of fraction digits and what follows; ranges are checked by [`Civil::seconds`].
+    pub fn parse_iso(text: &[u8]) -> Option<(Civil, u8, &[u8])> {
+        let (head, rest) = text.split_at_checked(19)?;
+        let head: &[u8; 19] = head.try_into().ok()?;
+        let separators = matches!((head[4], head[7]), (b'-', b'-') | (b'/', b'/'))
+            && matches!(head[10], b'T' | b' ' | b't' | b'_')
+            && head[13] == b':'
+            && head[16] == b':';
+        if !separators {
+            return None;
+        }
+        let mut civil = Civil {
+            year: i32::from(two_digits(head[0], head[1])?) * 100 + i32::from(two_digits(head[2], head[3])?),
+            month: two_digits(head[5], head[6])?,
+            day: two_digits(head[8], head[9])?,
+            hour: two_digits(head[11], head[12])?,
+            minute: two_digits(head[14], head[15])?,
+            second: two_digits(head[17], head[18])?,
+            nanosecond: 0,
+        };
+        let (nanosecond, digits, rest) = parse_fraction(rest);
+        civil.nanosecond = nanosecond;
+        Some((civil, digits, rest))
+    }
+}
+
+/// Reads `.123` or `,123` at the start of `text`: nanoseconds, digits read (at most 9), and the rest. Without a
+/// fraction: zero, zero, `text`.
+pub fn parse_fraction(text: &[u8]) -> (u32, u8, &[u8]) {
+    let [b'.' | b',', tail @ ..] = text else { return (0, 0, text) };
+    let length = tail.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if length == 0 {
+        return (0, 0, text);
+    }
+    let (fraction, rest) = tail.split_at(length);
+    let mut nanos = 0u32;
+    for place in 0..9 {
+        nanos = nanos * 10 + fraction.get(place).map_or(0, |digit| u32::from(digit - b'0'));
+    }
+    (nanos, length.min(9) as u8, rest)
+}
+
+/// Reads a numeric zone that is all of `text`: `Z`, `+hh:mm`, `+hhmm`, `+hh`. Seconds east of UTC.
+pub fn parse_zone(text: &[u8]) -> Option<i32> {
+    let (sign, hours, minutes) = match *text {
+        [b'Z' | b'z'] => return Some(0),
+        [sign, a, b, b':', c, d] | [sign, a, b, c, d] => (sign, two_digits(a, b)?, two_digits(c, d)?),
+        [sign, a, b] => (sign, two_digits(a, b)?, 0),
+        _ => return None,
+    };
+    if hours > 18 || minutes > 59 {
+        return None;
+    }
+    let seconds = i32::from(hours) * 3600 + i32::from(minutes) * 60;
+    match sign {
+        b'+' => Some(seconds),
+        b'-' => Some(-seconds),
+        _ => None,
+    }
+}
+
+/// The number that two ASCII digits make.
+pub const fn two_digits(tens: u8, ones: u8) -> Option<u8> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    if tens > 9 || ones > 9 { None } else { Some(tens * 10 + ones) }
+}
+
+fn put_digits(place: &mut [u8], mut number: u64) {
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+const fn days_in_month(year: i32, month: u8) -> u8 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01 of a Gregorian date.
+const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year - era * 400;
+    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// The Gregorian date of a number of days since 1970-01-01.
+const fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days - era * 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400;
+    (if month <= 2 { year + 1 } else { year }, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(text: &str, expected: Option<&str>) {
+        let parsed = Timestamp::parse_rfc3339(text.as_bytes()).map(|timestamp| timestamp.to_string());
+        assert_eq!(parsed.as_deref(), expected, "{text}");
+    }
+
+    #[test]
+    fn rfc_3339_and_its_usual_relatives_are_read() {
+        check("2026-11-20T21:39:19Z", Some("2026-11-20T21:39:19.000Z"));
+        check("2026-11-20T21:39:19.5Z", Some("2026-11-20T21:39:19.500Z"));
+        check("2026-11-20 21:39:19,123456+01:00", Some("2026-11-20T20:39:19.123456Z"));
+        check("2026-11-20T21:39:19.123456789123-0330", Some("2026-11-21T01:09:19.123456789Z"));
+        check("2024-02-29T00:00:00+00", Some("2024-02-29T00:00:00.000Z"));
+        check("2016-12-31T23:59:60Z", Some("2017-01-01T00:00:00.000Z"));
+    }
+
+    #[test]
+    fn what_is_no_moment_is_refused() {
+        for text in [
+            "",
+            "2026-11-20",
+            "2026-11-20T21:39:19",
+            "2026-11-20T21:39:19.Z",
+            "2026-13-20T21:39:19Z",
+            "2025-02-29T00:00:00Z",
+            "2026-11-20T24:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "2263-01-01T00:00:00Z",
+            "2026-11-20T21:39:19+25:00",
+            "2026-11-20T21:39:19Zx",
+        ] {
+            check(text, None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_moment_reads_back_as_itself(nanos in 0..i64::MAX) {
+            let timestamp = Timestamp::from_nanos(nanos, 9).expect("not negative");
+            prop_assert_eq!(Timestamp::parse_rfc3339(timestamp.to_string().as_bytes()), Some(timestamp));
+        }
+    }
+}
