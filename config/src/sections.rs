@@ -1,0 +1,249 @@
+//! The sections of which there is one: `[buffer]`, `[index]`, `[embedded]`, `[page]`, `[metrics]`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::document::{Fault, Located};
+use crate::reader::Reader;
+use crate::secret::Secret;
+use crate::units::{parse_duration, parse_size};
+use crate::url::ServerUrl;
+
+/// Most partitions of a buffer. Each costs a blocking connection of each worker.
+pub const PARTITIONS_MAX: u16 = 64;
+/// Most bulk requests in flight. More only grow the server's queue.
+pub const IN_FLIGHT_MAX: u16 = 64;
+/// Largest bulk request, in bytes: the servers' own default for `http.max_content_length`.
+pub const BULK_BYTES_MAX: u64 = 100 << 20;
+/// Smallest bulk request, in bytes. Below it the requests' own cost outweighs the documents'.
+const BULK_BYTES_MIN: u64 = 64 << 10;
+/// Smallest bound of the buffer, in bytes: some frames of every file that is being read.
+const BUFFER_BYTES_MIN: u64 = 1 << 20;
+/// Longest namespace of a data stream, in bytes. Source: ECS, `data_stream.namespace`.
+const NAMESPACE_BYTES_MAX: usize = 100;
+/// Characters that cannot stand in the name of an index. Source: Elasticsearch, create index API.
+const FORBIDDEN_IN_NAMES: &[char] = &['\\', '/', '*', '?', '"', '<', '>', '|', ' ', ',', '#', ':'];
+
+/// `[buffer]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BufferConfig {
+    /// `redis`: address of the Redis in between. Default: none, the buffer is in the memory of the process (`weir up`).
+    pub redis: Option<ServerUrl>,
+    /// `max_bytes`: above this many bytes of frames, shippers stop reading and the log files wait. Default 1 GiB. Redis
+    /// needs about as much memory free; raise it to bridge longer outages of the index.
+    pub max_bytes: u64,
+    /// `partitions`: parallel streams of the buffer, from 1. Default 1. Raise it when one Redis core is the limit and
+    /// Redis is a cluster; the same on all shippers and workers.
+    pub partitions: u16,
+}
+
+impl BufferConfig {
+    pub(crate) fn read(buffer: &mut Reader<'_, '_>) -> Self {
+        Self {
+            redis: buffer.parsed("redis", ServerUrl::redis),
+            max_bytes: size(buffer, "max_bytes", BUFFER_BYTES_MIN, u64::MAX, 1 << 30),
+            partitions: buffer.number("partitions", 1..=PARTITIONS_MAX, 1),
+        }
+    }
+}
+
+/// `[index]`: Elasticsearch or OpenSearch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IndexConfig {
+    /// `elasticsearch`: one address, or a list of addresses of one cluster. Default: none, the embedded index is used.
+    pub elasticsearch: Vec<ServerUrl>,
+    /// `api_key`, or `username` with `password`, or `bearer`. Default: none.
+    pub auth: Option<Auth>,
+    /// `ca`: PEM file of the authority that signed the servers' certificates. Default: none, the system's authorities.
+    pub ca: Option<PathBuf>,
+    /// `data_stream`: name of the stream of a record; `{service}` and `{namespace}` stand for the record's. Default
+    /// `logs-{service}-{namespace}`. Change it to fit existing names, templates and rights.
+    pub data_stream: String,
+    /// `namespace`: what `{namespace}` stands for. Default `default`. Set it to part environments that share a cluster.
+    pub namespace: String,
+    /// `bulk_bytes`: bytes of documents in one bulk request, from 64 KiB to 100 MiB. Default 8 MiB. Lower it for servers
+    /// that refuse requests of this size (413); the worker also halves by itself.
+    pub bulk_bytes: u64,
+    /// `in_flight`: bulk requests at the same time, from 1. Default 2. Raise it for clusters of many nodes.
+    pub in_flight: u16,
+    /// `gzip`: compress bulk requests. Default false. Worth it when the network between is slower than 1 Gbit/s.
+    pub gzip: bool,
+    /// `retention`: how long the servers keep records. Default: none, as the cluster has it. Part of what is set up.
+    pub retention: Option<Duration>,
+}
+
+impl IndexConfig {
+    pub(crate) fn read(index: &mut Reader<'_, '_>) -> Self {
+        Self {
+            elasticsearch: addresses(index, "elasticsearch"),
+            auth: Auth::read(index),
+            ca: index.text("ca").map(|text| text.value.into()),
+            data_stream: index
+                .parsed("data_stream", check_data_stream)
+                .unwrap_or_else(|| "logs-{service}-{namespace}".into()),
+            namespace: index.parsed("namespace", check_namespace).unwrap_or_else(|| "default".into()),
+            bulk_bytes: size(index, "bulk_bytes", BULK_BYTES_MIN, BULK_BYTES_MAX, 8 << 20),
+            in_flight: index.number("in_flight", 1..=IN_FLIGHT_MAX, 2),
+            gzip: index.flag("gzip", false),
+            retention: retention(index),
+        }
+    }
+}
+
+/// How a client of Elasticsearch or OpenSearch says who it is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Auth {
+    /// `api_key`: the encoded form, base64 of `id:key`.
+    ApiKey(Secret),
+    /// `username` and `password`.
+    Basic {
+        /// Not secret.
+        username: String,
+        /// Secret.
+        password: Secret,
+    },
+    /// `bearer`: a token, such as that of a service account.
+    Bearer(Secret),
+}
+
+impl Auth {
+    fn read(index: &mut Reader<'_, '_>) -> Option<Self> {
+        let basic = Self::read_basic(index);
+        let api_key = index.secret("api_key").map(|key| key.map(Self::ApiKey));
+        let bearer = index.secret("bearer").map(|token| token.map(Self::Bearer));
+        let mut given = [api_key, basic, bearer].into_iter().flatten();
+        let first = given.next()?;
+        for other in given {
+            let message = "only one of `api_key`, `bearer`, and `username` with `password` can be used";
+            index.fault(Fault::new(other.span, message));
+        }
+        Some(first.value)
+    }
+
+    fn read_basic(index: &mut Reader<'_, '_>) -> Option<Located<Self>> {
+        match (index.text("username"), index.secret("password")) {
+            (None, None) => None,
+            (Some(username), Some(password)) => {
+                Some(password.map(|password| Self::Basic { username: username.value, password }))
+            }
+            (Some(username), None) => {
+                index.fault(Fault::new(username.span, "`username` needs a `password`"));
+                None
+            }
+            (None, Some(password)) => {
+                index.fault(Fault::new(password.span, "`password` needs a `username`"));
+                None
+            }
+        }
+    }
+}
+
+/// `[embedded]`: Weir's own index.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EmbeddedConfig {
+    /// `data`: directory of the index. Default `/var/lib/weir/index`.
+    pub data: PathBuf,
+    /// `retention`: how long records are kept. Default 14 days. Whole days are removed at a time.
+    pub retention: Duration,
+    /// `max_bytes`: the oldest days go first above this size on disk. Default 50 GiB.
+    pub max_bytes: u64,
+}
+
+impl EmbeddedConfig {
+    pub(crate) fn read(embedded: &mut Reader<'_, '_>) -> Self {
+        Self {
+            data: embedded.path("data", "/var/lib/weir/index"),
+            retention: retention(embedded).unwrap_or(Duration::from_secs(14 * 24 * 3600)),
+            max_bytes: size(embedded, "max_bytes", 1 << 20, u64::MAX, 50 << 30),
+        }
+    }
+}
+
+/// `[page]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PageConfig {
+    /// `listen`: address of the search page. Default `127.0.0.1:9880`. The page has no login of its own: open it to
+    /// other machines only behind something that has.
+    pub listen: SocketAddr,
+}
+
+impl PageConfig {
+    pub(crate) fn read(page: &mut Reader<'_, '_>) -> Self {
+        Self { listen: address(page, "listen").unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9880))) }
+    }
+}
+
+/// `[metrics]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricsConfig {
+    /// `shipper`: address of the shipper's `/metrics`, `/live` and `/ready`. Default: none, off.
+    pub shipper: Option<SocketAddr>,
+    /// `worker`: the same of the worker. Default: none, off.
+    pub worker: Option<SocketAddr>,
+}
+
+impl MetricsConfig {
+    pub(crate) fn read(metrics: &mut Reader<'_, '_>) -> Self {
+        Self { shipper: address(metrics, "shipper"), worker: address(metrics, "worker") }
+    }
+}
+
+fn size(section: &mut Reader<'_, '_>, key: &'static str, min: u64, max: u64, default: u64) -> u64 {
+    let check = |text: &str| match parse_size(text) {
+        Ok(bytes) if bytes < min => Err(format!("`{key}` is at least {min} bytes")),
+        Ok(bytes) if bytes > max => Err(format!("`{key}` is at most {max} bytes")),
+        parsed => parsed.map_err(|error| error.to_string()),
+    };
+    section.parsed(key, check).unwrap_or(default)
+}
+
+fn retention(section: &mut Reader<'_, '_>) -> Option<Duration> {
+    section.parsed("retention", |text| match parse_duration(text) {
+        Ok(kept) if kept.is_zero() => Err("nothing would be kept".to_owned()),
+        parsed => parsed.map_err(|error| error.to_string()),
+    })
+}
+
+fn address(section: &mut Reader<'_, '_>, key: &'static str) -> Option<SocketAddr> {
+    section.parsed(key, |text| {
+        let fault = format!("`{text}` is not an address: write IP:PORT, such as \"127.0.0.1:9880\"");
+        text.parse().map_err(|_| fault)
+    })
+}
+
+fn addresses(section: &mut Reader<'_, '_>, key: &'static str) -> Vec<ServerUrl> {
+    let mut out = Vec::new();
+    for text in section.texts(key) {
+        match ServerUrl::http(&text.value) {
+            Ok(url) => out.push(url),
+            Err(error) => section.fault(Fault::new(text.span, error.to_string())),
+        }
+    }
+    out
+}
+
+fn check_data_stream(template: &str) -> Result<String, String> {
+    let literal = template.replace("{service}", "").replace("{namespace}", "");
+    if literal.contains(['{', '}']) {
+        return Err("`data_stream` knows only {service} and {namespace}".into());
+    }
+    if literal.contains(FORBIDDEN_IN_NAMES) || literal.chars().any(char::is_uppercase) {
+        return Err("`data_stream` cannot have capitals, blanks, or any of \\ / * ? \" < > | , # :".into());
+    }
+    if template.is_empty() || template.starts_with(['-', '_', '+', '.']) {
+        return Err("`data_stream` starts with a letter, a digit or a placeholder".into());
+    }
+    Ok(template.into())
+}
+
+fn check_namespace(namespace: &str) -> Result<String, String> {
+    let has_forbidden = namespace.contains(FORBIDDEN_IN_NAMES) || namespace.contains('-');
+    if namespace.is_empty() || has_forbidden || namespace.chars().any(char::is_uppercase) {
+        return Err("`namespace` has no capitals, blanks, hyphens, or any of \\ / * ? \" < > | , # :".into());
+    }
+    if namespace.len() > NAMESPACE_BYTES_MAX {
+        return Err(format!("`namespace` is at most {NAMESPACE_BYTES_MAX} bytes long"));
+    }
+    Ok(namespace.into())
+}

@@ -1,0 +1,217 @@
+//! `[[source]]`: files to follow, and what their lines are.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::document::{Fault, Located};
+use crate::reader::Reader;
+
+/// One `[[source]]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceConfig {
+    /// `service`: value of `service.name`. Default: from the path of each file (its stem). Set it when the file is not
+    /// named after the service.
+    pub service: Option<String>,
+    /// `paths`: globs of the files, `**` included; at least one. Rotated siblings are found by themselves.
+    pub paths: Vec<Located<String>>,
+    /// `exclude`: globs of files that are left out. Default: none. A glob without a `/` is matched against file names.
+    pub exclude: Vec<Located<String>>,
+    /// `format`: what a line is. Default `auto`. Set it when detection is wrong, or to be sure that it never changes.
+    pub format: Format,
+    /// `multiline`: how lines are joined to one record. Default `auto`.
+    pub multiline: Multiline,
+    /// `timezone`: of time stamps without a zone: `local` (which follows `TZ`), `UTC`, a name such as `Europe/Berlin`,
+    /// or an offset such as `+02:00`. Default `local`. Set it when the service writes another zone than the host's.
+    pub timezone: Located<String>,
+    /// `start`: where a file that is met for the first time is read from. Default `beginning`. Set `end` when the past
+    /// is of no interest.
+    pub start: Start,
+    /// `environment`: value of `service.environment`, such as `production`. Default: none.
+    pub environment: Option<String>,
+    /// `labels`: constant `labels.*` of every record. Default: none.
+    pub labels: BTreeMap<String, String>,
+    /// `drop`: queries; a record that matches one is dropped and counted. Default: none. Not checked here.
+    pub drop: Vec<Located<String>>,
+    /// `[[source.test]]`: lines, and what `weir check` expects of them. Default: none.
+    pub tests: Vec<SourceTest>,
+}
+
+impl Default for SourceConfig {
+    fn default() -> Self {
+        Self {
+            service: None,
+            paths: Vec::new(),
+            exclude: Vec::new(),
+            format: Format::default(),
+            multiline: Multiline::default(),
+            timezone: Located::from("local".to_owned()),
+            start: Start::default(),
+            environment: None,
+            labels: BTreeMap::new(),
+            drop: Vec::new(),
+            tests: Vec::new(),
+        }
+    }
+}
+
+impl SourceConfig {
+    /// A source of these globs, all else default: what paths on the command line mean.
+    pub fn of_paths(paths: impl IntoIterator<Item = String>) -> Self {
+        Self { paths: paths.into_iter().map(Located::from).collect(), ..Self::default() }
+    }
+
+    pub(crate) fn read(source: &mut Reader<'_, '_>) -> Self {
+        let default = Self::default();
+        let paths = source.texts("paths");
+        if paths.is_empty() {
+            let fault = Fault::new(source.span(), "this source has no files");
+            source.fault(fault.with_help("add paths = [\"/var/log/app/*.log\"]"));
+        }
+        let timezone = source.text("timezone").unwrap_or(default.timezone);
+        check_timezone(source, &timezone);
+        Self {
+            service: source.text("service").map(|text| text.value),
+            paths,
+            exclude: source.texts("exclude"),
+            format: source.choice("format", Format::NAMES).unwrap_or_default(),
+            multiline: source.choice("multiline", Multiline::NAMES).unwrap_or_default(),
+            timezone,
+            start: source.choice("start", Start::NAMES).unwrap_or_default(),
+            environment: source.text("environment").map(|text| text.value),
+            labels: source.string_table("labels").into_iter().collect(),
+            drop: source.strings("drop"),
+            tests: source.sections("test", SourceTest::read),
+        }
+    }
+}
+
+/// The shape only: which names exist is known to the time zone database of the shipper's host.
+fn check_timezone(source: &Reader<'_, '_>, timezone: &Located<String>) {
+    let is_plausible = !timezone.value.is_empty()
+        && timezone
+            .value
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '_' | '/' | ':'));
+    if !is_plausible {
+        let fault = Fault::new(timezone.span.clone(), format!("`{}` is not a time zone", timezone.value));
+        source.fault(fault.with_help("write \"local\", \"UTC\", \"Europe/Berlin\" or \"+02:00\""));
+    }
+}
+
+/// How a line is parsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Format {
+    /// Found out from the first lines of each file.
+    #[default]
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// `key=value` pairs.
+    Logfmt,
+    /// Combined access log of nginx and Apache.
+    Combined,
+    /// Common access log (NCSA).
+    Common,
+    /// Syslog, RFC 3164 or RFC 5424.
+    Syslog,
+    /// Any text; a time stamp and a level at its start are recognised.
+    Plain,
+}
+
+impl Format {
+    /// Every format and its name.
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("json", Self::Json),
+        ("logfmt", Self::Logfmt),
+        ("combined", Self::Combined),
+        ("common", Self::Common),
+        ("syslog", Self::Syslog),
+        ("plain", Self::Plain),
+    ];
+}
+
+/// How lines are joined to one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Multiline {
+    /// As the format does; a format that was set explicitly and has no multiline form joins nothing.
+    #[default]
+    Auto,
+    /// Each line is a record.
+    None,
+    /// Java stack traces are joined to the line before them.
+    Java,
+}
+
+impl Multiline {
+    /// Every mode and its name.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("none", Self::None), ("java", Self::Java)];
+}
+
+/// Where a file that is met for the first time is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Start {
+    /// All that is in it already.
+    #[default]
+    Beginning,
+    /// Only what is written from now on.
+    End,
+}
+
+impl Start {
+    /// Both and their names.
+    pub const NAMES: &'static [(&'static str, Self)] = &[("beginning", Self::Beginning), ("end", Self::End)];
+}
+
+/// One `[[source.test]]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceTest {
+    /// `input`: a line, or several lines of one record, exactly as in the file.
+    pub input: Located<String>,
+    /// `expect`: fields of the document, by their names with dots, and their values.
+    pub expect: BTreeMap<String, Scalar>,
+}
+
+impl SourceTest {
+    fn read(test: &mut Reader<'_, '_>) -> Self {
+        let span = test.span();
+        let input = test.verbatim("input").unwrap_or_else(|| {
+            test.fault(Fault::new(span.clone(), "this test has no `input`"));
+            Located::default()
+        });
+        let expect: BTreeMap<_, _> = test.scalar_table("expect").into_iter().collect();
+        if expect.is_empty() {
+            test.fault(
+                Fault::new(span, "this test expects nothing")
+                    .with_help("add expect = { \"log.level\" = \"error\" }"),
+            );
+        }
+        Self { input, expect }
+    }
+}
+
+/// A value that a test expects of a field.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scalar {
+    /// A string.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// A number with a fraction.
+    Float(f64),
+    /// `true` or `false`.
+    Boolean(bool),
+}
+
+/// As in JSON, but strings without escapes.
+impl fmt::Display for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "\"{text}\""),
+            Self::Integer(number) => write!(f, "{number}"),
+            Self::Float(number) => write!(f, "{number}"),
+            Self::Boolean(flag) => write!(f, "{flag}"),
+        }
+    }
+}
