@@ -1,1 +1,16 @@
-//! weir-indexer
+//! Where documents are stored and searched: Elasticsearch and OpenSearch, or an index of Weir's own.
+//!
+//! * [`batch`] splices the records of many frames into one bulk body.
+//! * [`index`] is the writing side, [`search`] the reading side: one interface over both backends.
+//! * [`elasticsearch`] talks to Elasticsearch and OpenSearch; [`embedded`] is the index for one machine.
+
+pub mod batch;
+pub mod index;
+pub mod search;
+
+pub use batch::{Batch, DocumentSettings, FrameRange, Item};
+pub use index::{DeadLetter, Index, IndexError, Outcome, SetupError};
+pub use search::{
+    Aggregation, AggregationResult, Cursor, FieldInfo, FieldKind, Hit, Order, Search, SearchError,
+    SearchRequest, SearchResponse, TimeBucket,
+};

@@ -14,12 +14,15 @@ pub mod identity;
 pub mod json;
 pub mod level;
 pub mod limits;
+pub mod query;
 pub mod schema;
+pub mod stream;
 pub mod time;
 
 pub use document::DocumentWriter;
 pub use frame::{DecodedFrame, Decoder, Frame, FrameBuilder, FrameError, Group, Record};
 pub use identity::{FileIdentity, FileKey, RecordId, SourceId};
 pub use level::Level;
+pub use query::{Query, QueryError};
 pub use schema::Field;
 pub use time::Timestamp;

@@ -1,0 +1,247 @@
+//! Documents of several frames, spliced into one body for `_bulk`.
+//!
+//! ```text
+//! {"create":{"_index":"logs-checkout-default","_id":"B5vuUjrlpecLsmMK7h8Y9r4qoQ"}}
+//! {<the record's fragment>,<the fields its group shares>,<what the worker adds>}
+//! ```
+//! Nothing is parsed or written a second time: a record is a copy of three runs of bytes and a few digits. Every item
+//! keeps its place, so that sending some again, halving and bisecting are copies of ranges.
+
+use std::ops::Range;
+
+use weir_record::identity::RecordId;
+use weir_record::json::{push_escaped, push_i64, push_u64};
+use weir_record::{DecodedFrame, FileKey, Timestamp};
+
+/// Where documents go, and as what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentSettings {
+    /// Name of the data stream; `{service}` stands for the dataset, `{namespace}` for the namespace.
+    pub data_stream: String,
+    /// Already clean: `[a-z0-9._]{1,100}`.
+    pub namespace: String,
+}
+
+impl Default for DocumentSettings {
+    fn default() -> DocumentSettings {
+        DocumentSettings {
+            data_stream: "logs-{service}-{namespace}".to_owned(),
+            namespace: "default".to_owned(),
+        }
+    }
+}
+
+impl DocumentSettings {
+    /// The data stream of a dataset.
+    pub fn stream(&self, dataset: &str) -> String {
+        self.data_stream.replace("{service}", dataset).replace("{namespace}", &self.namespace)
+    }
+}
+
+/// One document of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// First byte of its action line in the body.
+    pub action_start: usize,
+    /// First byte of its document.
+    pub document_start: usize,
+    /// First byte after the newline behind its document.
+    pub end: usize,
+    /// The event's own time, nanoseconds since 1970.
+    pub time: Option<i64>,
+    /// First byte of the record in its file.
+    pub offset: u64,
+    /// Its `event.sequence`.
+    pub sequence: i64,
+    /// Index into [`Batch::frames`].
+    pub frame: u32,
+    /// Its identity.
+    pub id: RecordId,
+}
+
+/// One frame of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrameRange {
+    /// Whose bytes it covers.
+    pub file: FileKey,
+    /// First byte that is covered.
+    pub start: u64,
+    /// First byte that is not.
+    pub end: u64,
+    /// Indices into [`Batch::items`]; empty where the bytes made no record.
+    pub items: Range<u32>,
+}
+
+/// A bulk body and its items.
+#[derive(Debug)]
+pub struct Batch {
+    settings: DocumentSettings,
+    body: Vec<u8>,
+    items: Vec<Item>,
+    frames: Vec<FrameRange>,
+    /// Reused for each frame.
+    heads: Vec<GroupText>,
+}
+
+/// What is the same for all records of a group.
+#[derive(Debug, Default)]
+struct GroupText {
+    /// The action line up to the `_id`.
+    action: Vec<u8>,
+    /// From the comma behind the fragment up to the value of `log.offset`.
+    tail: Vec<u8>,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new(settings: DocumentSettings) -> Batch {
+        Batch { settings, body: Vec::new(), items: Vec::new(), frames: Vec::new(), heads: Vec::new() }
+    }
+
+    /// Appends all records of a frame. `ingested`: now, nanoseconds since 1970.
+    pub fn push(&mut self, frame: &DecodedFrame<'_>, ingested: i64) {
+        let header = &frame.header;
+        let number = self.frames.len() as u32;
+        let first = self.items.len() as u32;
+        self.prepare_groups(frame, ingested);
+        self.body.reserve(self.bytes_expected(frame));
+        for record in frame.records() {
+            let Some(group) = self.heads.get(record.group) else { continue };
+            let id = frame.id(&record);
+            let sequence = header.sequence_base.wrapping_add_unsigned(record.offset);
+            let action_start = self.body.len();
+            self.body.extend_from_slice(&group.action);
+            self.body.extend_from_slice(&id.to_text());
+            self.body.extend_from_slice(b"\"}}\n");
+            let document_start = self.body.len();
+            self.body.push(b'{');
+            self.body.extend_from_slice(record.document);
+            self.body.extend_from_slice(&group.tail);
+            push_u64(&mut self.body, record.offset);
+            self.body.extend_from_slice(b",\"event.sequence\":");
+            push_i64(&mut self.body, sequence);
+            self.body.extend_from_slice(b"}\n");
+            let (time, offset, end) = (record.time, record.offset, self.body.len());
+            self.items.push(Item {
+                action_start,
+                document_start,
+                end,
+                time,
+                offset,
+                sequence,
+                frame: number,
+                id,
+            });
+        }
+        let items = first..self.items.len() as u32;
+        self.frames.push(FrameRange { file: header.file, start: header.start, end: header.end, items });
+    }
+
+    /// Number of documents.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there is no document; there may be frames.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Bytes of the body.
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Its documents, frame by frame.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// Its frames, in the order in which they were pushed.
+    pub fn frames(&self) -> &[FrameRange] {
+        &self.frames
+    }
+
+    /// All of the body.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// An item's document: one JSON object.
+    pub fn document(&self, item: &Item) -> &[u8] {
+        self.body.get(item.document_start..item.end.saturating_sub(1)).unwrap_or_default()
+    }
+
+    /// The data stream that an item goes to.
+    pub fn target(&self, item: &Item) -> &str {
+        let action = self.body.get(item.action_start..item.document_start).unwrap_or_default();
+        let name = action.strip_prefix(ACTION).unwrap_or_default();
+        let length = name.iter().position(|byte| *byte == b'"').unwrap_or(0);
+        name.get(..length).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
+    }
+
+    /// Empties it; the memory stays.
+    pub fn clear(&mut self) {
+        self.body.clear();
+        self.items.clear();
+        self.frames.clear();
+    }
+
+    fn bytes_expected(&self, frame: &DecodedFrame<'_>) -> usize {
+        const NUMBERS_BYTES: usize = 96; // id, offset, sequence and the punctuation around them
+        let shared =
+            |group: usize| self.heads.get(group).map_or(0, |text| text.action.len() + text.tail.len());
+        frame.records().map(|record| record.document.len() + shared(record.group) + NUMBERS_BYTES).sum()
+    }
+
+    fn prepare_groups(&mut self, frame: &DecodedFrame<'_>, ingested: i64) {
+        self.heads.resize_with(frame.groups.len(), GroupText::default);
+        for (text, (dataset, fields)) in self.heads.iter_mut().zip(&frame.groups) {
+            text.fill(&self.settings, dataset, fields, frame.header.read_time, ingested);
+        }
+    }
+}
+
+const ACTION: &[u8] = b"{\"create\":{\"_index\":\"";
+
+impl GroupText {
+    fn fill(
+        &mut self,
+        settings: &DocumentSettings,
+        dataset: &str,
+        fields: &str,
+        created: i64,
+        ingested: i64,
+    ) {
+        self.action.clear();
+        self.action.extend_from_slice(ACTION);
+        push_escaped(&mut self.action, settings.stream(dataset).as_bytes());
+        self.action.extend_from_slice(b"\",\"_id\":\"");
+
+        self.tail.clear();
+        if !fields.is_empty() {
+            self.tail.push(b',');
+            self.tail.extend_from_slice(fields.as_bytes());
+        }
+        self.push_moment(",\"event.created\":\"", created);
+        self.push_moment(",\"event.ingested\":\"", ingested);
+        self.push_text(",\"event.dataset\":\"", dataset);
+        self.push_text(",\"data_stream.type\":\"", "logs");
+        self.push_text(",\"data_stream.dataset\":\"", dataset);
+        self.push_text(",\"data_stream.namespace\":\"", &settings.namespace);
+        self.tail.extend_from_slice(b",\"log.offset\":");
+    }
+
+    fn push_text(&mut self, member: &str, value: &str) {
+        self.tail.extend_from_slice(member.as_bytes());
+        push_escaped(&mut self.tail, value.as_bytes());
+        self.tail.push(b'"');
+    }
+
+    fn push_moment(&mut self, member: &str, nanos: i64) {
+        let Some(moment) = Timestamp::from_nanos(nanos.max(0), Timestamp::DIGITS_MAX) else { return };
+        self.tail.extend_from_slice(member.as_bytes());
+        moment.push_rfc3339(&mut self.tail);
+        self.tail.push(b'"');
+    }
+}
