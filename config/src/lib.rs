@@ -1,7 +1,7 @@
 //! The configuration: one TOML file for all roles, of which each role uses its own sections.
 //!
 //! [`Config::load`] reads and checks the whole file and reports every fault in it at once, each with file, line, column
-//! and caret. A document is walked by a [`reader`] rather than deserialized, because a derived `Deserialize` stops at
+//! and caret. A document is walked by `reader.rs` rather than deserialized, because a derived `Deserialize` stops at
 //! the first fault. Nothing is read from outside the file except environment variables (`${VAR}`, `${VAR:-default}`
 //! inside strings); files of [secrets](Secret) are read when a secret is used, so that they may change.
 //!
