@@ -79,9 +79,25 @@ impl Tag {
 /// What a writer remembers about one document; kept between documents so that nothing is allocated per record.
 #[derive(Debug, Default)]
 pub struct DocumentScratch {
+    /// Hashes of the attributes' keys.
     attributes: Vec<u64>,
+    /// One bit for each hash's upper six: where it is clear, the hash is new.
+    attribute_filter: u64,
     key: Vec<u8>,
     line_tags: Vec<u8>,
+}
+
+impl DocumentScratch {
+    /// Adds an attribute's hash; false where it is there already.
+    fn remember(&mut self, hash: u64) -> bool {
+        let bit = 1u64 << (hash >> 58);
+        let fresh = self.attribute_filter & bit == 0 || !self.attributes.contains(&hash);
+        if fresh {
+            self.attribute_filter |= bit;
+            self.attributes.push(hash);
+        }
+        fresh
+    }
 }
 
 /// Appends one document's fragment to a buffer.
@@ -114,6 +130,7 @@ impl<'a> DocumentWriter<'a> {
     pub fn reset(&mut self) {
         self.out.truncate(self.start);
         self.scratch.attributes.clear();
+        self.scratch.attribute_filter = 0;
         self.scratch.line_tags.clear();
         self.written = self.reserved;
         self.members = 0;
@@ -206,16 +223,34 @@ impl<'a> DocumentWriter<'a> {
     /// Opens the member `attributes.<key>` and returns the buffer to append its JSON value to. `key` is plain UTF-8,
     /// not escaped. A repeated key gets a number, an unusable one (empty, odd dots, too long) is mended.
     pub fn attribute(&mut self, key: &str) -> &mut Vec<u8> {
+        if is_plain_key(key) && self.scratch.remember(xxh3_64(key.as_bytes())) {
+            self.comma();
+            self.out.extend_from_slice(ATTRIBUTE_MEMBER.as_bytes());
+            self.out.extend_from_slice(key.as_bytes());
+            self.out.extend_from_slice(b"\":");
+            return self.out;
+        }
         self.scratch.key.clear();
         push_clean_key(&mut self.scratch.key, key);
         self.number_repeated_key();
         self.comma();
-        self.out.push(b'"');
-        self.out.extend_from_slice(ATTRIBUTES.as_bytes());
-        self.out.push(b'.');
+        self.out.extend_from_slice(ATTRIBUTE_MEMBER.as_bytes());
         push_escaped(self.out, &self.scratch.key);
         self.out.extend_from_slice(b"\":");
         self.out
+    }
+
+    /// Writes an attribute from a member of a valid JSON object, as it stands there without the first quote:
+    /// `key":value`. False, and nothing written, where the key is not usable as it is, or repeated: then
+    /// [`DocumentWriter::attribute`] mends it.
+    pub fn attribute_member(&mut self, key: &str, member: &[u8]) -> bool {
+        let usable = is_plain_key(key) && self.scratch.remember(xxh3_64(key.as_bytes()));
+        if usable {
+            self.comma();
+            self.out.extend_from_slice(ATTRIBUTE_MEMBER.as_bytes());
+            self.out.extend_from_slice(member);
+        }
+        usable
     }
 
     /// Writes the attribute `key` as text.
@@ -284,9 +319,7 @@ impl<'a> DocumentWriter<'a> {
         let length = self.scratch.key.len();
         let mut number = 1u32;
         loop {
-            let hash = xxh3_64(&self.scratch.key);
-            if !self.scratch.attributes.contains(&hash) {
-                self.scratch.attributes.push(hash);
+            if self.scratch.remember(xxh3_64(&self.scratch.key)) {
                 return;
             }
             number += 1;
@@ -295,6 +328,23 @@ impl<'a> DocumentWriter<'a> {
             push_i64(&mut self.scratch.key, i64::from(number));
         }
     }
+}
+
+/// `"attributes.`
+const ATTRIBUTE_MEMBER: &str = "\"attributes.";
+
+const _: () =
+    assert!(ATTRIBUTE_MEMBER.len() == ATTRIBUTES.len() + 2, "the prefix, between a quote and a dot");
+
+/// Whether a key needs neither mending nor escaping: printable ASCII, no empty part between dots.
+fn is_plain_key(key: &str) -> bool {
+    let (mut plain, mut previous) = (key.len() <= KEY_BYTES_MAX, b'.');
+    for byte in key.bytes() {
+        plain &=
+            matches!(byte, b'!'..=b'~') & !matches!(byte, b'"' | b'\\') & !(byte == b'.' && previous == b'.');
+        previous = byte;
+    }
+    plain && previous != b'.'
 }
 
 /// Appends `key` as Elasticsearch accepts it: no empty part between dots, not only blanks, at most
@@ -393,6 +443,17 @@ mod tests {
             writer.attribute_string("k", "w");
         });
         assert_eq!(fragment, r#""attributes.k":"w""#);
+    }
+
+    #[test]
+    fn a_member_is_copied_unless_its_key_has_to_be_mended() {
+        let fragment = write(|writer| {
+            assert!(writer.attribute_member("a", br#"a": [1, 2]"#));
+            assert!(!writer.attribute_member("a", br#"a":2"#));
+            assert!(!writer.attribute_member("a.", br#"a.":2"#));
+            writer.attribute("a").push(b'3');
+        });
+        assert_eq!(fragment, r#""attributes.a": [1, 2],"attributes.a_2":3"#);
     }
 
     proptest! {

@@ -1,1 +1,3 @@
 //! weir-shipper
+
+pub mod parse;

@@ -1,0 +1,239 @@
+//! Access logs of web servers: the common and the combined format of Apache and nginx.
+//!
+//! ```text
+//! 203.0.113.7 - frank [20/Nov/2026:21:39:19 +0100] "GET /a?b=c HTTP/1.1" 200 2326 "http://referrer/" "agent"
+//! host        id user  time                         request               status bytes  (combined only)
+//! ```
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr2};
+use weir_record::schema::Field;
+
+use super::draft::Draft;
+
+/// Which of the two formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Ends with the bytes.
+    Common,
+    /// Referrer and user agent follow.
+    Combined,
+}
+
+/// The parts of a line, as they stand in it.
+struct Parts<'l> {
+    host: &'l str,
+    user: &'l str,
+    time: &'l str,
+    request: &'l str,
+    status: &'l str,
+    bytes: &'l str,
+    /// Referrer and user agent.
+    combined: Option<(&'l str, &'l str)>,
+}
+
+/// Fills `draft` from `line`. None where it has neither format: the draft has to be reset then.
+pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<()> {
+    let parts = split(line)?;
+    let (moment, length) = draft.clock.read_prefix(parts.time.as_bytes())?;
+    (length == parts.time.len()).then_some(())?;
+    draft.time(moment);
+    draft.writer.string(Field::Message, line);
+    draft.source(parts.host);
+    if !matches!(parts.user, "-" | "" | "\"\"") {
+        draft.writer.string(Field::UserName, parts.user);
+    }
+    request(parts.request, draft);
+    if let Some(status) = short_number(parts.status) {
+        draft.writer.integer(Field::HttpResponseStatusCode, status);
+    }
+    if let Some(bytes) = short_number(parts.bytes) {
+        draft.writer.integer(Field::HttpResponseBodyBytes, bytes);
+    }
+    let Some((referrer, agent)) = parts.combined else { return Some(()) };
+    for (field, text) in [(Field::HttpRequestReferrer, referrer), (Field::UserAgentOriginal, agent)] {
+        if !matches!(text, "-" | "") {
+            draft.writer.string(field, &unescape(text));
+        }
+    }
+    Some(())
+}
+
+/// Which format the line has, by its shape alone.
+pub(super) fn shape(line: &str) -> Option<Access> {
+    let parts = split(line)?;
+    Some(if parts.combined.is_some() { Access::Combined } else { Access::Common })
+}
+
+fn split(line: &str) -> Option<Parts<'_>> {
+    let (host, rest) = word(line)?;
+    let (_identity, rest) = word(rest)?;
+    // A user's name may have blanks: it ends where the time begins.
+    let bracket = memchr(b'[', rest.as_bytes())?;
+    let user = rest[..bracket].strip_suffix(' ')?;
+    let rest = &rest[bracket + 1..];
+    let time_end = memchr(b']', rest.as_bytes())?;
+    let time = &rest[..time_end];
+    let (request, rest) = quoted(rest[time_end + 1..].strip_prefix(' ')?)?;
+    let (status, rest) = word(rest.strip_prefix(' ')?)?;
+    let is_status = status == "-" || status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
+    let bytes_end = memchr(b' ', rest.as_bytes()).unwrap_or(rest.len());
+    let (bytes, rest) = rest.split_at(bytes_end);
+    let is_count = bytes == "-" || short_number(bytes).is_some();
+    if !is_status || !is_count || host.is_empty() {
+        return None;
+    }
+    Some(Parts { host, user, time, request, status, bytes, combined: combined_parts(rest) })
+}
+
+/// Referrer and user agent. What else follows them stands in `message`.
+fn combined_parts(rest: &str) -> Option<(&str, &str)> {
+    let (referrer, rest) = quoted(rest.strip_prefix(' ')?)?;
+    let (agent, _) = quoted(rest.strip_prefix(' ')?)?;
+    Some((referrer, agent))
+}
+
+/// `GET /path?query HTTP/1.1`. What is none (bytes of a TLS handshake, for one) stays an attribute.
+fn request(text: &str, draft: &mut Draft<'_>) {
+    if matches!(text, "-" | "") {
+        return;
+    }
+    let parts = text.split_once(' ').and_then(|(method, rest)| {
+        let (target, version) = match rest.rsplit_once(" HTTP/") {
+            Some((target, version)) => (target, Some(version)),
+            None => (rest, None),
+        };
+        let is_method =
+            !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+        (is_method && !target.is_empty()).then_some((method, target, version))
+    });
+    let Some((method, target, version)) = parts else {
+        return draft.writer.attribute_string("request", &unescape(text));
+    };
+    draft.writer.string(Field::HttpRequestMethod, method);
+    draft.url(&unescape(target));
+    if let Some(version) = version {
+        draft.writer.string(Field::HttpVersion, version);
+    }
+}
+
+fn word(text: &str) -> Option<(&str, &str)> {
+    let end = memchr(b' ', text.as_bytes())?;
+    Some((&text[..end], &text[end + 1..]))
+}
+
+/// The inside of a quoted text, and what follows it.
+fn quoted(text: &str) -> Option<(&str, &str)> {
+    let inside = text.strip_prefix('"')?;
+    let mut at = 0;
+    loop {
+        at += memchr2(b'"', b'\\', inside.as_bytes().get(at..)?)?;
+        if inside.as_bytes()[at] == b'"' {
+            return Some((&inside[..at], &inside[at + 1..]));
+        }
+        at += 2;
+    }
+}
+
+fn short_number(text: &str) -> Option<i64> {
+    const DIGITS_MAX: usize = 18;
+    if text.is_empty() || text.len() > DIGITS_MAX {
+        return None;
+    }
+    text.bytes()
+        .try_fold(0i64, |number, byte| byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0')))
+}
+
+/// Undoes `\"`, `\\` and `\xHH`. Where that makes no UTF-8, the text stays as it is.
+fn unescape(text: &str) -> Cow<'_, str> {
+    if memchr(b'\\', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let Some((&first, after)) = rest.split_first() {
+        let (byte, length) = match (first, after) {
+            (b'\\', [b'x', high, low, ..]) => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => (high * 16 + low, 4),
+                _ => (first, 1),
+            },
+            (b'\\', [escaped @ (b'"' | b'\\'), ..]) => (*escaped, 2),
+            (b'\\', [b't', ..]) => (b'\t', 2),
+            (b'\\', [b'n', ..]) => (b'\n', 2),
+            _ => (first, 1),
+        };
+        bytes.push(byte);
+        rest = &rest[length..];
+    }
+    String::from_utf8(bytes).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Format;
+    use super::super::testing::{check, check_unparsed, quoted_line};
+
+    #[test]
+    fn a_combined_line_is_read_whole() {
+        let line = r#"203.0.113.7 - frank [20/Nov/2026:21:39:19 +0100] "GET /cart/add?id=7&n=2 HTTP/1.1" 200 2326 "https://shop.example.org/" "Mozilla/5.0 (X11; Linux x86_64)""#;
+        let expected = format!(
+            r#"{{"@timestamp":"2026-11-20T20:39:19.000Z","message":{},"source.ip":"203.0.113.7","user.name":"frank","http.request.method":"GET",
+               "url.original":"/cart/add?id=7&n=2","url.path":"/cart/add","url.query":"id=7&n=2","http.version":"1.1","http.response.status_code":200,
+               "http.response.body.bytes":2326,"http.request.referrer":"https://shop.example.org/","user_agent.original":"Mozilla/5.0 (X11; Linux x86_64)"}}"#,
+            quoted_line(line)
+        );
+        check(Format::Auto, line, &expected);
+        check(Format::Combined, line, &expected);
+    }
+
+    #[test]
+    fn a_common_line_may_lack_everything() {
+        let line = r#"client.example.org - - [10/Oct/2000:13:55:36 -0700] "-" - -"#;
+        let expected = format!(
+            r#"{{"@timestamp":"2000-10-10T20:55:36.000Z","message":{},"source.address":"client.example.org"}}"#,
+            quoted_line(line)
+        );
+        check(Format::Auto, line, &expected);
+        check(Format::Common, line, &expected);
+        check(Format::Combined, line, &expected);
+    }
+
+    #[test]
+    fn escapes_and_ipv6_and_odd_requests_are_kept() {
+        let line = r#"2001:db8::1 - a b [20/Nov/2026:21:39:19 +0000] "\x16\x03\x01" 400 0 "-" "say \x22hi\x22 \"you\" \xff""#;
+        let expected = format!(
+            r#"{{"@timestamp":"2026-11-20T21:39:19.000Z","message":{},"source.ip":"2001:db8::1","user.name":"a b","attributes.request":"\u0016\u0003\u0001",
+               "http.response.status_code":400,"http.response.body.bytes":0,"user_agent.original":"say \\x22hi\\x22 \\\"you\\\" \\xff"}}"#,
+            quoted_line(line)
+        );
+        check(Format::Auto, line, &expected);
+    }
+
+    #[test]
+    fn quotes_inside_a_quoted_part_are_undone() {
+        let line = r#"::1 - - [20/Nov/2026:21:39:19 +0000] "OPTIONS * HTTP/1.0" 200 - "http://x/?q=\x22a b\x22" "b\"c" 0.012 extra"#;
+        let expected = format!(
+            r#"{{"@timestamp":"2026-11-20T21:39:19.000Z","message":{},"source.ip":"::1","http.request.method":"OPTIONS","url.original":"*","http.version":"1.0",
+               "http.response.status_code":200,"http.request.referrer":"http://x/?q=\"a b\"","user_agent.original":"b\"c"}}"#,
+            quoted_line(line)
+        );
+        check(Format::Auto, line, &expected);
+    }
+
+    #[test]
+    fn what_is_no_access_line_is_left_to_others() {
+        for line in [
+            r#"203.0.113.7 - - [no time] "GET / HTTP/1.1" 200 1"#,
+            r#"203.0.113.7 - - [20/Nov/2026:21:39:19 +0100] "GET / HTTP/1.1" 20x 1"#,
+            r#"203.0.113.7 - - [20/Nov/2026:21:39:19 +0100] "GET / HTTP/1.1"#,
+            "203.0.113.7 - -",
+        ] {
+            check_unparsed(Format::Combined, line);
+            check_unparsed(Format::Common, line);
+        }
+    }
+}

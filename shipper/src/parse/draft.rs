@@ -1,0 +1,340 @@
+//! The record that a parser is filling: its document, and what the follower has to know beside it.
+
+use std::net::IpAddr;
+
+use weir_record::schema::Field;
+use weir_record::{DocumentWriter, Level, Timestamp};
+
+use super::duration;
+use super::keys::{Meaning, Unit};
+use super::time::epoch;
+use super::zone::Clock;
+
+/// A value of a structured line.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Value<'v> {
+    /// Text without anything that JSON escapes.
+    Clean(&'v str),
+    /// The inside of a JSON string, with its escapes.
+    Escaped(&'v str),
+    /// Text that JSON may have to escape.
+    Plain(&'v str),
+    /// A JSON number.
+    Number(&'v str),
+    /// Any other JSON.
+    Other(&'v str),
+}
+
+impl<'v> Value<'v> {
+    /// The text as it is read, where nothing has to be undone first.
+    fn text(self) -> Option<&'v str> {
+        match self {
+            Value::Clean(text) | Value::Plain(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text, or the number's digits.
+    fn text_or_number(self) -> Option<&'v str> {
+        match self {
+            Value::Number(text) => Some(text),
+            other => other.text(),
+        }
+    }
+
+    fn is_empty_text(self) -> bool {
+        matches!(self, Value::Clean("") | Value::Plain(""))
+    }
+}
+
+/// One record on its way from a line to a document.
+pub(super) struct Draft<'a> {
+    pub(super) writer: DocumentWriter<'a>,
+    pub(super) clock: &'a mut Clock,
+    time: Option<i64>,
+    service: &'a mut String,
+    /// Whether the line's own `service.name` counts: it is not given by the configuration.
+    takes_service: bool,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(
+        writer: DocumentWriter<'a>,
+        clock: &'a mut Clock,
+        service: &'a mut String,
+        takes_service: bool,
+    ) -> Draft<'a> {
+        service.clear();
+        Draft { writer, clock, time: None, service, takes_service }
+    }
+
+    /// Forgets what was filled in: the line turned out to be something else.
+    pub(super) fn reset(&mut self) {
+        self.writer.reset();
+        self.service.clear();
+        self.time = None;
+    }
+
+    /// Ends the document: `@timestamp` is the time of reading where the line has none. Returns the event's own time,
+    /// nanoseconds since 1970.
+    pub(super) fn finish(mut self) -> Option<i64> {
+        if self.time.is_none() {
+            self.writer.timestamp(self.clock.read_time());
+        }
+        self.writer.finish();
+        self.time
+    }
+
+    /// Sets the event's own time.
+    pub(super) fn time(&mut self, moment: Timestamp) -> bool {
+        let fresh = self.writer.timestamp(moment);
+        if fresh {
+            self.time = Some(moment.nanos());
+        }
+        fresh
+    }
+
+    /// Sets the service that the line itself states. False where that does not count, or is known already.
+    pub(super) fn service(&mut self, name: &str) -> bool {
+        let fresh = self.takes_service && self.service.is_empty() && !name.is_empty();
+        if fresh {
+            self.service.push_str(name);
+        }
+        fresh
+    }
+
+    /// Writes `value` where its key's meaning puts it. False, and nothing written, where its type does not fit or
+    /// the place is taken: it is an attribute then.
+    pub(super) fn assign(&mut self, meaning: Meaning, value: Value<'_>) -> bool {
+        match meaning {
+            Meaning::Time => self.assign_time(value),
+            Meaning::Level => self.assign_level(value),
+            Meaning::LevelLetter => self.assign_level_letter(value),
+            Meaning::Message | Meaning::WeakMessage => self.write_text(Field::Message, value),
+            Meaning::WeakLogger => self.assign_keyword(Field::LogLogger, value),
+            Meaning::Text(field) => self.write_text(field, value),
+            Meaning::ErrorText => !value.is_empty_text() && self.write_text(Field::ErrorMessage, value),
+            Meaning::Keyword(field) => self.assign_keyword(field, value),
+            Meaning::Identifier(field) => self.assign_identifier(field, value),
+            Meaning::Long(field) => self.assign_long(field, value),
+            Meaning::Ip(field) => is_ip(value) && self.write_text(field, value),
+            Meaning::Address(ip, address) => {
+                !value.is_empty_text() && self.write_text(if is_ip(value) { ip } else { address }, value)
+            }
+            Meaning::Object(field) => match value {
+                Value::Other(json) if json.starts_with('{') => self.writer.raw(field, json.as_bytes()),
+                _ => false,
+            },
+            Meaning::Service => self.assign_service(value),
+            Meaning::Caller => self.assign_caller(value),
+            Meaning::Traceparent => self.assign_traceparent(value),
+            Meaning::B3 => self.assign_b3(value),
+            Meaning::Duration(unit) => self.assign_duration(unit, value),
+            Meaning::Status => self.assign_status(value),
+            Meaning::Method => is_method(value) && self.write_text(Field::HttpRequestMethod, value),
+            Meaning::Path => {
+                self.writer.has(Field::HttpRequestMethod)
+                    && value.text().is_some_and(|path| path.starts_with('/'))
+                    && self.write_text(Field::UrlPath, value)
+            }
+            Meaning::Url => self.assign_url(value),
+            Meaning::Tags => self.assign_tags(value),
+        }
+    }
+
+    fn write_text(&mut self, field: Field, value: Value<'_>) -> bool {
+        match value {
+            Value::Clean(text) | Value::Escaped(text) => self.writer.escaped(field, text.as_bytes()),
+            Value::Plain(text) => self.writer.string(field, text),
+            Value::Number(_) | Value::Other(_) => false,
+        }
+    }
+
+    fn assign_time(&mut self, value: Value<'_>) -> bool {
+        if self.writer.has(Field::Timestamp) {
+            return false;
+        }
+        let moment = match value {
+            Value::Number(text) => epoch(text.as_bytes()),
+            _ => value.text().and_then(|text| self.clock.read_all(text.as_bytes())),
+        };
+        moment.is_some_and(|moment| self.time(moment))
+    }
+
+    fn assign_level(&mut self, value: Value<'_>) -> bool {
+        let Some(text) = value.text_or_number() else { return false };
+        let text = text.trim();
+        let level =
+            Level::from_name(text.as_bytes()).or_else(|| text.parse().ok().and_then(Level::from_number));
+        level.is_some_and(|level| self.writer.level(level))
+    }
+
+    fn assign_level_letter(&mut self, value: Value<'_>) -> bool {
+        let level = match value.text() {
+            Some("I") => Level::Info,
+            Some("W") => Level::Warning,
+            Some("E") => Level::Error,
+            Some("F") => Level::Fatal,
+            Some("D" | "D1" | "D2" | "D3" | "D4" | "D5") => Level::Debug,
+            _ => return false,
+        };
+        self.writer.level(level)
+    }
+
+    fn assign_keyword(&mut self, field: Field, value: Value<'_>) -> bool {
+        match value {
+            Value::Other(json) if is_array_of_strings(json) => self.writer.raw(field, json.as_bytes()),
+            _ => !value.is_empty_text() && self.write_text(field, value),
+        }
+    }
+
+    fn assign_identifier(&mut self, field: Field, value: Value<'_>) -> bool {
+        match value {
+            Value::Number(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                self.writer.escaped(field, digits.as_bytes())
+            }
+            _ => !value.is_empty_text() && self.write_text(field, value),
+        }
+    }
+
+    fn assign_long(&mut self, field: Field, value: Value<'_>) -> bool {
+        let number = value.text_or_number().and_then(|text| text.parse::<i64>().ok());
+        number.is_some_and(|number| self.writer.integer(field, number))
+    }
+
+    /// A number that can be an HTTP status; other programs call other numbers so.
+    fn assign_status(&mut self, value: Value<'_>) -> bool {
+        const STATUSES: std::ops::RangeInclusive<i64> = 100..=599;
+        let status = value.text_or_number().and_then(|text| text.parse().ok());
+        status.is_some_and(|status| {
+            STATUSES.contains(&status) && self.writer.integer(Field::HttpResponseStatusCode, status)
+        })
+    }
+
+    fn assign_service(&mut self, value: Value<'_>) -> bool {
+        value.text().is_some_and(|name| self.service(name))
+    }
+
+    /// `main.go:42`, `pkg/main.go:42`.
+    fn assign_caller(&mut self, value: Value<'_>) -> bool {
+        let Some((file, line)) = value.text().and_then(|text| text.rsplit_once(':')) else { return false };
+        let (Ok(line), false) = (line.parse::<u32>(), file.is_empty()) else { return false };
+        if self.writer.has(Field::LogOriginFileName) || self.writer.has(Field::LogOriginFileLine) {
+            return false;
+        }
+        self.writer.string(Field::LogOriginFileName, file);
+        self.writer.integer(Field::LogOriginFileLine, i64::from(line))
+    }
+
+    /// `00-<trace id>-<span id>-<flags>` (W3C Trace Context, §3.2). The whole stays an attribute: it holds more.
+    fn assign_traceparent(&mut self, value: Value<'_>) -> bool {
+        if let Some(text) = value.text()
+            && text.len() >= 55
+            && let (Some(trace), Some(span)) = (text.get(3..35), text.get(36..52))
+            && is_hex(trace)
+            && is_hex(span)
+        {
+            self.writer.string(Field::TraceId, trace);
+            self.writer.string(Field::SpanId, span);
+        }
+        false
+    }
+
+    /// `<trace id>-<span id>[-<sampled>[-<parent>]]`. The whole stays an attribute: it holds more.
+    fn assign_b3(&mut self, value: Value<'_>) -> bool {
+        let mut parts = value.text().unwrap_or_default().split('-');
+        if let (Some(trace), Some(span)) = (parts.next(), parts.next())
+            && matches!(trace.len(), 16 | 32)
+            && span.len() == 16
+            && is_hex(trace)
+            && is_hex(span)
+        {
+            self.writer.string(Field::TraceId, trace);
+            self.writer.string(Field::SpanId, span);
+        }
+        false
+    }
+
+    fn assign_duration(&mut self, unit: Unit, value: Value<'_>) -> bool {
+        let nanos = value.text_or_number().and_then(|text| duration::parse(text, unit));
+        nanos.is_some_and(|nanos| self.writer.integer(Field::EventDuration, nanos))
+    }
+
+    /// A target (`/cart?id=7`) or a URL.
+    fn assign_url(&mut self, value: Value<'_>) -> bool {
+        let Some(target) = value.text() else { return false };
+        if !target.starts_with('/') && !target.contains("://") || self.writer.has(Field::UrlOriginal) {
+            return false;
+        }
+        self.url(target);
+        true
+    }
+
+    /// Writes a request's target: `url.original` and its parts.
+    pub(super) fn url(&mut self, target: &str) {
+        self.writer.string(Field::UrlOriginal, target);
+        let path_and_query = match target.split_once("://") {
+            _ if target.starts_with('/') => target,
+            Some((_, rest)) => rest.find('/').map_or("", |at| &rest[at..]),
+            None => "",
+        };
+        let path_and_query = path_and_query.split('#').next().unwrap_or_default();
+        let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+        if !path.is_empty() {
+            self.writer.string(Field::UrlPath, path);
+        }
+        if !query.is_empty() {
+            self.writer.string(Field::UrlQuery, query);
+        }
+    }
+
+    /// Writes a client: `source.ip` where it is an address, else `source.address`.
+    pub(super) fn source(&mut self, host: &str) {
+        self.assign(Meaning::Address(Field::SourceIp, Field::SourceAddress), Value::Plain(host));
+    }
+
+    fn assign_tags(&mut self, value: Value<'_>) -> bool {
+        match value {
+            Value::Other(json) if is_array_of_strings(json) => {
+                self.writer.line_tags(json[1..json.len() - 1].trim().as_bytes());
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+fn is_ip(value: Value<'_>) -> bool {
+    value.text().is_some_and(|text| text.parse::<IpAddr>().is_ok())
+}
+
+fn is_method(value: Value<'_>) -> bool {
+    matches!(
+        value.text(),
+        Some("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "PATCH" | "OPTIONS" | "CONNECT" | "TRACE")
+    )
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether valid JSON is an array of at least one string, and nothing else.
+fn is_array_of_strings(json: &str) -> bool {
+    let Some(inside) = json.strip_prefix('[').and_then(|json| json.strip_suffix(']')) else { return false };
+    let (mut in_string, mut escaped, mut strings) = (false, false, 0usize);
+    for byte in inside.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => {
+                strings += usize::from(!in_string);
+                in_string = !in_string;
+            }
+            _ if in_string => {}
+            b',' | b' ' | b'\t' | b'\n' | b'\r' => {}
+            _ => return false,
+        }
+    }
+    strings > 0
+}

@@ -1,0 +1,250 @@
+//! JSON lines: one pass validates the line and writes the document. Known keys become schema fields, the bytes of all
+//! others are copied under `attributes`; there is no tree of values.
+
+mod scan;
+
+use weir_record::json::push_string;
+use weir_record::limits::DEPTH_MAX;
+use weir_record::schema::Field;
+
+use super::draft::{Draft, Value};
+use super::keys::{self, Meaning};
+use scan::{Cursor, Passed, Text, unescape};
+
+/// What the parser reuses from line to line.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    path: String,
+    keys: Vec<u64>,
+}
+
+/// Fills `draft` from `line`. False where the line is no JSON object, or over a limit: the draft has to be reset then.
+pub(super) fn parse(line: &str, draft: &mut Draft<'_>, scratch: &mut Scratch) -> bool {
+    let mut object = Object::new(line, draft, scratch);
+    if object.fill().is_none() {
+        return false;
+    }
+    if object.cursor.has_newline {
+        // Newlines between tokens would be copied into the document, which has to stay on one line.
+        draft.reset();
+        let joined = line.replace('\n', " ");
+        let mut object = Object::new(&joined, draft, scratch);
+        return object.fill().is_some();
+    }
+    true
+}
+
+/// Whether `line` is a whole JSON object.
+pub(super) fn is_object(line: &str) -> bool {
+    let mut cursor = Cursor::new(line);
+    cursor.blanks();
+    cursor.peek() == Some(b'{') && cursor.value(0, &mut Vec::new()).is_some() && cursor.is_at_end()
+}
+
+/// A member whose place is known only when the whole line has been read.
+struct Weak<'l> {
+    meaning: Meaning,
+    key: &'l str,
+    member: &'l str,
+    value: Value<'l>,
+}
+
+/// One line on its way into a document.
+struct Object<'l, 'a, 'd> {
+    cursor: Cursor<'l>,
+    draft: &'a mut Draft<'d>,
+    /// The keys of the opened objects around, each with a dot.
+    path: &'a mut String,
+    keys: &'a mut Vec<u64>,
+    weak_message: Option<Weak<'l>>,
+    weak_logger: Option<Weak<'l>>,
+    /// Whether the line's other keys are those of a logger that calls the logger's name `name`.
+    names_its_logger: bool,
+}
+
+impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
+    fn new(line: &'l str, draft: &'a mut Draft<'d>, scratch: &'a mut Scratch) -> Object<'l, 'a, 'd> {
+        scratch.path.clear();
+        scratch.keys.clear();
+        Object {
+            cursor: Cursor::new(line),
+            draft,
+            path: &mut scratch.path,
+            keys: &mut scratch.keys,
+            weak_message: None,
+            weak_logger: None,
+            names_its_logger: false,
+        }
+    }
+
+    fn fill(&mut self) -> Option<()> {
+        self.cursor.blanks();
+        let start = self.cursor.position();
+        self.cursor.expect(b'{')?;
+        self.members(1)?;
+        let end = self.cursor.position();
+        self.cursor.is_at_end().then_some(())?;
+        self.place_weak_members();
+        if !self.draft.writer.has(Field::Message) {
+            let line = self.cursor.between(start, end);
+            self.draft.writer.string(Field::Message, line);
+        }
+        Some(())
+    }
+
+    /// Passes over an object's members, from behind its opening brace to behind its closing one.
+    fn members(&mut self, depth: usize) -> Option<()> {
+        self.cursor.blanks();
+        if self.cursor.expect(b'}').is_some() {
+            return Some(());
+        }
+        loop {
+            self.cursor.blanks();
+            let start = self.cursor.position() + 1;
+            let key = self.cursor.key()?;
+            if depth == 1 && !key.escaped {
+                self.top_member(start, key.inside)?;
+            } else {
+                self.nested_member(key, depth)?;
+            }
+            self.cursor.blanks();
+            match self.cursor.peek()? {
+                b',' => self.cursor.expect(b',')?,
+                _ => return self.cursor.expect(b'}'),
+            }
+        }
+    }
+
+    /// A member of the line itself. `start`: of the key's inside.
+    #[inline]
+    fn top_member(&mut self, start: usize, key: &'l str) -> Option<()> {
+        if self.cursor.is_known_object(key.as_bytes()) {
+            self.path.push_str(key);
+            self.opened(1)?;
+            self.path.clear();
+            return Some(());
+        }
+        let value_start = self.cursor.position();
+        let passed = self.cursor.value(1, self.keys)?;
+        let value = self.value(passed, value_start);
+        let member = self.cursor.between(start, self.cursor.position());
+        let placed = match keys::lookup(key.as_bytes()) {
+            None => false,
+            Some(meaning @ (Meaning::WeakMessage | Meaning::WeakLogger)) => {
+                self.put_off(Weak { meaning, key, member, value })
+            }
+            Some(meaning) => {
+                self.names_its_logger |= matches!(key, "levelname" | "asctime" | "pid");
+                self.draft.assign(meaning, value)
+            }
+        };
+        if !placed {
+            self.attribute(key, member, passed, value);
+        }
+        Some(())
+    }
+
+    /// A member of an opened object, or one whose key has escapes.
+    fn nested_member(&mut self, key: Text<'l>, depth: usize) -> Option<()> {
+        let outer = self.path.len();
+        unescape(key.inside, self.path);
+        if self.cursor.is_known_object(self.path.as_bytes()) {
+            self.opened(depth)?;
+        } else {
+            let start = self.cursor.position();
+            let passed = self.cursor.value(depth, self.keys)?;
+            let value = self.value(passed, start);
+            let meaning = keys::lookup(self.path.as_bytes());
+            if !meaning.is_some_and(|meaning| self.draft.assign(meaning, value)) {
+                let text = self.cursor.between(start, self.cursor.position());
+                push_value(self.draft.writer.attribute(self.path), text, passed);
+            }
+        }
+        self.path.truncate(outer);
+        Some(())
+    }
+
+    /// The members of the object at the cursor, whose path has just been set; the caller resets it.
+    fn opened(&mut self, depth: usize) -> Option<()> {
+        (depth < DEPTH_MAX).then_some(())?;
+        self.path.push('.');
+        self.cursor.expect(b'{')?;
+        self.members(depth + 1)
+    }
+
+    #[inline]
+    fn value(&self, passed: Passed<'l>, start: usize) -> Value<'l> {
+        match passed {
+            Passed::Text(Text { inside, escaped: false }) => Value::Clean(inside),
+            Passed::Text(Text { inside, escaped: true }) => Value::Escaped(inside),
+            Passed::Number => Value::Number(self.cursor.between(start, self.cursor.position())),
+            Passed::Other { .. } => Value::Other(self.cursor.between(start, self.cursor.position())),
+        }
+    }
+
+    /// Keeps the first weak member of its meaning for the end; false where there is one.
+    fn put_off(&mut self, weak: Weak<'l>) -> bool {
+        let place = match weak.meaning {
+            Meaning::WeakMessage => &mut self.weak_message,
+            _ => &mut self.weak_logger,
+        };
+        let is_first = place.is_none() && !matches!(weak.value, Value::Number(_) | Value::Other(_));
+        if is_first {
+            *place = Some(weak);
+        }
+        is_first
+    }
+
+    fn place_weak_members(&mut self) {
+        if let Some(weak) = self.weak_message.take()
+            && !self.draft.assign(weak.meaning, weak.value)
+        {
+            self.copy(weak.key, weak.member, weak.value);
+        }
+        if let Some(weak) = self.weak_logger.take()
+            && !(self.names_its_logger && self.draft.assign(weak.meaning, weak.value))
+        {
+            self.copy(weak.key, weak.member, weak.value);
+        }
+    }
+
+    /// Writes a weak member, which is text, as an attribute.
+    fn copy(&mut self, key: &str, member: &str, value: Value<'_>) {
+        if !self.draft.writer.attribute_member(key, member.as_bytes())
+            && let Value::Clean(text) | Value::Escaped(text) = value
+        {
+            let out = self.draft.writer.attribute(key);
+            out.push(b'"');
+            out.extend_from_slice(text.as_bytes());
+            out.push(b'"');
+        }
+    }
+
+    /// Writes a member of the line as an attribute: its bytes as they stand, where an index takes them.
+    #[inline]
+    fn attribute(&mut self, key: &str, member: &str, passed: Passed<'_>, value: Value<'_>) {
+        if !matches!(passed, Passed::Other { usable: false })
+            && self.draft.writer.attribute_member(key, member.as_bytes())
+        {
+            return;
+        }
+        match value {
+            Value::Clean(_) | Value::Escaped(_) => self.copy(key, member, value),
+            Value::Number(json) | Value::Other(json) | Value::Plain(json) => {
+                push_value(self.draft.writer.attribute(key), json, passed);
+            }
+        }
+    }
+}
+
+/// Appends a value as it stands; one that an index would refuse (a key twice, an empty key) as text.
+fn push_value(out: &mut Vec<u8>, json: &str, passed: Passed<'_>) {
+    if let Passed::Other { usable: false } = passed {
+        push_string(out, json);
+    } else {
+        out.extend_from_slice(json.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests;

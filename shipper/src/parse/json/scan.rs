@@ -1,0 +1,352 @@
+//! A cursor over one JSON text: what it passes over is valid (RFC 8259), or it says so.
+
+use super::super::keys::holds_known_members;
+use weir_record::limits::{DEPTH_MAX, FIELDS_MAX, KEY_BYTES_MAX};
+
+/// The inside of a string, between its quotes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Text<'l> {
+    pub(super) inside: &'l str,
+    /// Whether a backslash is in it.
+    pub(super) escaped: bool,
+}
+
+/// What a value is, once it has been passed over.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Passed<'l> {
+    Text(Text<'l>),
+    Number,
+    /// A literal, an array, an object. `usable`: as it stands, an index takes it.
+    Other {
+        usable: bool,
+    },
+}
+
+/// Reads a JSON text from its start to its end. Each step answers `None` where the text is not valid, or over a limit.
+pub(super) struct Cursor<'l> {
+    line: &'l str,
+    at: usize,
+    fields: usize,
+    /// Whether a newline stands between two tokens: the values cannot be copied as they are.
+    pub(super) has_newline: bool,
+}
+
+impl<'l> Cursor<'l> {
+    pub(super) fn new(line: &'l str) -> Cursor<'l> {
+        Cursor { line, at: 0, fields: 0, has_newline: false }
+    }
+
+    /// Where the cursor stands, in bytes.
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The text between two positions.
+    pub(super) fn between(&self, start: usize, end: usize) -> &'l str {
+        self.line.get(start..end).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.line.as_bytes().get(self.at).copied()
+    }
+
+    /// Passes over blanks.
+    #[inline]
+    pub(super) fn blanks(&mut self) {
+        while let Some(byte @ (b' ' | b'\t' | b'\n' | b'\r')) = self.peek() {
+            self.has_newline |= byte == b'\n';
+            self.at += 1;
+        }
+    }
+
+    /// Passes over this byte.
+    #[inline]
+    pub(super) fn expect(&mut self, byte: u8) -> Option<()> {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found.then_some(())
+    }
+
+    /// Whether nothing but blanks follows.
+    pub(super) fn is_at_end(&mut self) -> bool {
+        self.blanks();
+        self.at == self.line.len()
+    }
+
+    /// Passes over a key and its colon, up to its value.
+    #[inline]
+    pub(super) fn key(&mut self) -> Option<Text<'l>> {
+        self.fields += 1;
+        if self.fields > FIELDS_MAX {
+            return None;
+        }
+        self.expect(b'"')?;
+        let key = self.text()?;
+        self.blanks();
+        self.expect(b':')?;
+        self.blanks();
+        Some(key)
+    }
+
+    /// Passes over the rest of a string, whose opening quote is behind the cursor.
+    #[inline]
+    pub(super) fn text(&mut self) -> Option<Text<'l>> {
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.plain_bytes();
+            match self.peek()? {
+                b'"' => {
+                    let inside = self.line.get(start..self.at)?;
+                    self.at += 1;
+                    return Some(Text { inside, escaped });
+                }
+                b'\\' => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                _control => return None,
+            }
+        }
+    }
+
+    /// Passes over bytes of a string that are neither a quote, a backslash nor a control character, eight at a time.
+    /// <https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord>
+    #[inline]
+    fn plain_bytes(&mut self) {
+        const ONES: u64 = u64::MAX / 255;
+        const HIGH: u64 = ONES << 7;
+        let bytes = self.line.as_bytes();
+        while let Some(word) = bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
+            let word = u64::from_le_bytes(*word);
+            let quote = word ^ (ONES * b'"' as u64);
+            let backslash = word ^ (ONES * b'\\' as u64);
+            let below_blank = word.wrapping_sub(ONES * 0x20) & !word;
+            let special = (below_blank
+                | (quote.wrapping_sub(ONES) & !quote)
+                | (backslash.wrapping_sub(ONES) & !backslash))
+                & HIGH;
+            if special != 0 {
+                self.at += (special.trailing_zeros() / 8) as usize;
+                return;
+            }
+            self.at += 8;
+        }
+        while self.peek().is_some_and(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+            self.at += 1;
+        }
+    }
+
+    /// Passes over one escape. Half a surrogate pair is refused: it is no character.
+    fn escape(&mut self) -> Option<()> {
+        let bytes = self.line.as_bytes();
+        match bytes.get(self.at + 1)? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 2,
+            b'u' => {
+                let unit = hex(bytes.get(self.at + 2..self.at + 6)?)?;
+                self.at += 6;
+                match unit {
+                    0xD800..=0xDBFF => {
+                        let tail = bytes.get(self.at..self.at + 6)?;
+                        let low = hex(tail.strip_prefix(b"\\u")?)?;
+                        (0xDC00..=0xDFFF).contains(&low).then_some(())?;
+                        self.at += 6;
+                    }
+                    0xDC00..=0xDFFF => return None,
+                    _ => {}
+                }
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Passes over a value. `depth`: how many objects and arrays it stands in. `keys`: hashes of the keys of the
+    /// objects that are open.
+    #[inline]
+    pub(super) fn value(&mut self, depth: usize, keys: &mut Vec<u64>) -> Option<Passed<'l>> {
+        match self.peek()? {
+            b'"' => {
+                self.at += 1;
+                self.text().map(Passed::Text)
+            }
+            b'-' | b'0'..=b'9' => self.number().map(|()| Passed::Number),
+            b'{' => self.object(depth + 1, keys),
+            b'[' => self.array(depth + 1, keys),
+            b't' => self.literal(b"true"),
+            b'f' => self.literal(b"false"),
+            b'n' => self.literal(b"null"),
+            _ => None,
+        }
+    }
+
+    fn literal(&mut self, literal: &[u8]) -> Option<Passed<'l>> {
+        let found = self.line.as_bytes().get(self.at..)?.starts_with(literal);
+        self.at += literal.len();
+        found.then_some(Passed::Other { usable: true })
+    }
+
+    #[inline]
+    fn number(&mut self) -> Option<()> {
+        self.at += usize::from(self.peek() == Some(b'-'));
+        match self.peek()? {
+            b'0' => self.at += 1,
+            _ => self.digits()?,
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
+            self.digits()?;
+        }
+        Some(())
+    }
+
+    #[inline]
+    fn digits(&mut self) -> Option<()> {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        (self.at > start).then_some(())
+    }
+
+    fn array(&mut self, depth: usize, keys: &mut Vec<u64>) -> Option<Passed<'l>> {
+        (depth <= DEPTH_MAX).then_some(())?;
+        self.at += 1;
+        let mut all_usable = true;
+        self.blanks();
+        if self.expect(b']').is_some() {
+            return Some(Passed::Other { usable: true });
+        }
+        loop {
+            self.blanks();
+            if let Passed::Other { usable } = self.value(depth, keys)? {
+                all_usable &= usable;
+            }
+            self.blanks();
+            match self.peek()? {
+                b',' => self.at += 1,
+                b']' => break,
+                _ => return None,
+            }
+        }
+        self.at += 1;
+        Some(Passed::Other { usable: all_usable })
+    }
+
+    fn object(&mut self, depth: usize, keys: &mut Vec<u64>) -> Option<Passed<'l>> {
+        (depth <= DEPTH_MAX).then_some(())?;
+        self.at += 1;
+        let first_key = keys.len();
+        let mut all_usable = true;
+        self.blanks();
+        if self.expect(b'}').is_some() {
+            return Some(Passed::Other { usable: true });
+        }
+        loop {
+            self.blanks();
+            let key = self.key()?;
+            all_usable &= is_usable_key(key) && is_new_key(keys, first_key, key.inside.as_bytes());
+            if let Passed::Other { usable } = self.value(depth, keys)? {
+                all_usable &= usable;
+            }
+            self.blanks();
+            match self.peek()? {
+                b',' => self.at += 1,
+                b'}' => break,
+                _ => return None,
+            }
+        }
+        self.at += 1;
+        keys.truncate(first_key);
+        Some(Passed::Other { usable: all_usable })
+    }
+
+    /// Whether the value is an object that may hold members with a meaning.
+    #[inline]
+    pub(super) fn is_known_object(&self, path: &[u8]) -> bool {
+        self.peek() == Some(b'{') && holds_known_members(path)
+    }
+}
+
+/// Whether an index takes the key inside a copied object: no empty part between dots, not over the limit. An escaped
+/// one could be anything.
+fn is_usable_key(key: Text<'_>) -> bool {
+    let name = key.inside;
+    let is_odd = key.escaped || name.len() > KEY_BYTES_MAX || name.starts_with(' ') || name.contains('.');
+    !name.is_empty() && (!is_odd || !key.escaped && name.len() <= KEY_BYTES_MAX && has_no_blank_part(name))
+}
+
+fn has_no_blank_part(name: &str) -> bool {
+    name.split('.').all(|part| !part.trim().is_empty())
+}
+
+/// Adds a key to those of the innermost open object; false where it is there already.
+fn is_new_key(keys: &mut Vec<u64>, first_key: usize, key: &[u8]) -> bool {
+    let hash = hash(key);
+    let is_new = keys.get(first_key..).is_some_and(|open| !open.contains(&hash));
+    keys.push(hash);
+    is_new
+}
+
+/// A quick hash of a key. Two keys that meet in it only cost their object its structure.
+fn hash(key: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mut state = key.len() as u64;
+    for chunk in key.chunks(8) {
+        let mut word = [0u8; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        let product = u128::from(state ^ u64::from_le_bytes(word)) * u128::from(FACTOR);
+        state = (product as u64) ^ (product >> 64) as u64;
+    }
+    state
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0u32, |number, digit| Some(number * 16 + char::from(*digit).to_digit(16)?))
+}
+
+/// Appends the text that the inside of a valid JSON string means.
+pub(super) fn unescape(inside: &str, out: &mut String) {
+    let mut rest = inside;
+    while let Some((before, after)) = rest.split_once('\\') {
+        out.push_str(before);
+        let mut chars = after.chars();
+        match chars.next() {
+            Some('b') => out.push('\u{8}'),
+            Some('f') => out.push('\u{c}'),
+            Some('n') => out.push('\n'),
+            Some('r') => out.push('\r'),
+            Some('t') => out.push('\t'),
+            Some('u') => chars = unescape_unit(chars.as_str(), out).chars(),
+            Some(other) => out.push(other),
+            None => {}
+        }
+        rest = chars.as_str();
+    }
+    out.push_str(rest);
+}
+
+/// `text` follows `\u`: appends the character, and returns what follows it.
+fn unescape_unit<'t>(text: &'t str, out: &mut String) -> &'t str {
+    let unit = |text: &str| text.as_bytes().get(..4).and_then(hex);
+    let first = unit(text).unwrap_or(0xFFFD);
+    let rest = text.get(4..).unwrap_or_default();
+    let low = rest.strip_prefix("\\u").and_then(unit).filter(|low| (0xDC00..=0xDFFF).contains(low));
+    match low {
+        Some(low) if (0xD800..=0xDBFF).contains(&first) => {
+            let code = 0x10000 + ((first - 0xD800) << 10) + (low - 0xDC00);
+            out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+            rest.get(6..).unwrap_or_default()
+        }
+        _ => {
+            out.push(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER));
+            rest
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! From lines to documents: one parser a file, hand-written for each format, one pass and no allocation per record.
+//!
+//! What no parser understands is kept whole in `message`, tagged `unparsed`; a wrong guess never drops or garbles.
+
+mod access;
+mod draft;
+mod duration;
+mod format;
+mod json;
+mod keys;
+mod logfmt;
+mod multiline;
+mod plain;
+mod syslog;
+mod time;
+mod trace;
+mod zone;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use weir_record::DocumentWriter;
+use weir_record::document::{DocumentScratch, FieldSet, Tag};
+use weir_record::schema::Field;
+
+pub use format::{Detection, Format, FormatError, detect};
+pub use multiline::{LINES_MAX, Multiline, MultilineError};
+pub use zone::{Zone, ZoneError};
+
+use draft::Draft;
+use format::Certainty;
+use multiline::Joiner;
+use zone::Clock;
+
+/// How the lines of a file are parsed.
+#[derive(Clone, Debug, Default)]
+pub struct ParserSettings {
+    /// Their format.
+    pub format: Format,
+    /// How the lines of one event are joined.
+    pub multiline: Multiline,
+    /// The zone of time stamps without one.
+    pub zone: Zone,
+    /// The schema fields that stand in the shared fragment: a line's own are kept under `attributes`. Where
+    /// `service.name` is not among them, the line's own is returned in [`Parsed::service`].
+    pub reserved: FieldSet,
+}
+
+/// What the caller has to know of a parsed record, beside its document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parsed<'p> {
+    /// The event's own time, nanoseconds since 1970; none where the line states none.
+    pub time: Option<i64>,
+    /// The `service.name` that the line itself states; not written into the document.
+    pub service: Option<&'p str>,
+    /// Whether a parser understood the record.
+    pub understood: bool,
+}
+
+/// Parses the records of one file.
+#[derive(Debug)]
+pub struct Parser {
+    format: Format,
+    detected: Format,
+    reserved: FieldSet,
+    takes_service: bool,
+    joiner: Joiner,
+    clock: Clock,
+    document: DocumentScratch,
+    json: json::Scratch,
+    logfmt: logfmt::Scratch,
+    service: String,
+}
+
+impl Parser {
+    /// A parser for one file.
+    pub fn new(settings: &ParserSettings) -> Parser {
+        // A line's own keys are never taken for Weir's fields; this one the parser itself writes.
+        let reserved =
+            |field: &Field| *field != Field::LogTruncatedBytes && settings.reserved.contains(*field);
+        Parser {
+            format: settings.format,
+            detected: Format::Auto,
+            reserved: Field::ALL.iter().copied().filter(reserved).collect(),
+            takes_service: !settings.reserved.contains(Field::ServiceName),
+            joiner: Joiner::new(settings.multiline, settings.format),
+            clock: Clock::new(settings.zone.clone()),
+            document: DocumentScratch::default(),
+            json: json::Scratch::default(),
+            logfmt: logfmt::Scratch::default(),
+            service: String::new(),
+        }
+    }
+
+    /// Looks at a file's first lines, so that `auto` tries their format first. Optional: lines are told apart one by
+    /// one without it, only with less certainty where formats look alike.
+    pub fn detect(&mut self, sample: &[u8]) -> Option<Detection> {
+        let detection = detect(sample)?;
+        const CONFIDENCE_MIN: f32 = 0.5;
+        self.detected = if detection.confidence >= CONFIDENCE_MIN { detection.format } else { Format::Auto };
+        Some(detection)
+    }
+
+    /// Whether `line` (no newline, no trailing CR) goes on the record whose bytes so far are `open`.
+    pub fn continues(&mut self, open: &[u8], line: &[u8]) -> bool {
+        self.joiner.continues(open, line)
+    }
+
+    /// Whether a line that is not there yet could go on `record`: whoever has its last line then waits a moment.
+    pub fn may_continue(&self, record: &[u8]) -> bool {
+        self.joiner.may_continue(record)
+    }
+
+    /// Appends the fragment of `record` to `out`. `record`: as in the file, newlines between its lines included, the
+    /// last newline and CR removed. `read_time`, nanoseconds since 1970: `@timestamp` where the line has none.
+    /// `truncated_bytes`: how many of the record's bytes are missing. Always succeeds: what is not understood is the
+    /// text in `message`, tagged `unparsed`.
+    pub fn parse(
+        &mut self,
+        record: &[u8],
+        read_time: i64,
+        truncated_bytes: u64,
+        out: &mut Vec<u8>,
+    ) -> Parsed<'_> {
+        self.clock.set_read_time(read_time);
+        let text = String::from_utf8_lossy(record);
+        let writer = DocumentWriter::new(out, &mut self.document, self.reserved);
+        let mut draft = Draft::new(writer, &mut self.clock, &mut self.service, self.takes_service);
+        let dispatch = Dispatch { json: &mut self.json, logfmt: &mut self.logfmt };
+        let understood = dispatch.fill(&text, self.format, self.detected, &mut draft);
+        if !understood {
+            draft.reset();
+            draft.writer.string(Field::Message, &text);
+            draft.writer.tag(Tag::Unparsed);
+        }
+        if matches!(text, std::borrow::Cow::Owned(_)) {
+            draft.writer.tag(Tag::InvalidUtf8);
+            draft.writer.escaped(Field::EventOriginal, BASE64.encode(record).as_bytes());
+        }
+        if truncated_bytes > 0 {
+            draft.writer.tag(Tag::Truncated);
+            let bytes = i64::try_from(truncated_bytes).unwrap_or(i64::MAX);
+            draft.writer.integer(Field::LogTruncatedBytes, bytes);
+        }
+        let time = draft.finish();
+        Parsed { time, service: Some(self.service.as_str()).filter(|name| !name.is_empty()), understood }
+    }
+}
+
+/// The parsers that keep something between lines.
+struct Dispatch<'p> {
+    json: &'p mut json::Scratch,
+    logfmt: &'p mut logfmt::Scratch,
+}
+
+impl Dispatch<'_> {
+    /// Fills the draft; false where the record was not understood.
+    fn fill(mut self, text: &str, format: Format, detected: Format, draft: &mut Draft<'_>) -> bool {
+        if format != Format::Auto {
+            return self.fill_as(format, Certainty::Told, text, draft);
+        }
+        // A JSON line is one wherever it stands. Else the file's own format is tried first, then what the line's
+        // first bytes suggest; plain takes what is left.
+        let first = text.as_bytes().iter().copied().find(|byte| *byte != b' ').unwrap_or_default();
+        if first == b'{' && self.fill_as(Format::Json, Certainty::Told, text, draft) {
+            return true;
+        }
+        if matches!(detected, Format::Logfmt | Format::Combined | Format::Common | Format::Syslog)
+            && self.try_as(detected, Certainty::Told, text, draft)
+        {
+            return true;
+        }
+        let guesses: &[Format] = match first {
+            b'{' => &[],
+            b'<' => &[Format::Syslog],
+            b'0'..=b'9' => &[Format::Combined, Format::Syslog],
+            b':' => &[Format::Combined],
+            _ => &[Format::Syslog, Format::Combined, Format::Logfmt],
+        };
+        guesses.iter().any(|guess| self.try_as(*guess, Certainty::Guessed, text, draft))
+            || self.try_as(Format::Plain, Certainty::Guessed, text, draft)
+    }
+
+    fn try_as(&mut self, format: Format, certainty: Certainty, text: &str, draft: &mut Draft<'_>) -> bool {
+        draft.reset();
+        self.fill_as(format, certainty, text, draft)
+    }
+
+    fn fill_as(&mut self, format: Format, certainty: Certainty, text: &str, draft: &mut Draft<'_>) -> bool {
+        match format {
+            Format::Json => json::parse(text, draft, self.json),
+            Format::Logfmt => logfmt::parse(text, certainty, draft, self.logfmt),
+            Format::Combined | Format::Common => access::parse(text, draft).is_some(),
+            Format::Syslog => syslog::parse(text, certainty, draft),
+            Format::Auto | Format::Java | Format::Plain => plain::parse(text, draft),
+        }
+    }
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,442 @@
+//! The header of a plain line: what stands before its message.
+
+use weir_record::schema::Field;
+use weir_record::{Level, Timestamp};
+
+use super::super::draft::Draft;
+use super::super::zone::Clock;
+
+/// What stands before a line's message.
+#[derive(Debug, Default)]
+pub(super) struct Header<'l> {
+    time: Option<Timestamp>,
+    level: Option<Level>,
+    thread: Option<&'l str>,
+    logger: Option<&'l str>,
+    pid: Option<u32>,
+    trace: Option<(&'l str, &'l str)>,
+    service: Option<&'l str>,
+    /// Where the message begins, in bytes; 0 where the line has to stay whole.
+    pub(super) message_start: usize,
+}
+
+impl<'l> Header<'l> {
+    /// Reads the header of a record's first line.
+    pub(super) fn read(record: &'l str, clock: &mut Clock) -> Header<'l> {
+        let line = record.split('\n').next().unwrap_or_default();
+        let mut reader = Reader { line, at: 0, header: Header::default() };
+        reader.read(clock);
+        reader.header
+    }
+
+    /// Whether nothing was recognised.
+    pub(super) fn is_empty(&self) -> bool {
+        self.time.is_none() && self.level.is_none()
+    }
+
+    /// Writes everything but the message.
+    pub(super) fn write(&self, draft: &mut Draft<'_>) {
+        if let Some(moment) = self.time {
+            draft.time(moment);
+        }
+        if let Some(level) = self.level {
+            draft.writer.level(level);
+        }
+        let texts = [
+            (Field::ProcessThreadName, self.thread),
+            (Field::LogLogger, self.logger),
+            (Field::TraceId, self.trace.map(|ids| ids.0)),
+            (Field::SpanId, self.trace.map(|ids| ids.1)),
+        ];
+        for (field, text) in texts {
+            if let Some(text) = text.filter(|text| !text.is_empty()) {
+                draft.writer.string(field, text);
+            }
+        }
+        if let Some(pid) = self.pid {
+            draft.writer.integer(Field::ProcessPid, i64::from(pid));
+        }
+        if let Some(service) = self.service.filter(|service| !service.is_empty())
+            && !draft.service(service)
+        {
+            draft.writer.attribute_string("service", service);
+        }
+    }
+}
+
+/// Reads a header from left to right; what it does not know begins the message.
+struct Reader<'l> {
+    line: &'l str,
+    at: usize,
+    header: Header<'l>,
+}
+
+impl<'l> Reader<'l> {
+    fn read(&mut self, clock: &mut Clock) {
+        if !self.time(clock) {
+            return;
+        }
+        self.blanks();
+        self.dash();
+        let before_parts = self.at;
+        if self.python() || self.parts() {
+            self.header.message_start = self.at;
+        } else {
+            // Only the time is certain.
+            let header = std::mem::take(&mut self.header);
+            self.header = Header { time: header.time, message_start: before_parts, ..Header::default() };
+        }
+    }
+
+    fn rest(&self) -> &'l str {
+        self.line.get(self.at..).unwrap_or_default()
+    }
+
+    fn blanks(&mut self) {
+        let rest = self.rest();
+        self.at += rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    }
+
+    fn take(&mut self, prefix: &str) -> bool {
+        let found = self.rest().starts_with(prefix);
+        self.at += if found { prefix.len() } else { 0 };
+        found
+    }
+
+    fn dash(&mut self) {
+        if self.take("- ") || self.take("| ") {
+            self.blanks();
+        }
+    }
+
+    /// A time stamp at the very start, perhaps in brackets.
+    fn time(&mut self, clock: &mut Clock) -> bool {
+        let bracketed = self.line.starts_with('[');
+        let start = usize::from(bracketed);
+        let Some((moment, length)) = clock.read_prefix(self.line.as_bytes().get(start..).unwrap_or_default())
+        else {
+            return false;
+        };
+        self.header.time = Some(moment);
+        self.at = start + length;
+        if bracketed && !self.take("]") {
+            return self.time_level_and_module();
+        }
+        self.take(":");
+        true
+    }
+
+    /// The rest of env_logger's `[2026-11-20T21:39:19Z INFO  module] message`.
+    fn time_level_and_module(&mut self) -> bool {
+        let Some((inside, _)) = self.rest().split_once(']') else { return self.give_up() };
+        let mut words = inside.split_ascii_whitespace();
+        let Some(level) = words.next().and_then(|word| Level::from_name(word.as_bytes())) else {
+            return self.give_up();
+        };
+        let module = words.next();
+        if words.next().is_some() {
+            return self.give_up();
+        }
+        self.header.level = Some(level);
+        self.header.logger = module;
+        self.at += inside.len() + 1;
+        true
+    }
+
+    /// The line begins with a time, but goes on in a way that is not known: it stays whole.
+    fn give_up(&mut self) -> bool {
+        self.at = 0;
+        false
+    }
+
+    /// Python's `name - LEVEL - message`, the blanks and the dash before it passed.
+    fn python(&mut self) -> bool {
+        let mut words = self.rest().splitn(3, " - ");
+        let (Some(name), Some(level), Some(message)) = (words.next(), words.next(), words.next()) else {
+            return false;
+        };
+        let Some(level) = Level::from_name(level.trim().as_bytes()) else { return false };
+        if !is_logger(name.trim()) {
+            return false;
+        }
+        self.header.logger = Some(name.trim());
+        self.header.level = Some(level);
+        self.at = self.line.len() - message.len();
+        true
+    }
+
+    /// Level, thread, logger and so on, in whatever order. False where no level is among them: then nothing but the
+    /// time was certain.
+    fn parts(&mut self) -> bool {
+        self.blanks();
+        let is_tight = self.bracketed_parts();
+        if self.header.level.is_none() && !self.level_word() {
+            return false;
+        }
+        self.blanks();
+        if self.take("- ") {
+            self.blanks();
+        }
+        if self.spring() {
+            return true;
+        }
+        if is_tight {
+            // Elasticsearch's `[time][LEVEL][logger] [node] message`: what stands in brackets now is its node.
+            return true;
+        }
+        self.bracketed_parts();
+        self.blanks();
+        self.logger_word();
+        true
+    }
+
+    /// Parts in brackets. Whether they followed each other without a blank.
+    fn bracketed_parts(&mut self) -> bool {
+        let first = self.at;
+        let mut is_tight = false;
+        while let Some((inside, length)) = self.brackets() {
+            if !self.bracketed_part(inside.trim()) {
+                break;
+            }
+            self.at += length;
+            is_tight |= self.at > first && self.rest().starts_with('[');
+            if is_tight && self.rest().starts_with(' ') {
+                break;
+            }
+            self.blanks();
+        }
+        self.blanks();
+        self.take("- ");
+        is_tight
+    }
+
+    fn brackets(&self) -> Option<(&'l str, usize)> {
+        let (open, close) = match self.rest().as_bytes().first()? {
+            b'[' => ('[', ']'),
+            b'(' => ('(', ')'),
+            _ => return None,
+        };
+        let inside = self.rest().strip_prefix(open)?.split(close).next()?;
+        let length = inside.len() + 2;
+        (self.rest().len() >= length).then_some((inside, length))
+    }
+
+    fn bracketed_part(&mut self, inside: &'l str) -> bool {
+        if self.header.level.is_none()
+            && let Some(level) = Level::from_name(inside.as_bytes())
+        {
+            self.header.level = Some(level);
+            return true;
+        }
+        if let (None, Ok(pid)) = (self.header.pid, inside.parse::<u32>()) {
+            self.header.pid = Some(pid);
+            return true;
+        }
+        if self.header.trace.is_none()
+            && let Some((service, ids)) = trace_ids(inside)
+        {
+            self.header.service = service;
+            self.header.trace = ids;
+            return true;
+        }
+        // Right behind the level's bracket stands the logger, whatever its name.
+        let is_adjacent = self.at > 0 && self.line.as_bytes()[self.at - 1] == b']';
+        let is_logger =
+            self.header.level.is_some() && is_logger(inside) && (inside.contains('.') || is_adjacent);
+        if self.header.logger.is_none() && is_logger {
+            self.header.logger = Some(inside);
+            return true;
+        }
+        if self.header.thread.is_none() && self.thread_is_certain(inside) {
+            self.header.thread = Some(inside);
+            return true;
+        }
+        false
+    }
+
+    /// Whether a part in brackets is a thread's name: a level follows it (`[main] INFO`), or a level stands before it
+    /// and a logger with its separator follows (`INFO [main] com.x.Foo - `).
+    fn thread_is_certain(&self, inside: &str) -> bool {
+        let Some((_, length)) = self.brackets() else { return false };
+        let mut after = Reader { line: self.line, at: self.at + length, header: Header::default() };
+        after.blanks();
+        if self.header.level.is_none() {
+            after.level_word() && !inside.is_empty()
+        } else {
+            after.bracketed_logger() || after.logger_word()
+        }
+    }
+
+    /// A logger in brackets with a separator behind it.
+    fn bracketed_logger(&mut self) -> bool {
+        let Some((inside, length)) = self.brackets() else { return false };
+        is_logger(inside.trim()) && inside.contains('.') && self.rest()[length..].starts_with([' ', ':'])
+    }
+
+    /// A level as a word: capitals, or with a colon behind it.
+    fn level_word(&mut self) -> bool {
+        let Some((level, length)) = level_word(self.rest()) else {
+            return self.postgres_level();
+        };
+        self.header.level = Some(level);
+        self.at += length;
+        true
+    }
+
+    /// PostgreSQL's `user@database LOG:`, after its pid in brackets.
+    fn postgres_level(&mut self) -> bool {
+        let Some((name, rest)) = self.rest().split_once(' ') else { return false };
+        let Some((level, length)) =
+            level_word(rest).filter(|_| name.contains('@') && self.header.pid.is_some())
+        else {
+            return false;
+        };
+        self.header.level = Some(level);
+        self.at += name.len() + 1 + length;
+        true
+    }
+
+    /// Spring Boot's `[service,trace,span] 123 --- [app] [thread] [trace-span] logger : message`, level passed.
+    fn spring(&mut self) -> bool {
+        let start = self.at;
+        let service_and_trace =
+            self.brackets().and_then(|(inside, length)| Some((trace_ids(inside)?, length)));
+        if let Some((_, length)) = service_and_trace {
+            self.at += length;
+            self.blanks();
+        }
+        let digits = self.rest().bytes().take_while(u8::is_ascii_digit).count();
+        let pid = self.rest()[..digits].parse::<u32>();
+        self.at += digits;
+        let (true, Ok(pid)) = (self.take(" --- "), pid) else {
+            self.at = start;
+            return false;
+        };
+        self.header.pid = Some(pid);
+        if let Some(((service, ids), _)) = service_and_trace {
+            self.header.service = service;
+            self.header.trace = ids;
+        }
+        self.spring_brackets();
+        let rest = self.rest();
+        if let Some((logger, _)) = rest.split_once(" : ").filter(|(logger, _)| is_logger(logger.trim())) {
+            self.header.logger = Some(logger.trim());
+            self.at += logger.len() + 3;
+        } else if let Some(logger) = rest.strip_suffix(" :").filter(|logger| is_logger(logger.trim())) {
+            self.header.logger = Some(logger.trim());
+            self.at = self.line.len();
+        }
+        true
+    }
+
+    /// Up to three parts: the application's name where it has one, the thread, the trace where there is one.
+    fn spring_brackets(&mut self) {
+        let mut names: [Option<&'l str>; 2] = [None; 2];
+        while let Some((inside, length)) = self.brackets() {
+            let inside = inside.trim();
+            if let Some((_, ids)) = trace_ids(inside) {
+                self.header.trace = ids;
+            } else if let Some(place) = names.iter_mut().find(|place| place.is_none()) {
+                *place = Some(inside);
+            } else {
+                break;
+            }
+            self.at += length;
+            self.blanks();
+        }
+        match names {
+            [Some(service), Some(thread)] => {
+                self.header.service = self.header.service.or(Some(service));
+                self.header.thread = Some(thread);
+            }
+            [thread, _] => self.header.thread = thread,
+        }
+    }
+
+    /// A logger as a word with its separator: `com.x.Foo - `, `com.x.Foo: `, `my::module: `, `com.x.Foo [] - `.
+    fn logger_word(&mut self) -> bool {
+        let rest = self.rest();
+        let end = rest.find([' ', '\t']).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        let after = after.trim_start_matches([' ', '\t']);
+        let (name, message) =
+            if let Some(message) = after.strip_prefix("- ").or_else(|| after.strip_prefix(": ")) {
+                (word, message)
+            } else if let Some(name) =
+                word.strip_suffix(':').filter(|name| name.contains("::") || name.contains('.'))
+            {
+                (name, after)
+            } else {
+                return false;
+            };
+        if !is_logger(name) {
+            return false;
+        }
+        self.header.logger = self.header.logger.or(Some(name));
+        self.at = self.line.len() - message.len();
+        true
+    }
+}
+
+/// A level at the start of a text: a word in capitals with a blank behind it, one with a colon, or one in brackets.
+pub(in super::super) fn level_at_start(text: &str) -> Option<Level> {
+    if let Some(inside) = text.strip_prefix('[').or_else(|| text.strip_prefix('<')) {
+        let end = inside.find([']', '>'])?;
+        return Level::from_name(inside[..end].trim().as_bytes()).filter(|_| end > 1);
+    }
+    level_word(text).map(|(level, _)| level)
+}
+
+/// A level as a word, and its length with a colon behind it: capitals that are a level to everybody, or any name with
+/// a colon.
+fn level_word(text: &str) -> Option<(Level, usize)> {
+    let length = text.bytes().take_while(u8::is_ascii_alphanumeric).count();
+    let (word, after) = text.split_at(length);
+    let level = Level::from_name(word.as_bytes())?;
+    let has_colon = after.starts_with(':') && !after[1..].starts_with(|c: char| !c.is_whitespace());
+    let is_capital = matches!(
+        word,
+        "TRACE"
+            | "DEBUG"
+            | "INFO"
+            | "NOTICE"
+            | "WARN"
+            | "WARNING"
+            | "ERROR"
+            | "CRITICAL"
+            | "FATAL"
+            | "SEVERE"
+            | "FINE"
+            | "FINER"
+            | "FINEST"
+            | "EMERG"
+            | "CRIT"
+            | "ERR"
+    ) && (after.is_empty() || after.starts_with([' ', '\t', '[', '|']));
+    if has_colon && length > 1 {
+        return Some((level, length + 1));
+    }
+    is_capital.then_some((level, length))
+}
+
+/// Whether a text can be a logger's name: identifiers with dots, slashes, dollars, dashes or colons between.
+fn is_logger(text: &str) -> bool {
+    !text.is_empty()
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._$-:/".contains(&byte))
+}
+
+/// `service,trace,span` (Sleuth; a fourth part says whether it is exported) or `trace-span` (Micrometer).
+#[expect(clippy::type_complexity, reason = "a service and a pair of ids, each of which may be missing")]
+fn trace_ids(text: &str) -> Option<(Option<&str>, Option<(&str, &str)>)> {
+    let is_id = |id: &str| matches!(id.len(), 16 | 32) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if let Some((trace, span)) = text.split_once('-') {
+        return (is_id(trace) && is_id(span)).then_some((None, Some((trace, span))));
+    }
+    let mut parts = text.split(',').map(str::trim);
+    let (service, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
+    if trace.is_empty() && span.is_empty() {
+        return Some((Some(service), None));
+    }
+    (is_id(trace) && is_id(span)).then_some((Some(service), Some((trace, span))))
+}

@@ -1,0 +1,153 @@
+use super::super::Format;
+use super::super::testing::{check, check_unparsed, quoted_line};
+
+#[track_caller]
+fn plain(line: &str, expected: &str) {
+    check(Format::Auto, line, expected);
+    check(Format::Plain, line, expected);
+}
+
+#[test]
+fn java_patterns_are_read() {
+    plain(
+        "2026-11-20 21:39:19,123 ERROR [main] com.x.Foo - it broke",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"error","process.thread.name":"main","log.logger":"com.x.Foo","message":"it broke"}"#,
+    );
+    plain(
+        "2026-11-20 21:39:19.123 [http-nio-8080-exec-1] WARN  c.x.Foo - slow: 5s",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"warning","process.thread.name":"http-nio-8080-exec-1","log.logger":"c.x.Foo","message":"slow: 5s"}"#,
+    );
+    plain(
+        "2026-11-20 21:39:19,123 INFO  [org.jboss.as] (MSC service thread 1-2) WFLYSRV0049: starting",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"info","log.logger":"org.jboss.as","message":"(MSC service thread 1-2) WFLYSRV0049: starting"}"#,
+    );
+    plain(
+        "[2026-11-20T21:45:41,656][INFO ][o.e.b.Elasticsearch      ] [vm] version[9.5.0], pid[3349]",
+        r#"{"@timestamp":"2026-11-20T21:45:41.656Z","log.level":"info","log.logger":"o.e.b.Elasticsearch","message":"[vm] version[9.5.0], pid[3349]"}"#,
+    );
+    plain(
+        "[2026-11-20T21:45:59,722][WARN ][stderr                   ] [vm] Nov 20, 2026 9:45:59 PM",
+        r#"{"@timestamp":"2026-11-20T21:45:59.722Z","log.level":"warning","log.logger":"stderr","message":"[vm] Nov 20, 2026 9:45:59 PM"}"#,
+    );
+}
+
+#[test]
+fn spring_boot_lines_are_read() {
+    plain(
+        "2026-11-20T21:39:19.123+01:00  INFO 12345 --- [           main] c.e.demo.DemoApplication                 : Started in 2.1 seconds",
+        r#"{"@timestamp":"2026-11-20T20:39:19.123Z","log.level":"info","process.pid":12345,"process.thread.name":"main","log.logger":"c.e.demo.DemoApplication","message":"Started in 2.1 seconds"}"#,
+    );
+    plain(
+        "2026-11-20 21:39:19.123  WARN [orders,4bf92f3577b34da6a3ce929d0e0e4736,00f067aa0ba902b7] 1 --- [nio-8080-exec-1] c.e.OrderController : low stock",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"warning","SERVICE":"orders","trace.id":"4bf92f3577b34da6a3ce929d0e0e4736","span.id":"00f067aa0ba902b7",
+           "process.pid":1,"process.thread.name":"nio-8080-exec-1","log.logger":"c.e.OrderController","message":"low stock"}"#,
+    );
+    plain(
+        "2026-11-20T21:39:19.123Z  INFO 1 --- [orders] [nio-8080-exec-1] [4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7] c.e.OrderController : sold",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"info","SERVICE":"orders","trace.id":"4bf92f3577b34da6a3ce929d0e0e4736","span.id":"00f067aa0ba902b7",
+           "process.pid":1,"process.thread.name":"nio-8080-exec-1","log.logger":"c.e.OrderController","message":"sold"}"#,
+    );
+}
+
+#[test]
+fn other_programs_lines_are_read() {
+    plain(
+        "2026-11-20 21:39:19.123 UTC [1234] LOG:  database system is ready",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","process.pid":1234,"log.level":"info","message":"database system is ready"}"#,
+    );
+    plain(
+        "2026-11-20 21:39:19.123 UTC [1234] app@shop ERROR:  relation \"x\" does not exist",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","process.pid":1234,"log.level":"error","message":"relation \"x\" does not exist"}"#,
+    );
+    plain(
+        "2026-11-20 21:39:19,123 - app.views - WARNING - low disk",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.logger":"app.views","log.level":"warning","message":"low disk"}"#,
+    );
+    plain(
+        "[2026-11-20T21:39:19Z INFO  my_crate::net] listening",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"info","log.logger":"my_crate::net","message":"listening"}"#,
+    );
+    plain(
+        "2026-11-20T21:39:19.123456Z  INFO my_crate::net: listening",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123456Z","log.level":"info","log.logger":"my_crate::net","message":"listening"}"#,
+    );
+    plain(
+        "2026/11/20 21:39:19 [error] 12#12: *1 open() failed",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"error","message":"12#12: *1 open() failed"}"#,
+    );
+    plain(
+        "2025-06-24 14:36:25 status installed libc6:amd64",
+        r#"{"@timestamp":"2025-06-24T14:36:25.000Z","message":"status installed libc6:amd64"}"#,
+    );
+}
+
+#[test]
+fn a_time_stamp_behind_the_start_leaves_the_line_whole() {
+    plain(
+        "20058:M 20 Nov 2026 22:09:40.762 * Running mode=standalone, port=0.",
+        r#"{"@timestamp":"2026-11-20T22:09:40.762Z","message":"20058:M 20 Nov 2026 22:09:40.762 * Running mode=standalone, port=0."}"#,
+    );
+    plain(
+        "ERROR 2026-11-20 21:39:19 it broke",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"error","message":"ERROR 2026-11-20 21:39:19 it broke"}"#,
+    );
+    plain("WARNING: disk", r#"{"@timestamp":"READ","log.level":"warning","message":"WARNING: disk"}"#);
+}
+
+#[test]
+fn words_that_only_look_like_levels_stay_in_the_message() {
+    plain(
+        "2026-11-20 21:39:19 error opening file",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"error opening file"}"#,
+    );
+    plain(
+        "2026-11-20 21:39:19 [main] nothing certain",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"[main] nothing certain"}"#,
+    );
+    plain(
+        "2026-11-20 21:39:19 INFO [main] no logger here",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"info","message":"[main] no logger here"}"#,
+    );
+}
+
+#[test]
+fn a_stack_trace_fills_the_error() {
+    let record = "2026-11-20 21:39:19,123 ERROR [main] com.x.Foo - it broke\njava.lang.IllegalStateException: outer: x\n\tat com.x.Foo.bar(Foo.java:1)\nCaused by: java.io.IOException\n\t... 1 more";
+    let trace = &record[record.find("java.lang").expect("a trace")..];
+    plain(
+        record,
+        &format!(
+            r#"{{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"error","process.thread.name":"main","log.logger":"com.x.Foo","message":"it broke",
+                "error.type":"java.lang.IllegalStateException","error.message":"outer: x","error.stack_trace":{}}}"#,
+            quoted_line(trace)
+        ),
+    );
+}
+
+#[test]
+fn a_bare_stack_trace_is_understood() {
+    let record = "Exception in thread \"main\" java.lang.Error: x\n\tat com.x.Foo.main(Foo.java:1)";
+    plain(
+        record,
+        &format!(
+            r#"{{"@timestamp":"READ","message":"Exception in thread \"main\" java.lang.Error: x","error.type":"java.lang.Error","error.message":"x","error.stack_trace":{}}}"#,
+            quoted_line(record)
+        ),
+    );
+}
+
+#[test]
+fn continuation_lines_without_a_trace_stay_in_the_message() {
+    plain(
+        "2026-11-20 21:39:19.123 UTC [12] LOG:  statement: SELECT\n\t  1",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","process.pid":12,"log.level":"info","message":"statement: SELECT\n\t  1"}"#,
+    );
+}
+
+#[test]
+fn words_are_kept_as_text() {
+    for line in ["hello world", "  indented", "", "2026", "Font directories:", "at the end"] {
+        check_unparsed(Format::Auto, line);
+        check_unparsed(Format::Plain, line);
+    }
+}

@@ -1,0 +1,437 @@
+//! Syslog: RFC 5424, RFC 3164, and both as they stand in files under `/var/log`, without `<PRI>`.
+//!
+//! ```text
+//! <165>1 2026-11-20T21:39:19.123456+01:00 host app 123 ID47 [x@1 k="v"] message      RFC 5424
+//! <34>Nov 20 21:39:19 host app[123]: message                                         RFC 3164
+//! 2026-11-20T21:39:19.123456+01:00 host app[123]: message                            rsyslog's file format
+//! ```
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr2};
+use weir_record::json::push_string;
+use weir_record::schema::Field;
+use weir_record::{Level, Timestamp};
+
+use super::draft::Draft;
+use super::format::Certainty;
+use super::plain::level_at_start;
+
+/// Fills `draft` from `line`. False where the line is no syslog: the draft has to be reset then.
+pub(super) fn parse(line: &str, certainty: Certainty, draft: &mut Draft<'_>) -> bool {
+    let Some(rest) = line.strip_prefix('<') else {
+        return without_priority(line, certainty, draft).is_some();
+    };
+    let Some((priority, rest)) = priority(rest) else { return false };
+    let filled = match rest.strip_prefix("1 ") {
+        Some(header) => rfc5424(header, draft),
+        None => rfc3164(rest, draft),
+    };
+    if filled.is_some() {
+        write_priority(priority, draft);
+    }
+    filled.is_some()
+}
+
+/// The number of `<34>`, whose opening bracket was passed, and what follows.
+fn priority(text: &str) -> Option<(u8, &str)> {
+    const PRIORITY_MAX: u8 = 191;
+    let (digits, rest) = text.split_once('>')?;
+    let valid = matches!(digits.len(), 1..=3) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let priority = digits.parse().ok().filter(|priority| valid && *priority <= PRIORITY_MAX)?;
+    Some((priority, rest))
+}
+
+fn write_priority(priority: u8, draft: &mut Draft<'_>) {
+    const FACILITIES: [&str; 24] = [
+        "kern",
+        "user",
+        "mail",
+        "daemon",
+        "auth",
+        "syslog",
+        "lpr",
+        "news",
+        "uucp",
+        "cron",
+        "authpriv",
+        "ftp",
+        "ntp",
+        "security",
+        "console",
+        "solaris-cron",
+        "local0",
+        "local1",
+        "local2",
+        "local3",
+        "local4",
+        "local5",
+        "local6",
+        "local7",
+    ];
+    const SEVERITIES: [&str; 8] =
+        ["Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug"];
+    let (facility, severity) = (priority / 8, priority % 8);
+    let writer = &mut draft.writer;
+    writer.integer(Field::SyslogPriority, i64::from(priority));
+    writer.integer(Field::SyslogFacilityCode, i64::from(facility));
+    if let Some(name) = FACILITIES.get(usize::from(facility)) {
+        writer.string(Field::SyslogFacilityName, name);
+    }
+    writer.integer(Field::SyslogSeverityCode, i64::from(severity));
+    if let Some(name) = SEVERITIES.get(usize::from(severity)) {
+        writer.string(Field::SyslogSeverityName, name);
+    }
+    if let Some(level) = Level::from_syslog_severity(severity) {
+        writer.level(level);
+    }
+}
+
+/// What follows `<PRI>1 ` (RFC 5424 §6).
+fn rfc5424(header: &str, draft: &mut Draft<'_>) -> Option<()> {
+    let (time, rest) = header.split_once(' ')?;
+    let (hostname, rest) = rest.split_once(' ')?;
+    let (appname, rest) = rest.split_once(' ')?;
+    let (procid, rest) = rest.split_once(' ')?;
+    let (msgid, rest) = rest.split_once(' ')?;
+    if time != "-" {
+        draft.time(Timestamp::parse_rfc3339(time.as_bytes())?);
+    }
+    let structured_length = structured_data_length(rest)?;
+    let (structured, message) = rest.split_at(structured_length);
+    let message = message.strip_prefix(' ').unwrap_or(message);
+    draft.writer.string(Field::Message, message.strip_prefix('\u{feff}').unwrap_or(message));
+    write_host(hostname, draft);
+    write_program(appname, draft);
+    if procid != "-" {
+        draft.writer.string(Field::SyslogProcid, procid);
+        write_pid(procid, draft);
+    }
+    if msgid != "-" {
+        draft.writer.string(Field::SyslogMsgid, msgid);
+    }
+    if structured != "-" {
+        let mut json = Vec::with_capacity(structured.len() * 2);
+        push_structured_data(structured, &mut json);
+        draft.writer.raw(Field::SyslogStructuredData, &json);
+    }
+    Some(())
+}
+
+/// What follows `<PRI>` (RFC 3164 §4): time and host may be missing on the way from a device.
+fn rfc3164(text: &str, draft: &mut Draft<'_>) -> Option<()> {
+    let Some((moment, length)) = draft.clock.read_prefix(text.as_bytes()) else {
+        return program_and_message(text, draft);
+    };
+    draft.time(moment);
+    let rest = text[length..].trim_start_matches([':', ' ']);
+    if tag(rest).is_some() {
+        return program_and_message(rest, draft);
+    }
+    let (hostname, rest) = rest.split_once(' ')?;
+    write_host(hostname, draft);
+    program_and_message(rest, draft)
+}
+
+/// As syslog daemons write files: time, host, program, message.
+fn without_priority(line: &str, certainty: Certainty, draft: &mut Draft<'_>) -> Option<()> {
+    let (moment, length) = draft.clock.read_prefix(line.as_bytes())?;
+    let (time, rest) = line.split_at(length);
+    let (hostname, rest) = rest.strip_prefix(' ')?.split_once(' ')?;
+    let tag = tag(rest);
+    let is_certain = certainty == Certainty::Told
+        || time.starts_with(|c: char| c.is_ascii_uppercase()) && !time.contains(',')
+        || tag.as_ref().is_some_and(|tag| tag.pid.is_some())
+        || is_rsyslog_time(time) && tag.is_some();
+    let is_host = Level::from_name(hostname.as_bytes()).is_none()
+        && !hostname.is_empty()
+        && hostname.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte))
+        && !hostname.ends_with(':');
+    (is_certain && is_host).then_some(())?;
+    draft.time(moment);
+    draft.writer.string(Field::SyslogHostname, hostname);
+    program_and_message(rest, draft)?;
+    if let Some(level) = draft_level(rest) {
+        draft.writer.level(level);
+    }
+    Some(())
+}
+
+/// A level that the message itself begins with.
+fn draft_level(text: &str) -> Option<Level> {
+    level_at_start(tag(text).map_or(text, |tag| tag.message))
+}
+
+/// `2026-11-20T21:39:19.123456+01:00`: six digits and an offset in numbers.
+fn is_rsyslog_time(time: &str) -> bool {
+    time.len() == 32 && time.as_bytes()[10] == b'T' && matches!(time.as_bytes()[26], b'+' | b'-')
+}
+
+/// `app[123]: message`.
+struct Tag<'l> {
+    program: &'l str,
+    pid: Option<&'l str>,
+    message: &'l str,
+}
+
+/// Reads a tag; none where the text is all message.
+fn tag(text: &str) -> Option<Tag<'_>> {
+    const TAG_BYTES_MAX: usize = 128;
+    let head = &text.as_bytes()[..text.len().min(TAG_BYTES_MAX)];
+    let end = head.iter().position(|byte| matches!(byte, b'[' | b':' | b' '))?;
+    let (program, rest) = text.split_at(end);
+    if program.is_empty() {
+        return None;
+    }
+    if let Some(rest) = rest.strip_prefix('[') {
+        let (pid, rest) = rest.split_once(']')?;
+        let is_pid = !pid.is_empty() && !pid.contains(' ');
+        let message = rest.strip_prefix(':')?;
+        return is_pid.then_some(Tag {
+            program,
+            pid: Some(pid),
+            message: message.strip_prefix(' ').unwrap_or(message),
+        });
+    }
+    let message = rest.strip_prefix(':')?;
+    let message = if message.is_empty() { message } else { message.strip_prefix(' ')? };
+    Some(Tag { program, pid: None, message })
+}
+
+fn program_and_message(text: &str, draft: &mut Draft<'_>) -> Option<()> {
+    let Some(tag) = tag(text) else {
+        draft.writer.string(Field::Message, text);
+        return Some(());
+    };
+    draft.writer.string(Field::Message, tag.message);
+    write_program(tag.program, draft);
+    if let Some(pid) = tag.pid {
+        draft.writer.string(Field::SyslogProcid, pid);
+        write_pid(pid, draft);
+    }
+    Some(())
+}
+
+fn write_host(hostname: &str, draft: &mut Draft<'_>) {
+    if hostname != "-" {
+        draft.writer.string(Field::SyslogHostname, hostname);
+        // The message was forwarded: the shipper's own host is another, unless the configuration says so.
+        draft.writer.string(Field::HostName, hostname);
+    }
+}
+
+fn write_program(name: &str, draft: &mut Draft<'_>) {
+    if name != "-" {
+        draft.writer.string(Field::SyslogAppname, name);
+        draft.writer.string(Field::ProcessName, name);
+    }
+}
+
+fn write_pid(procid: &str, draft: &mut Draft<'_>) {
+    if let Ok(pid) = procid.parse::<u32>() {
+        draft.writer.integer(Field::ProcessPid, i64::from(pid));
+    }
+}
+
+/// Length of the structured data at the start of `text`: `-`, or elements in brackets.
+fn structured_data_length(text: &str) -> Option<usize> {
+    if text.starts_with('-') {
+        return Some(1);
+    }
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while bytes.get(at) == Some(&b'[') {
+        at += element_length(&bytes[at..])?;
+    }
+    (at > 0).then_some(at)
+}
+
+fn element_length(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += memchr2(b'"', b']', bytes.get(at..)?)?;
+        if bytes[at] == b']' {
+            return Some(at + 1);
+        }
+        at += 1;
+        loop {
+            at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
+            if bytes[at] == b'"' {
+                break;
+            }
+            at += 2;
+        }
+        at += 1;
+    }
+}
+
+/// Appends `[id k="v"][...]` as `{"id":{"k":"v"}}`; a repeated name keeps its last part under a number.
+fn push_structured_data(text: &str, out: &mut Vec<u8>) {
+    let mut ids: Vec<String> = Vec::new();
+    let mut rest = text;
+    out.push(b'{');
+    while let Some(length) = rest.starts_with('[').then(|| element_length(rest.as_bytes())).flatten() {
+        let inside = &rest[1..length - 1];
+        let (id, parameters) = inside.split_once(' ').unwrap_or((inside, ""));
+        push_name(id, &mut ids, out);
+        push_parameters(parameters, out);
+        rest = &rest[length..];
+    }
+    out.push(b'}');
+}
+
+fn push_parameters(text: &str, out: &mut Vec<u8>) {
+    let mut names: Vec<String> = Vec::new();
+    let mut rest = text.trim_start();
+    out.push(b'{');
+    while let Some((name, tail)) = rest.split_once("=\"") {
+        let end = quoted_end(tail);
+        push_name(name, &mut names, out);
+        push_string(out, &unescape(&tail[..end]));
+        rest = tail.get(end + 1..).unwrap_or_default().trim_start();
+    }
+    if !rest.is_empty() {
+        push_name("_", &mut names, out);
+        push_string(out, rest);
+    }
+    out.push(b'}');
+}
+
+/// Where a value whose opening quote was passed ends.
+fn quoted_end(text: &str) -> usize {
+    let (bytes, mut at) = (text.as_bytes(), 0);
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if bytes[at] == b'"' {
+            return at;
+        }
+        at += 2;
+    }
+    text.len()
+}
+
+/// Appends `"name":`; a repeated or empty name gets a number.
+fn push_name(name: &str, names: &mut Vec<String>, out: &mut Vec<u8>) {
+    if !names.is_empty() {
+        out.push(b',');
+    }
+    let name = if name.trim().is_empty() { "_" } else { name };
+    let mut unique = name.to_owned();
+    let mut number = 1;
+    while names.contains(&unique) {
+        number += 1;
+        unique = format!("{name}_{number}");
+    }
+    push_string(out, &unique);
+    out.push(b':');
+    names.push(unique);
+}
+
+/// Undoes `\"`, `\\` and `\]` (RFC 5424 §6.3.3).
+fn unescape(text: &str) -> Cow<'_, str> {
+    if memchr(b'\\', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        match chars.peek() {
+            Some(next @ ('"' | '\\' | ']')) if char == '\\' => {
+                out.push(*next);
+                chars.next();
+            }
+            _ => out.push(char),
+        }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Format;
+    use super::super::testing::{check, check_unparsed};
+
+    #[test]
+    fn an_rfc_5424_line_is_read_whole() {
+        check(
+            Format::Auto,
+            r#"<165>1 2026-11-20T21:39:19.003Z mymachine.example.com evntslog 8710 ID47 [exampleSDID@32473 iut="3" eventSource="App \"x\" [y\]"][z@1] An application event log entry"#,
+            r#"{"@timestamp":"2026-11-20T21:39:19.003Z","message":"An application event log entry","log.syslog.hostname":"mymachine.example.com",
+               "host.name":"mymachine.example.com","log.syslog.appname":"evntslog","process.name":"evntslog","log.syslog.procid":"8710","process.pid":8710,
+               "log.syslog.msgid":"ID47","log.syslog.structured_data":{"exampleSDID@32473":{"iut":"3","eventSource":"App \"x\" [y]"},"z@1":{}},
+               "log.syslog.priority":165,"log.syslog.facility.code":20,"log.syslog.facility.name":"local4","log.syslog.severity.code":5,
+               "log.syslog.severity.name":"Notice","log.level":"notice"}"#,
+        );
+    }
+
+    #[test]
+    fn an_rfc_5424_line_may_lack_everything() {
+        check(
+            Format::Syslog,
+            "<0>1 - - - - - -",
+            r#"{"@timestamp":"READ","message":"","log.syslog.priority":0,"log.syslog.facility.code":0,"log.syslog.facility.name":"kern",
+               "log.syslog.severity.code":0,"log.syslog.severity.name":"Emergency","log.level":"emergency"}"#,
+        );
+    }
+
+    #[test]
+    fn an_rfc_3164_line_is_read_whole() {
+        check(
+            Format::Auto,
+            "<34>Oct 11 22:14:15 mymachine su[71]: 'su root' failed for lonvick on /dev/pts/8",
+            r#"{"@timestamp":"2026-10-11T22:14:15.000Z","message":"'su root' failed for lonvick on /dev/pts/8","log.syslog.hostname":"mymachine",
+               "host.name":"mymachine","log.syslog.appname":"su","process.name":"su","log.syslog.procid":"71","process.pid":71,"log.syslog.priority":34,
+               "log.syslog.facility.code":4,"log.syslog.facility.name":"auth","log.syslog.severity.code":2,"log.syslog.severity.name":"Critical","log.level":"critical"}"#,
+        );
+    }
+
+    #[test]
+    fn a_device_may_leave_out_time_and_host() {
+        check(
+            Format::Syslog,
+            "<13>app: hello",
+            r#"{"@timestamp":"READ","message":"hello","log.syslog.appname":"app","process.name":"app","log.syslog.priority":13,"log.syslog.facility.code":1,
+               "log.syslog.facility.name":"user","log.syslog.severity.code":5,"log.syslog.severity.name":"Notice","log.level":"notice"}"#,
+        );
+    }
+
+    #[test]
+    fn files_of_syslog_daemons_have_no_priority() {
+        check(
+            Format::Auto,
+            "Nov 20 11:39:19 host sshd[123]: Accepted publickey for x",
+            r#"{"@timestamp":"2026-11-20T11:39:19.000Z","message":"Accepted publickey for x","log.syslog.hostname":"host","log.syslog.appname":"sshd",
+               "process.name":"sshd","log.syslog.procid":"123","process.pid":123}"#,
+        );
+        check(
+            Format::Auto,
+            "2026-11-20T21:39:19.123456+01:00 host kernel: [    0.000000] Linux version 6.1.0",
+            r#"{"@timestamp":"2026-11-20T20:39:19.123456Z","message":"[    0.000000] Linux version 6.1.0","log.syslog.hostname":"host",
+               "log.syslog.appname":"kernel","process.name":"kernel"}"#,
+        );
+        check(
+            Format::Auto,
+            "2026-11-20T21:39:19Z host app[1]: ERROR it broke",
+            r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"ERROR it broke","log.syslog.hostname":"host","log.syslog.appname":"app",
+               "process.name":"app","log.syslog.procid":"1","process.pid":1,"log.level":"error"}"#,
+        );
+    }
+
+    #[test]
+    fn a_guess_does_not_take_words_for_hosts() {
+        check(
+            Format::Auto,
+            "2026-11-20T21:39:19Z starting server: port 80",
+            r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"starting server: port 80"}"#,
+        );
+    }
+
+    #[test]
+    fn what_is_no_syslog_is_kept_as_text() {
+        for line in
+            ["<192>1 - - - - - -", "<>x", "<13", "<13>1 2026-11-20 - - - - -", "<13>1 - - - - - [open"]
+        {
+            check_unparsed(Format::Syslog, line);
+        }
+    }
+}

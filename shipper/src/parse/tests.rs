@@ -1,0 +1,159 @@
+use serde_json::Value;
+use weir_record::document::FieldSet;
+use weir_record::schema::Field;
+
+use super::testing::{READ_TIME, check, parse, parse_with, read_fragment};
+use super::{Format, Parser, ParserSettings};
+
+#[test]
+fn invalid_utf8_is_replaced_tagged_and_kept_as_bytes() {
+    let document = parse(Format::Auto, b"{\"msg\":\"caf\xe9\",\"n\":1}");
+    let expected = serde_json::json!({
+        "@timestamp": "2026-11-20T12:00:00.000000000Z", "message": "caf\u{fffd}", "attributes.n": 1,
+        "tags": ["invalid_utf8"], "event.original": "eyJtc2ciOiJjYWbpIiwibiI6MX0=",
+    });
+    assert_eq!(Value::Object(document), expected);
+    let words = parse(Format::Auto, b"caf\xe9");
+    assert_eq!(
+        (&words["message"], &words["tags"]),
+        (&"caf\u{fffd}".into(), &serde_json::json!(["unparsed", "invalid_utf8"]))
+    );
+}
+
+#[test]
+fn a_truncated_line_says_how_much_is_missing() {
+    let mut out = Vec::new();
+    let settings = ParserSettings { reserved: FieldSet::weir_only(), ..ParserSettings::default() };
+    Parser::new(&settings).parse(b"2026-11-20 21:39:19 long", READ_TIME, 77, &mut out);
+    let document = read_fragment(&out);
+    assert_eq!(
+        (&document["log.truncated_bytes"], &document["tags"]),
+        (&77.into(), &serde_json::json!(["truncated"]))
+    );
+}
+
+#[test]
+fn control_characters_are_escaped() {
+    let line = "2026-11-20 21:39:19 a\0b\u{1b}[31mc\td";
+    assert_eq!(parse(Format::Auto, line.as_bytes())["message"], Value::from("a\0b\u{1b}[31mc\td"));
+}
+
+#[test]
+fn fields_of_the_shared_fragment_stay_attributes_of_the_line() {
+    let reserved = [Field::ServiceName, Field::HostName].into_iter().collect();
+    let mut parser = Parser::new(&ParserSettings { reserved, ..ParserSettings::default() });
+    let document = parse_with(&mut parser, br#"{"msg":"x","service":"a","host.name":"h"}"#);
+    assert_eq!(
+        (&document["attributes.service"], &document["attributes.host.name"]),
+        (&"a".into(), &"h".into())
+    );
+}
+
+#[test]
+fn the_lines_of_a_mixed_file_are_told_apart() {
+    let mut parser = Parser::new(&ParserSettings::default());
+    parser.detect(b"{\"msg\":\"a\"}\n{\"msg\":\"b\"}\n");
+    let mut message = |line: &str| parse_with(&mut parser, line.as_bytes())["message"].clone();
+    assert_eq!(message(r#"{"msg":"a"}"#), "a");
+    assert_eq!(message("2026-11-20 21:39:19 INFO b"), "b");
+    assert_eq!(message("level=info msg=c"), "c");
+    assert_eq!(message("Nov 20 01:39:19 host app[1]: d"), "d");
+    assert_eq!(message(r#"{"msg":"torn"#), r#"{"msg":"torn"#);
+}
+
+#[test]
+fn a_file_of_syslog_is_read_as_such_where_a_line_alone_is_not_certain() {
+    let line = "2026-11-20T21:39:19Z host app: x";
+    check(Format::Auto, line, r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"host app: x"}"#);
+    let mut parser = Parser::new(&ParserSettings::default());
+    parser.detect(b"2026-11-20T21:39:19Z host app[1]: x\n");
+    assert_eq!(parse_with(&mut parser, line.as_bytes())["process.name"], "app");
+}
+
+#[test]
+fn any_bytes_become_a_document_that_has_lost_nothing() {
+    let mut parsers: Vec<Parser> = Format::ALL
+        .into_iter()
+        .map(|format| Parser::new(&ParserSettings { format, ..ParserSettings::default() }))
+        .collect();
+    bolero::check!().with_type::<Vec<u8>>().with_iterations(20_000).for_each(|bytes| {
+        for parser in &mut parsers {
+            assert_nothing_lost(parser, bytes);
+        }
+    });
+}
+
+#[test]
+fn any_pieces_of_real_lines_become_documents_that_have_lost_nothing() {
+    const PIECES: &[&str] = &[
+        "2026-11-20T21:39:19.123Z",
+        "2026-11-20 21:39:19,123",
+        "Nov 20 21:39:19",
+        "20/Nov/2026:21:39:19 +0100",
+        "[",
+        "]",
+        " ",
+        " ",
+        " - ",
+        "INFO",
+        "error:",
+        "host",
+        "app[1]:",
+        "<34>",
+        "1 ",
+        "\"",
+        "\\",
+        "{",
+        "}",
+        ":",
+        ",",
+        "key=",
+        "\"msg\":",
+        "\"a\":1",
+        "com.x.FooException: y",
+        "\n",
+        "\tat com.x.Foo",
+        "Caused by: z",
+        "---",
+        "12345",
+        "::1",
+        "GET / HTTP/1.1",
+        "200",
+        "é",
+        "\u{0}",
+        "\\x22",
+        "(main)",
+        "|",
+        "PM",
+        "UTC",
+        "[a@1 b=\"c\"]",
+        "\"log\":{\"level\":\"info\"}",
+        "[main]",
+        "a.b.C",
+        " : ",
+        "-",
+    ];
+    let mut parsers: Vec<Parser> = Format::ALL
+        .into_iter()
+        .map(|format| Parser::new(&ParserSettings { format, ..ParserSettings::default() }))
+        .collect();
+    bolero::check!().with_type::<Vec<u8>>().with_iterations(20_000).for_each(|choices| {
+        let line: String = choices.iter().map(|choice| PIECES[usize::from(*choice) % PIECES.len()]).collect();
+        for parser in &mut parsers {
+            assert_nothing_lost(parser, line.as_bytes());
+            parser.detect(line.as_bytes());
+            parser.continues(line.as_bytes(), line.as_bytes());
+        }
+    });
+}
+
+/// Asserts that a record's document is valid, and that its text is in it: whole where it was not understood, else each
+/// word, apart from those that became a time or a level.
+fn assert_nothing_lost(parser: &mut Parser, record: &[u8]) {
+    let mut out = Vec::new();
+    let understood = parser.parse(record, READ_TIME, 0, &mut out).understood;
+    let document = read_fragment(&out);
+    if !understood {
+        assert_eq!(document["message"], Value::from(String::from_utf8_lossy(record)));
+    }
+}

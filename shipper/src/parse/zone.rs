@@ -1,0 +1,225 @@
+//! The zone of time stamps that name none, and the clock that turns civil times into moments.
+
+use std::str::FromStr;
+
+use jiff::tz::TimeZone;
+use weir_record::Timestamp;
+use weir_record::time::{Civil, parse_zone};
+
+/// The zone of time stamps without one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Zone {
+    /// Coordinated universal time.
+    #[default]
+    Utc,
+    /// Seconds east of UTC.
+    Fixed(i32),
+    /// A zone with rules, from the system's database.
+    Named(TimeZone),
+}
+
+/// The zone's name is not known.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown time zone {name:?}: use local, UTC, an offset like +01:00, or a name like Europe/Berlin")]
+pub struct ZoneError {
+    /// What was asked for.
+    pub name: String,
+    #[source]
+    source: Option<jiff::Error>,
+}
+
+impl Zone {
+    /// The system's zone; follows `TZ`.
+    pub fn local() -> Zone {
+        Zone::Named(TimeZone::system())
+    }
+
+    /// Seconds east of UTC at a civil time given as seconds since 1970 as if it were UTC. In the hour that is
+    /// repeated in autumn the earlier one is meant, in the hour that is left out in spring the later.
+    fn offset_at(&self, civil_seconds: i64) -> i32 {
+        match self {
+            Zone::Utc => 0,
+            Zone::Fixed(seconds) => *seconds,
+            Zone::Named(zone) => named_offset_at(zone, civil_seconds).unwrap_or(0),
+        }
+    }
+}
+
+impl FromStr for Zone {
+    type Err = ZoneError;
+
+    fn from_str(name: &str) -> Result<Zone, ZoneError> {
+        if name.eq_ignore_ascii_case("local") {
+            return Ok(Zone::local());
+        }
+        if name.eq_ignore_ascii_case("utc") {
+            return Ok(Zone::Utc);
+        }
+        if let Some(seconds) = parse_zone(name.as_bytes()) {
+            return Ok(Zone::Fixed(seconds));
+        }
+        TimeZone::get(name)
+            .map(Zone::Named)
+            .map_err(|error| ZoneError { name: name.to_owned(), source: Some(error) })
+    }
+}
+
+fn named_offset_at(zone: &TimeZone, civil_seconds: i64) -> Option<i32> {
+    let civil = TimeZone::UTC.to_datetime(jiff::Timestamp::from_second(civil_seconds).ok()?);
+    let moment = zone.to_ambiguous_timestamp(civil).compatible().ok()?;
+    i32::try_from(civil_seconds - moment.as_second()).ok()
+}
+
+/// Zones change their offset at multiples of this many civil seconds, so that one look-up serves them all.
+const OFFSET_SPAN_SECONDS: i64 = 15 * 60;
+
+/// What turns the civil times of one file into moments: its zone, and when the record was read (for time stamps
+/// without a year).
+#[derive(Debug)]
+pub(super) struct Clock {
+    zone: Zone,
+    read_time: i64,
+    cached_span: i64,
+    cached_offset: i32,
+}
+
+impl Clock {
+    pub(super) fn new(zone: Zone) -> Clock {
+        Clock { zone, read_time: 0, cached_span: i64::MIN, cached_offset: 0 }
+    }
+
+    /// Sets the moment of reading, nanoseconds since 1970.
+    pub(super) fn set_read_time(&mut self, nanos: i64) {
+        self.read_time = nanos;
+    }
+
+    /// The moment of reading.
+    pub(super) fn read_time(&self) -> Timestamp {
+        let nanos = self.read_time.max(0);
+        Timestamp::from_nanos(nanos, Timestamp::DIGITS_MAX).expect("a moment since 1970 is a time stamp")
+    }
+
+    /// The moment of a civil time; `offset_seconds` where the time stamp named its zone.
+    pub(super) fn moment(&mut self, civil: &Civil, digits: u8, offset: Option<i32>) -> Option<Timestamp> {
+        let offset_seconds = match offset {
+            Some(seconds) => seconds,
+            None => self.offset_at(civil.seconds()?),
+        };
+        Timestamp::from_civil(civil, offset_seconds, digits)
+    }
+
+    /// The moment of a civil time whose year is not known: the latest that is at most a day after the reading, so
+    /// that December's lines read in January belong to the old year, and a clock that is a little ahead to the new.
+    pub(super) fn moment_without_year(
+        &mut self,
+        mut civil: Civil,
+        digits: u8,
+        offset: Option<i32>,
+    ) -> Option<Timestamp> {
+        const DAY_NANOS: i64 = 86_400 * 1_000_000_000;
+        const YEAR_NANOS: i64 = 31_556_952 * 1_000_000_000;
+        /// 29 February is up to eight years back (1896 to 1904, 2096 to 2104).
+        const YEARS_BACK: i32 = 8;
+        let latest = self.read_time.saturating_add(DAY_NANOS);
+        let read_year = 1970 + (self.read_time / YEAR_NANOS) as i32;
+        (read_year - YEARS_BACK..=read_year + 1).rev().find_map(|year| {
+            civil.year = year;
+            self.moment(&civil, digits, offset).filter(|moment| moment.nanos() <= latest)
+        })
+    }
+
+    fn offset_at(&mut self, civil_seconds: i64) -> i32 {
+        let span = civil_seconds.div_euclid(OFFSET_SPAN_SECONDS);
+        if span != self.cached_span {
+            self.cached_span = span;
+            self.cached_offset = self.zone.offset_at(civil_seconds);
+        }
+        self.cached_offset
+    }
+}
+
+/// Seconds east of UTC of the abbreviations that mean one zone only. Others (CST, IST, BST, ...) are left to the
+/// file's own zone.
+pub(super) fn abbreviation(name: &[u8]) -> Option<i32> {
+    const HOUR: i32 = 3600;
+    Some(match name {
+        b"UTC" | b"GMT" | b"WET" => 0,
+        b"CET" | b"WEST" => HOUR,
+        b"CEST" | b"EET" => 2 * HOUR,
+        b"EEST" | b"MSK" => 3 * HOUR,
+        b"JST" | b"KST" => 9 * HOUR,
+        b"EDT" => -4 * HOUR,
+        b"EST" | b"CDT" => -5 * HOUR,
+        b"PDT" => -7 * HOUR,
+        b"PST" => -8 * HOUR,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BERLIN_NANOS: i64 = 1_000_000_000;
+
+    fn clock(zone: &str, read_time: &str) -> Clock {
+        let mut clock = Clock::new(zone.parse().expect("a zone"));
+        clock.set_read_time(Timestamp::parse_rfc3339(read_time.as_bytes()).expect("a moment").nanos());
+        clock
+    }
+
+    fn civil(text: &str) -> Civil {
+        Civil::parse_iso(text.as_bytes()).expect("a civil time").0
+    }
+
+    fn check(zone: &str, text: &str, expected: &str) {
+        let moment = clock(zone, "2026-11-20T00:00:00Z").moment(&civil(text), 0, None).expect("a moment");
+        assert_eq!(moment.to_string(), expected, "{text} in {zone}");
+    }
+
+    #[test]
+    fn a_civil_time_means_the_files_own_zone() {
+        check("UTC", "2026-11-20 21:39:19", "2026-11-20T21:39:19.000Z");
+        check("-03:30", "2026-11-20 21:39:19", "2026-11-21T01:09:19.000Z");
+        check("Europe/Berlin", "2026-11-20 21:39:19", "2026-11-20T20:39:19.000Z");
+        check("Europe/Berlin", "2026-07-01 12:00:00", "2026-07-01T10:00:00.000Z");
+    }
+
+    #[test]
+    fn hours_that_are_left_out_or_repeated_have_a_moment() {
+        check("Europe/Berlin", "2026-03-29 02:30:00", "2026-03-29T01:30:00.000Z");
+        check("Europe/Berlin", "2026-10-25 02:30:00", "2026-10-25T00:30:00.000Z");
+    }
+
+    #[test]
+    fn a_cached_offset_ends_where_the_zone_changes() {
+        let mut clock = clock("Europe/Berlin", "2026-11-20T00:00:00Z");
+        let mut seconds = Vec::new();
+        for text in ["2026-03-29 01:59:59", "2026-03-29 03:00:00", "2026-03-29 03:15:00"] {
+            seconds.push(clock.moment(&civil(text), 0, None).expect("a moment").nanos() / BERLIN_NANOS);
+        }
+        assert_eq!((seconds[1] - seconds[0], seconds[2] - seconds[1]), (1, 900));
+    }
+
+    #[test]
+    fn a_missing_year_is_the_one_nearest_before_the_reading() {
+        let year = |read: &str, month, day| {
+            let civil = Civil { month, day, ..Civil::default() };
+            clock("UTC", read)
+                .moment_without_year(civil, 0, None)
+                .map(|moment| moment.to_string()[..4].to_owned())
+        };
+        assert_eq!(year("2026-11-20T12:00:00Z", 11, 20).as_deref(), Some("2026"));
+        assert_eq!(year("2027-01-01T00:00:05Z", 12, 31).as_deref(), Some("2026"));
+        assert_eq!(year("2026-12-31T23:59:58Z", 1, 1).as_deref(), Some("2027"));
+        assert_eq!(year("2026-11-20T12:00:00Z", 12, 24).as_deref(), Some("2025"));
+        assert_eq!(year("2026-11-20T12:00:00Z", 2, 29).as_deref(), Some("2024"));
+        assert_eq!(year("2026-11-20T12:00:00Z", 2, 30), None);
+    }
+
+    #[test]
+    fn an_unknown_zone_is_refused_by_name() {
+        let error = "Mars/Olympus".parse::<Zone>().expect_err("no such zone");
+        assert!(error.to_string().contains("Mars/Olympus"));
+    }
+}
