@@ -6,7 +6,7 @@
 //! shipper may rely on, moves, and never over a hole. So the log files are the write-ahead log, and the buffer may
 //! lose anything at any time.
 //!
-//! Two implementations keep the same rules: one in Redis between processes, [`MemoryBuffer`] within one.
+//! Two implementations keep the same rules: [`RedisBuffer`] between processes, [`MemoryBuffer`] within one.
 
 use std::future::Future;
 use std::time::Duration;
@@ -17,7 +17,11 @@ use weir_record::{FileKey, Frame};
 mod error;
 mod memory;
 mod ranges;
+mod redis;
+#[cfg(any(test, feature = "test-server"))]
+pub mod testing;
 
+pub use self::redis::{RedisBuffer, RedisConsumer, RedisSettings};
 pub use error::BufferError;
 pub use memory::{MemoryBuffer, MemoryConsumer};
 
@@ -180,3 +184,6 @@ pub trait Consumer: Send + 'static {
         wait: Duration,
     ) -> impl Future<Output = Result<Vec<Claim>, BufferError>> + Send;
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! Reading answers: `Value`s are taken apart by hand, so that the bytes of a frame are moved, never copied.
+
+use bytes::Bytes;
+use redis::Value;
+use weir_record::FileKey;
+
+use crate::{FileRange, Pushed};
+
+/// One entry of the stream.
+pub(super) struct StreamEntry {
+    pub(super) id: (u64, u64),
+    /// None where the entry was not written by our push.
+    pub(super) range: Option<FileRange>,
+    pub(super) frame: Bytes,
+}
+
+/// What the push script answered.
+pub(super) enum PushAnswer {
+    Decided(Pushed),
+    Full { bytes: u64 },
+}
+
+pub(super) fn push_answer(value: Value) -> Option<PushAnswer> {
+    match value {
+        Value::Int(1) => Some(PushAnswer::Decided(Pushed::Accepted)),
+        Value::Nil => Some(PushAnswer::Decided(Pushed::Expected(None))),
+        Value::Array(parts) => Some(PushAnswer::Full { bytes: number(parts.first()?)? }),
+        other => Some(PushAnswer::Decided(Pushed::Expected(Some(number(&other)?)))),
+    }
+}
+
+/// A number, sent as such or as text.
+pub(super) fn number(value: &Value) -> Option<u64> {
+    match value {
+        Value::Int(number) => u64::try_from(*number).ok(),
+        Value::BulkString(text) => std::str::from_utf8(text).ok()?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Numbers or nils, in order.
+pub(super) fn optional_numbers(value: &Value) -> Option<Vec<Option<u64>>> {
+    let Value::Array(values) = value else { return None };
+    values
+        .iter()
+        .map(|value| if *value == Value::Nil { Some(None) } else { number(value).map(Some) })
+        .collect()
+}
+
+/// The answer to XREADGROUP: streams by name, each with its entries. Nil, when there was nothing, is no stream.
+pub(super) fn streams(value: Value) -> Option<Vec<(Vec<u8>, Vec<StreamEntry>)>> {
+    let streams = match value {
+        Value::Nil => return Some(Vec::new()),
+        Value::Array(streams) => streams,
+        _ => return None,
+    };
+    let stream = |stream| {
+        let [name, list] = array_of(stream)?;
+        Some((bulk(name)?, entries(list)?))
+    };
+    streams.into_iter().map(stream).collect()
+}
+
+/// A list of entries, as of XREADGROUP and XCLAIM. Those that were deleted meanwhile are nil, and left out.
+pub(super) fn entries(value: Value) -> Option<Vec<StreamEntry>> {
+    let Value::Array(list) = value else { return None };
+    list.into_iter().filter(|entry| *entry != Value::Nil).map(entry).collect()
+}
+
+/// The ids in the answer to the long form of XPENDING.
+pub(super) fn pending_ids(value: Value) -> Option<Vec<(u64, u64)>> {
+    let Value::Array(list) = value else { return None };
+    let id = |entry| {
+        let [id, _consumer, _idle, _deliveries] = array_of(entry)?;
+        entry_id(&bulk(id)?)
+    };
+    list.into_iter().map(id).collect()
+}
+
+/// Takes an array of `N` values apart.
+pub(super) fn array_of<const N: usize>(value: Value) -> Option<[Value; N]> {
+    let Value::Array(values) = value else { return None };
+    values.try_into().ok()
+}
+
+fn entry(value: Value) -> Option<StreamEntry> {
+    let [id, fields] = array_of(value)?;
+    let id = entry_id(&bulk(id)?)?;
+    let (mut file, mut start, mut end, mut frame) = (None, None, None, Bytes::new());
+    // Nil fields: deleted, but still pending.
+    if let Value::Array(fields) = fields {
+        let mut fields = fields.into_iter();
+        while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
+            match &bulk(name)?[..] {
+                b"file" => file = FileKey::from_bytes(&bulk(value)?),
+                b"start" => start = number(&value),
+                b"end" => end = number(&value),
+                b"frame" => frame = Bytes::from(bulk(value)?),
+                _ => {}
+            }
+        }
+    }
+    let range = file.zip(start).zip(end).map(|((file, start), end)| FileRange { file, start, end });
+    Some(StreamEntry { id, range, frame })
+}
+
+/// `1795212000000-0`.
+fn entry_id(text: &[u8]) -> Option<(u64, u64)> {
+    let (time, number) = std::str::from_utf8(text).ok()?.split_once('-')?;
+    Some((time.parse().ok()?, number.parse().ok()?))
+}
+
+fn bulk(value: Value) -> Option<Vec<u8>> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        _ => None,
+    }
+}

@@ -1,0 +1,43 @@
+//! The scripts that Redis runs: each request is atomic there, whatever happens to us.
+
+use std::sync::LazyLock;
+
+/// One script and its hash.
+pub(super) struct Script {
+    code: &'static str,
+    sha: LazyLock<String>,
+}
+
+macro_rules! script {
+    ($file:literal) => {
+        Script {
+            code: include_str!($file),
+            sha: LazyLock::new(|| redis::Script::new(include_str!($file)).get_hash().to_owned()),
+        }
+    };
+}
+
+pub(super) static PUSH: Script = script!("push.lua");
+pub(super) static ACKNOWLEDGE: Script = script!("acknowledge.lua");
+pub(super) static RECLAIM: Script = script!("reclaim.lua");
+pub(super) static HOLD: Script = script!("hold.lua");
+pub(super) static REWIND: Script = script!("rewind.lua");
+pub(super) static LIVE: Script = script!("live.lua");
+
+impl Script {
+    /// `EVALSHA sha count keys...`, to which the arguments are added. `bytes`: about how many those have.
+    pub(super) fn call(&self, keys: &[&str], bytes: usize) -> redis::Cmd {
+        let mut command = redis::Cmd::with_capacity(16 + keys.len(), 512 + bytes);
+        command.arg("EVALSHA").arg(self.sha.as_str()).arg(keys.len()).arg(keys);
+        command
+    }
+}
+
+/// Loads all of them.
+pub(super) fn load() -> redis::Pipeline {
+    let mut pipeline = redis::pipe();
+    for script in [&PUSH, &ACKNOWLEDGE, &RECLAIM, &HOLD, &REWIND, &LIVE] {
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(script.code);
+    }
+    pipeline
+}
