@@ -114,6 +114,8 @@ pub enum Format {
     Common,
     /// Syslog, RFC 3164 or RFC 5424.
     Syslog,
+    /// Plain lines with stack traces.
+    Java,
     /// Any text; a time stamp and a level at its start are recognised.
     Plain,
 }
@@ -127,6 +129,7 @@ impl Format {
         ("combined", Self::Combined),
         ("common", Self::Common),
         ("syslog", Self::Syslog),
+        ("java", Self::Java),
         ("plain", Self::Plain),
     ];
 }

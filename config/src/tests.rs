@@ -128,6 +128,16 @@ fn the_reference_configuration_names_every_key_and_its_examples_are_valid() {
 }
 
 #[test]
+fn the_reference_configuration_names_every_choice() {
+    fn names<T>(of: &[(&'static str, T)]) -> String {
+        of.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" | ")
+    }
+    for choices in [names(Format::NAMES), names(Multiline::NAMES), names(Start::NAMES)] {
+        assert!(REFERENCE.contains(&format!("# {choices}")), "weir.toml does not say {choices}");
+    }
+}
+
+#[test]
 fn an_unknown_key_names_the_nearest_known_one() {
     check(
         "[[source]]\npaths = [\"*.log\"]\nformt = \"json\"\n",
