@@ -11,7 +11,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Asks `/api/<path>`; parameters that are null, undefined or empty are left out. */
+/** Asks `/api/<path>`; parameters that are null, undefined or empty are left out, lists repeated. */
 export async function ask(path, parameters, signal) {
   let response;
   try {
@@ -28,8 +28,10 @@ export async function ask(path, parameters, signal) {
 /** The address of `/api/<path>` with its parameters. */
 export function address(path, parameters) {
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(parameters)) {
-    if (value !== null && value !== undefined && value !== "") query.set(name, String(value));
+  for (const [name, given] of Object.entries(parameters)) {
+    for (const value of Array.isArray(given) ? given : [given]) {
+      if (value !== null && value !== undefined && value !== "") query.append(name, String(value));
+    }
   }
   return `/api/${path}?${query}`;
 }

@@ -7,6 +7,7 @@ import { field, timeOf } from "./record.js";
 const VALUE_SHOWN_MAX = 10_000; // characters, until asked for all
 const VALUE_FILTER_MAX = 1024; // characters of a keyword that are indexed
 const NOT_SEARCHED = new Set(["error.stack_trace", "event.original"]);
+const TEXTS = new Set(["message", "error.message"]); // searched by words: lines do not matter
 const FIRST = [
   "@timestamp", "log.level", "service.name", "message", "error.type", "error.message", "error.stack_trace",
   "trace.id", "span.id", "host.name", "log.logger", "process.thread.name",
@@ -69,7 +70,8 @@ function fieldRow(name, value, actions) {
 }
 
 function valueNode(name, text, actions) {
-  const filterable = !NOT_SEARCHED.has(name) && text !== "" && text.length <= VALUE_FILTER_MAX;
+  const searched = !NOT_SEARCHED.has(name) && (TEXTS.has(name) || !text.includes("\n"));
+  const filterable = searched && text !== "" && text.length <= VALUE_FILTER_MAX;
   const content = element("span", { class: "value" });
   show(content, text, VALUE_SHOWN_MAX);
   const holder = element("div", { class: "value-line" }, content);

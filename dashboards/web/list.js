@@ -75,7 +75,6 @@ export class RecordList {
     this.#setPending([], false);
     if (!this.#ids.has(this.#selected)) this.#selected = null;
     this.#scroller.scrollTop = 0;
-    this.#body.classList.remove("arriving");
     this.#draw();
   }
 
@@ -90,9 +89,15 @@ export class RecordList {
     this.#draw();
   }
 
-  /** Whether any of these records is in the list or waits to be shown. */
-  knowsAny(entries) {
-    return entries.some((entry) => this.#ids.has(entry.id));
+  /**
+   * Takes in a newer first page. Where it does not reach down to what is loaded there would be a hole in between: then
+   * it becomes the list, or the reader is told.
+   */
+  refreshHead(entries, complete) {
+    const joined = this.#entries.length === 0 || complete || entries.some((entry) => this.#ids.has(entry.id));
+    if (joined && this.#entries.length > 0) this.arrive(entries);
+    else if (this.#reading()) this.#setPending([], true);
+    else this.replace(entries, { complete, newestFirst: this.#newestFirst, words: this.#words });
   }
 
   /** Takes new records in: at once where nobody reads, else they wait behind the pill. Returns how many were new. */
@@ -154,7 +159,6 @@ export class RecordList {
       this.#complete = false;
     }
     this.#entries = merged;
-    this.#body.classList.add("arriving");
     this.#draw();
   }
 

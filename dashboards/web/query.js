@@ -16,7 +16,7 @@ function escapeField(field) {
 
 function quoteValue(value) {
   if (BARE_VALUE.test(value) && !OPERATOR.test(value)) return value;
-  return `"${value.replace(/[\\"]/g, "\\$&").replace(/\n/g, "\\n").replace(/\r/g, "\\r").replace(/\t/g, "\\t")}"`;
+  return `"${value.replace(/[\\"]/g, "\\$&").replace(/[\r\n]+/g, " ")}"`;
 }
 
 /** The query with a filter added; its opposite is taken out, and a filter that is there already changes nothing. */

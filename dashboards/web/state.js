@@ -9,7 +9,8 @@ const RANGE = /^(all|\d{1,6}[smhdw])$/;
  * @property {string|null} range relative range (`15m`, `all`), or null where `from` and `until` say it
  * @property {string|null} from RFC 3339
  * @property {string|null} until RFC 3339, not included
- * @property {boolean} live whether new records appear by themselves
+ * @property {"newest"|"oldest"} order which records come first
+ * @property {boolean} live whether new records appear by themselves; only the newest first can
  */
 
 /** Reads the state from the page's address. */
@@ -24,7 +25,8 @@ export function readState() {
     range: absolute ? null : RANGE.test(range) ? range : RANGE_DEFAULT,
     from,
     until,
-    live: parameters.get("live") !== "0" && !absolute,
+    order: parameters.get("order") === "oldest" ? "oldest" : "newest",
+    live: parameters.get("live") !== "0",
   };
 }
 
@@ -39,9 +41,15 @@ export function writeState(state) {
   if (state.range !== null && state.range !== RANGE_DEFAULT) parameters.set("range", state.range);
   if (state.from !== null) parameters.set("from", state.from);
   if (state.until !== null) parameters.set("until", state.until);
-  if (!state.live && state.range !== null) parameters.set("live", "0");
+  if (state.order === "oldest") parameters.set("order", "oldest");
+  if (!state.live) parameters.set("live", "0");
   const search = parameters.size === 0 ? "" : `?${parameters}`;
   if (search !== location.search) history.pushState(null, "", location.pathname + search);
+}
+
+/** Whether new records can appear: not in a closed time range, and not at the end of a list. */
+export function canBeLive(state) {
+  return state.until === null && state.order === "newest";
 }
 
 /** The time parameters of a request: relative ones are resolved by the server, by its clock. */
