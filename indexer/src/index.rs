@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use weir_record::Timestamp;
 
 use crate::batch::Batch;
 
@@ -147,6 +148,32 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// When it was given up, nanoseconds since 1970.
     pub time: i64,
+}
+
+/// Dataset of the stream of dead letters.
+pub const DEAD_LETTER_DATASET: &str = "dead_letter";
+
+impl DeadLetter {
+    /// The letter as a document of the stream `logs-dead_letter-<namespace>`. What was refused stands in
+    /// `event.original`, as text, so that nothing of it can be refused again.
+    pub fn to_document(&self, namespace: &str) -> String {
+        let time = Timestamp::from_nanos(self.time.max(0), Timestamp::DIGITS_MAX);
+        let document = serde_json::json!({
+            "@timestamp": time.map(|time| time.to_string()),
+            "message": format!("refused by {}: {}", self.target, self.reason),
+            "log.level": "error",
+            "error.message": self.reason,
+            "error.code": self.status.to_string(),
+            "event.original": String::from_utf8_lossy(&self.document),
+            "event.dataset": DEAD_LETTER_DATASET,
+            "data_stream.type": "logs",
+            "data_stream.dataset": DEAD_LETTER_DATASET,
+            "data_stream.namespace": namespace,
+            "labels.target": self.target,
+            "labels.attempts": self.attempts.to_string(),
+        });
+        document.to_string()
+    }
 }
 
 /// An index that documents are written to.

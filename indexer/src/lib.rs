@@ -5,6 +5,7 @@
 //! * [`elasticsearch`] talks to Elasticsearch and OpenSearch; [`embedded`] is the index for one machine.
 
 pub mod batch;
+pub mod embedded;
 pub mod index;
 pub mod search;
 

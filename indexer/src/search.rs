@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 use weir_record::Query;
+use weir_record::query::FieldPath;
+use weir_record::schema::Kind;
 
 /// Most hits of one answer.
 pub const LIMIT_MAX: usize = 10_000;
@@ -158,6 +160,20 @@ pub enum FieldKind {
     Other,
 }
 
+impl FieldKind {
+    /// Of a field of the schema.
+    pub fn of(kind: Kind) -> FieldKind {
+        match kind {
+            Kind::DateNanos => FieldKind::Date,
+            Kind::Text => FieldKind::Text,
+            Kind::Keyword | Kind::ConstantKeyword => FieldKind::Keyword,
+            Kind::Long => FieldKind::Number,
+            Kind::Ip => FieldKind::Ip,
+            Kind::Stored | Kind::Flattened => FieldKind::Other,
+        }
+    }
+}
+
 /// Why a search has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
@@ -177,6 +193,20 @@ impl SearchError {
     pub fn is_transient(&self) -> bool {
         matches!(self, SearchError::Unavailable(_))
     }
+}
+
+/// The field that `name` means, if its values can be counted at all.
+pub(crate) fn countable(name: &str) -> Result<FieldPath, SearchError> {
+    let path = FieldPath::resolve(name).map_err(SearchError::Refused)?;
+    let reason = match (&path, path.kind()) {
+        (_, Some(Kind::Text)) => "it is text",
+        (_, Some(Kind::Stored)) => "it is shown but not searched",
+        (_, Some(Kind::Flattened)) => "it is an object",
+        (_, Some(Kind::DateNanos)) => "it is a moment; count over time instead",
+        (FieldPath::Inner(..), _) => "it stands inside an object that is indexed as one field",
+        _ => return Ok(path),
+    };
+    Err(SearchError::Refused(format!("{path} cannot be counted by value: {reason}")))
 }
 
 /// An index that can be searched.

@@ -15,6 +15,7 @@ pub(super) fn matches(query: &Query, document: &Value) -> bool {
         Query::And(parts) => parts.iter().all(|part| matches(part, document)),
         Query::Or(parts) => parts.iter().any(|part| matches(part, document)),
         Query::Not(part) => !matches(part, document),
+        Query::Test(path, Test::Exists) => exists(document, &path.to_string()),
         Query::Test(path, test) => {
             any_value(document, &path.to_string(), &mut |value| value_passes(value, test))
         }
@@ -44,7 +45,7 @@ fn any_leaf(value: &Value, passes: &mut dyn FnMut(&Value) -> bool) -> bool {
 
 fn value_passes(value: &Value, test: &Test) -> bool {
     match test {
-        Test::Exists => has_leaf(value),
+        Test::Exists => true,
         Test::Words(text) => value.as_str().is_some_and(|value| has_words(value, text)),
         Test::WordPattern(pattern) => {
             value.as_str().is_some_and(|value| words(value).any(|word| pattern.matches(&word.text)))
@@ -63,6 +64,21 @@ fn value_passes(value: &Value, test: &Test) -> bool {
             .as_str()
             .and_then(|text| text.parse().ok())
             .is_some_and(|address| (first..=last).contains(&&mapped(address))),
+    }
+}
+
+/// Whether there is a value at `path`, or at any path below it.
+fn exists(value: &Value, path: &str) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(|item| exists(item, path)),
+        Value::Object(members) => members.iter().any(|(key, member)| {
+            if key == path || key.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')) {
+                return has_leaf(member);
+            }
+            let inner = path.strip_prefix(key.as_str()).and_then(|rest| rest.strip_prefix('.'));
+            inner.is_some_and(|inner| exists(member, inner))
+        }),
+        _ => false,
     }
 }
 

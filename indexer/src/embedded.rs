@@ -1,0 +1,383 @@
+//! The index of Weir's own: tantivy, on one machine, in one directory.
+//!
+//! ```text
+//! <data>/lock                       held by the one process that uses the directory
+//! <data>/partitions/0000000001/     a tantivy index: what came in on one day, or until it was full
+//! <data>/partitions/0000000002/     the active one: all others never change again
+//! ```
+//! * One thread writes. A commit holds, beside the documents, which bytes of which files they came from
+//!   ([`Embedded::positions`]): index and position cannot disagree. What was not committed when the process ended is
+//!   simply not there, and the shippers, who ask for the position, send it again.
+//! * A record whose bytes are in the index already is a duplicate, and is not added.
+//! * Retention removes whole partitions, the oldest first.
+//! * A search skips partitions by their smallest and largest event time.
+
+mod document;
+mod offsets;
+mod partition;
+mod query;
+mod schema;
+mod search;
+mod top;
+mod writer;
+
+use std::fs::{self, File, TryLockError};
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use weir_record::FileKey;
+
+use self::offsets::Offsets;
+use self::partition::{Opened, Partition};
+use self::writer::{Job, Writer, now_seconds};
+use crate::batch::Batch;
+use crate::index::{DEAD_LETTER_DATASET, DeadLetter, Index, IndexError, Outcome, SetupError};
+use crate::search::{FieldInfo, Search, SearchError, SearchRequest, SearchResponse};
+
+/// Bulks that may wait for the writing thread; a worker has far fewer under way.
+const QUEUE_MAX: usize = 64;
+
+/// Bulks that should be under way, so that one commit answers many of them.
+const IN_FLIGHT: usize = 4;
+
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// How the embedded index is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmbeddedSettings {
+    /// Its directory.
+    pub data: PathBuf,
+    /// Partitions whose newest record is older are removed.
+    pub retention: Duration,
+    /// Above this many bytes on disk the oldest partitions are removed.
+    pub max_bytes: u64,
+    /// `data_stream.namespace` of dead letters.
+    pub namespace: String,
+}
+
+/// Why the embedded index cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// Another process has it open.
+    #[error(
+        "{path} is in use by another running Weir; stop that one, or give this one a directory of its own with --data"
+    )]
+    InUse {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// A directory or file cannot be made or read.
+    #[error("cannot use the index directory {path}")]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A partition cannot be opened, for a reason outside of its data.
+    #[error("cannot open the index partition {path}")]
+    Partition {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: Box<tantivy::TantivyError>,
+    },
+}
+
+impl EmbeddedError {
+    fn open(path: &Path, source: tantivy::TantivyError) -> EmbeddedError {
+        EmbeddedError::Partition { path: path.to_owned(), source: Box::new(source) }
+    }
+}
+
+/// The embedded index. Dropping it commits what is pending and ends the writing thread.
+pub struct Embedded {
+    shared: Arc<Shared>,
+    settings: EmbeddedSettings,
+    queue: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the writing thread and the searches share.
+struct Shared {
+    data: PathBuf,
+    /// In order of their numbers; the last is the active one, which began on the day beside it.
+    partitions: RwLock<(Vec<Arc<Partition>>, i64)>,
+    positions: Mutex<Vec<(FileKey, u64)>>,
+    /// Locked as long as it is open.
+    _lock: File,
+}
+
+impl Embedded {
+    /// Opens the index at `settings.data`, or creates it. A partition that is damaged is set aside and reported.
+    pub fn open(settings: &EmbeddedSettings) -> Result<Embedded, EmbeddedError> {
+        let path = settings.data.join("partitions");
+        fs::create_dir_all(&path)
+            .map_err(|source| EmbeddedError::Directory { path: path.clone(), source })?;
+        let lock = lock(&settings.data)?;
+        let Found { mut partitions, offsets, commit, next } = open_partitions(&path)?;
+        let today = now_seconds() / SECONDS_PER_DAY;
+        let continues = partitions.last().is_some_and(|last| last.summary().time / SECONDS_PER_DAY == today);
+        if !continues {
+            partitions.push(Arc::new(Partition::create(&path, next)?));
+        }
+        let active = Arc::clone(partitions.last().expect("one was just made"));
+        let shared = Arc::new(Shared {
+            data: settings.data.clone(),
+            partitions: RwLock::new((partitions, today)),
+            positions: Mutex::new(offsets.positions()),
+            _lock: lock,
+        });
+        let writer = Writer::new(Arc::clone(&shared), settings.clone(), active, offsets, commit)?;
+        let (queue, jobs) = sync_channel(QUEUE_MAX);
+        let thread = std::thread::Builder::new()
+            .name("weir-index".to_owned())
+            .spawn(move || writer.run(&jobs))
+            .map_err(|source| EmbeddedError::Directory { path: settings.data.clone(), source })?;
+        Ok(Embedded { shared, settings: settings.clone(), queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Up to where each file is in the index without a hole, as of the last commit.
+    pub fn positions(&self) -> Vec<(FileKey, u64)> {
+        self.shared.positions.lock().expect("no panic while it is held").clone()
+    }
+
+    /// Documents in the index.
+    pub fn documents(&self) -> u64 {
+        self.shared.partitions().iter().map(|partition| partition.summary().documents).sum()
+    }
+
+    /// Bytes that it takes on disk.
+    pub fn disk_bytes(&self) -> u64 {
+        self.shared.partitions().iter().map(|partition| partition.disk_bytes()).sum()
+    }
+
+    /// Puts a job into the queue at once; the answer comes with the commit.
+    fn submit(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<Vec<Outcome>, IndexError>>) -> Job,
+    ) -> impl Future<Output = Result<Vec<Outcome>, IndexError>> + Send + 'static {
+        let (reply, answer) = oneshot::channel();
+        let queued = match &self.queue {
+            None => Err(IndexError::Closed),
+            Some(queue) => queue.try_send(job(reply)).map_err(|error| match error {
+                TrySendError::Full(_) => IndexError::Overloaded {
+                    node: "the embedded index".to_owned(),
+                    reason: format!("{QUEUE_MAX} bulks wait already"),
+                    retry_after: None,
+                },
+                TrySendError::Disconnected(_) => IndexError::Closed,
+            }),
+        };
+        async move {
+            queued?;
+            answer.await.unwrap_or(Err(IndexError::Closed))
+        }
+    }
+
+    /// Runs a search on a thread that may block.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&[Arc<Partition>]) -> Result<T, SearchError> + Send + 'static,
+    ) -> Result<T, SearchError> {
+        let partitions = self.shared.partitions();
+        tokio::task::spawn_blocking(move || work(&partitions))
+            .await
+            .unwrap_or_else(|error| Err(SearchError::Unexpected(error.to_string())))
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of the embedded index ended with a panic");
+        }
+    }
+}
+
+impl Index for Embedded {
+    fn bulk(
+        &self,
+        batch: &Arc<Batch>,
+        selection: &[u32],
+    ) -> impl Future<Output = Result<Vec<Outcome>, IndexError>> + Send + 'static {
+        let (batch, selection) = (Arc::clone(batch), selection.to_vec());
+        self.submit(|reply| Job::Bulk { batch, selection, reply })
+    }
+
+    fn dead_letters(
+        &self,
+        letters: &[DeadLetter],
+    ) -> impl Future<Output = Result<Vec<Outcome>, IndexError>> + Send {
+        let (letters, namespace) = (letters.to_vec(), self.settings.namespace.clone());
+        self.submit(|reply| Job::Letters { letters, namespace, reply })
+    }
+
+    async fn ensure_setup(&self) -> Result<(), SetupError> {
+        Ok(())
+    }
+
+    fn in_flight(&self) -> Option<usize> {
+        Some(IN_FLIGHT)
+    }
+}
+
+impl Search for Embedded {
+    async fn search(&self, request: &SearchRequest) -> Result<SearchResponse, SearchError> {
+        let request = request.clone();
+        self.blocking(move |partitions| search::search(partitions, &request)).await
+    }
+
+    async fn fields(&self) -> Result<Vec<FieldInfo>, SearchError> {
+        self.blocking(search::fields).await
+    }
+}
+
+impl Shared {
+    fn partitions(&self) -> Vec<Arc<Partition>> {
+        self.partitions.read().expect("no panic while it is held").0.clone()
+    }
+
+    fn partitions_path(&self) -> PathBuf {
+        self.data.join("partitions")
+    }
+
+    /// The day on which the active partition began, in days since 1970.
+    fn day_of_active(&self) -> i64 {
+        self.partitions.read().expect("no panic while it is held").1
+    }
+
+    fn add_partition(&self, partition: Arc<Partition>, day: i64) {
+        let mut partitions = self.partitions.write().expect("no panic while it is held");
+        partitions.0.push(partition);
+        partitions.1 = day;
+    }
+
+    fn set_positions(&self, positions: Vec<(FileKey, u64)>) {
+        *self.positions.lock().expect("no panic while it is held") = positions;
+    }
+
+    /// Removes partitions, never the active one, whose newest record is older than `oldest` (seconds since 1970),
+    /// and the oldest while all take more than `bytes_max`.
+    fn remove_partitions(&self, active: u64, oldest: i64, bytes_max: u64) {
+        let partitions = self.partitions();
+        let mut bytes: u64 = partitions.iter().map(|partition| partition.disk_bytes()).sum();
+        for partition in partitions.iter().filter(|partition| partition.number != active) {
+            let summary = partition.summary();
+            // A record may claim to be of the future: then it is as old as its arrival.
+            let newest = (summary.last / NANOS_PER_SECOND).min(summary.time);
+            let is_old = newest < oldest;
+            if !is_old && bytes <= bytes_max {
+                continue;
+            }
+            bytes = bytes.saturating_sub(partition.disk_bytes());
+            self.partitions
+                .write()
+                .expect("no panic while it is held")
+                .0
+                .retain(|other| other.number != partition.number);
+            let reason = if is_old { "retention" } else { "max_bytes" };
+            let documents = summary.documents;
+            match remove_directory(&partition.path) {
+                Ok(()) => {
+                    tracing::info!(partition = partition.number, documents, reason, "removed a partition")
+                }
+                Err(error) => {
+                    tracing::warn!(partition = partition.number, %error, "could not remove a partition")
+                }
+            }
+        }
+    }
+}
+
+/// Renamed first: a crash in the middle must not leave half a partition.
+fn remove_directory(path: &Path) -> io::Result<()> {
+    let doomed = path.with_extension(REMOVED);
+    fs::rename(path, &doomed)?;
+    fs::remove_dir_all(&doomed)
+}
+
+const REMOVED: &str = "removed";
+const DAMAGED: &str = "damaged";
+
+fn lock(data: &Path) -> Result<File, EmbeddedError> {
+    let path = data.join("lock");
+    let error = |source| EmbeddedError::Directory { path: path.clone(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(error)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(EmbeddedError::InUse { path: data.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(error(source)),
+    }
+}
+
+/// What a directory of partitions holds.
+struct Found {
+    partitions: Vec<Arc<Partition>>,
+    /// Of the newest commit, whose number is `commit`.
+    offsets: Offsets,
+    commit: u64,
+    /// Number of the next partition.
+    next: u64,
+}
+
+fn open_partitions(path: &Path) -> Result<Found, EmbeddedError> {
+    let mut found = Found { partitions: Vec::new(), offsets: Offsets::default(), commit: 0, next: 1 };
+    for (number, directory) in partition_directories(path)? {
+        found.next = number + 1;
+        match Partition::open(&directory, number)? {
+            Opened::Whole(partition, offsets) => {
+                let commit = partition.summary().commit;
+                if commit >= found.commit {
+                    (found.commit, found.offsets) = (commit, offsets);
+                }
+                found.partitions.push(Arc::from(partition));
+            }
+            Opened::Empty => {
+                fs::remove_dir_all(&directory)
+                    .map_err(|source| EmbeddedError::Directory { path: directory, source })?;
+            }
+            Opened::Damaged(reason) => set_aside(&directory, &reason)?,
+        }
+    }
+    Ok(found)
+}
+
+/// By number; what was to be removed is removed.
+fn partition_directories(path: &Path) -> Result<Vec<(u64, PathBuf)>, EmbeddedError> {
+    let error = |source| EmbeddedError::Directory { path: path.to_owned(), source };
+    let mut directories = Vec::new();
+    for entry in fs::read_dir(path).map_err(error)? {
+        let directory = entry.map_err(error)?.path();
+        if directory.extension().is_some_and(|extension| extension == REMOVED) {
+            fs::remove_dir_all(&directory).map_err(error)?;
+        }
+        let number = directory.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        directories.extend(number.map(|number| (number, directory)));
+    }
+    directories.sort();
+    Ok(directories)
+}
+
+fn set_aside(directory: &Path, reason: &str) -> Result<(), EmbeddedError> {
+    let aside = directory.with_extension(format!("{DAMAGED}-{}", now_seconds()));
+    fs::rename(directory, &aside)
+        .map_err(|source| EmbeddedError::Directory { path: directory.to_owned(), source })?;
+    tracing::error!(
+        partition = %directory.display(),
+        set_aside = %aside.display(),
+        reason,
+        "a partition of the index is damaged and was set aside: its records are not found any more"
+    );
+    Ok(())
+}

@@ -1,0 +1,303 @@
+//! The thread that writes: it alone adds documents, commits, begins new partitions and removes old ones.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tantivy::IndexWriter;
+use tokio::sync::oneshot;
+
+use super::offsets::{Offsets, Summary, write_commit};
+use super::partition::Partition;
+use super::{EmbeddedError, EmbeddedSettings, Shared, document};
+use crate::batch::{Batch, Item};
+use crate::index::{DeadLetter, IndexError, Outcome};
+
+/// A document is searchable so long after it came in, at the latest.
+const COMMIT_AGE_MAX: Duration = Duration::from_millis(500);
+
+/// Documents, in bytes, that are committed together at the most: bounds what a crash makes shippers send again.
+const COMMIT_BYTES_MAX: u64 = 96 * 1024 * 1024;
+
+/// With so many bytes waiting, a commit is worth making as soon as nothing more comes.
+const COMMIT_BYTES_MIN: u64 = 8 * 1024 * 1024;
+
+/// What counts as "nothing more comes": those who wait for the commit cannot send more before it.
+const QUIET: Duration = Duration::from_millis(15);
+
+/// Memory that new documents are collected in before tantivy writes a segment, in bytes.
+const WRITER_BYTES: usize = 64 * 1024 * 1024;
+
+/// A partition takes so many bytes of documents (as JSON): about a quarter of it on disk.
+const PARTITION_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
+
+/// Parts that the allowed disk space is divided into at least: the oldest is what goes when it is used up.
+const PARTITIONS_MIN: u64 = 10;
+
+/// JSON takes about so many times the space of its index on disk.
+const DISK_RATIO: u64 = 3;
+
+/// How often age and size of all partitions are looked at.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(30);
+
+const SECONDS_PER_DAY: i64 = 86_400;
+
+type Reply = oneshot::Sender<Result<Vec<Outcome>, IndexError>>;
+
+/// What the thread is asked to do; it answers when that is on disk.
+pub(super) enum Job {
+    Bulk { batch: Arc<Batch>, selection: Vec<u32>, reply: Reply },
+    Letters { letters: Vec<DeadLetter>, namespace: String, reply: Reply },
+}
+
+/// State of the thread.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    settings: EmbeddedSettings,
+    active: Arc<Partition>,
+    tantivy: IndexWriter,
+    /// As committed, and what was added since.
+    committed: Offsets,
+    offsets: Offsets,
+    summary: Summary,
+    waiting: Vec<(Reply, Vec<Outcome>)>,
+    pending_since: Option<Instant>,
+    pending_bytes: u64,
+    retention_checked: Instant,
+}
+
+impl Writer {
+    /// Begins to write into `active`; `offsets`: of the newest commit, which has the number `commit`.
+    pub fn new(
+        shared: Arc<Shared>,
+        settings: EmbeddedSettings,
+        active: Arc<Partition>,
+        offsets: Offsets,
+        commit: u64,
+    ) -> Result<Writer, EmbeddedError> {
+        let tantivy = open_writer(&active)?;
+        let summary = Summary { commit, ..active.summary() };
+        Ok(Writer {
+            shared,
+            settings,
+            active,
+            tantivy,
+            committed: offsets.clone(),
+            offsets,
+            summary,
+            waiting: Vec::new(),
+            pending_since: None,
+            pending_bytes: 0,
+            retention_checked: Instant::now(),
+        })
+    }
+
+    /// Works until the other end of `jobs` is gone and all of them are done.
+    pub fn run(mut self, jobs: &Receiver<Job>) {
+        self.remove_old_partitions();
+        loop {
+            match jobs.recv_timeout(self.patience()) {
+                Ok(Job::Bulk { batch, selection, reply }) => self.add_batch(&batch, &selection, reply),
+                Ok(Job::Letters { letters, namespace, reply }) => {
+                    self.add_letters(&letters, &namespace, reply)
+                }
+                Err(RecvTimeoutError::Timeout) => self.commit_if_pending(),
+                Err(RecvTimeoutError::Disconnected) => return self.commit_if_pending(),
+            }
+            if self.is_commit_due() {
+                self.commit_if_pending();
+            }
+            if self.retention_checked.elapsed() >= RETENTION_INTERVAL {
+                self.remove_old_partitions();
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        match self.pending_since {
+            None => RETENTION_INTERVAL,
+            Some(_) if self.pending_bytes >= COMMIT_BYTES_MIN => QUIET,
+            Some(since) => COMMIT_AGE_MAX.saturating_sub(since.elapsed()),
+        }
+    }
+
+    fn is_commit_due(&self) -> bool {
+        self.pending_since.is_some_and(|since| since.elapsed() >= COMMIT_AGE_MAX)
+            || self.pending_bytes >= COMMIT_BYTES_MAX
+    }
+
+    fn add_batch(&mut self, batch: &Batch, selection: &[u32], reply: Reply) {
+        let mut outcomes = Vec::with_capacity(selection.len());
+        for index in selection {
+            let outcome = match batch.items().get(*index as usize) {
+                Some(item) => self.add_item(batch, item),
+                None => Ok(Outcome::Rejected { status: 400, reason: "no such item".to_owned() }),
+            };
+            match outcome {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => return self.fail(reply, &error),
+            }
+        }
+        let now = now_seconds();
+        for frame in batch.frames() {
+            // Whole frames only: what is left of a frame comes again, and is told apart record by record.
+            let first = selection.partition_point(|index| *index < frame.items.start);
+            let chosen = selection.get(first..).unwrap_or_default();
+            if chosen.iter().take_while(|index| **index < frame.items.end).count() == frame.items.len() {
+                self.offsets.insert(frame.file, frame.start, frame.end, now);
+            }
+        }
+        self.waiting.push((reply, outcomes));
+        self.pending_since.get_or_insert_with(Instant::now);
+    }
+
+    fn add_item(&mut self, batch: &Batch, item: &Item) -> tantivy::Result<Outcome> {
+        let Some(frame) = batch.frames().get(item.frame as usize) else {
+            return Ok(Outcome::Rejected { status: 400, reason: "no such frame".to_owned() });
+        };
+        if self.offsets.contains(&frame.file, item.offset) {
+            return Ok(Outcome::Duplicate);
+        }
+        let id = item.id.to_text();
+        self.add_document(&id, batch.document(item))
+    }
+
+    fn add_letters(&mut self, letters: &[DeadLetter], namespace: &str, reply: Reply) {
+        let mut outcomes = Vec::with_capacity(letters.len());
+        for letter in letters {
+            let document = letter.to_document(namespace);
+            match self.add_document(letter.id.as_bytes(), document.as_bytes()) {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => return self.fail(reply, &error),
+            }
+        }
+        self.waiting.push((reply, outcomes));
+        self.pending_since.get_or_insert_with(Instant::now);
+    }
+
+    fn add_document(&mut self, id: &[u8], json: &[u8]) -> tantivy::Result<Outcome> {
+        let tie = weir_record::identity::line_hash(id);
+        let read = match document::read(&self.active.fields, id, tie, json) {
+            Ok(read) => read,
+            Err(error) => return Ok(Outcome::Rejected { status: 400, reason: error.to_string() }),
+        };
+        self.tantivy.add_document(read.document)?;
+        self.summary.first =
+            if self.summary.documents == 0 { read.time } else { self.summary.first.min(read.time) };
+        self.summary.last = self.summary.last.max(read.time);
+        self.summary.documents += 1;
+        self.summary.bytes += json.len() as u64;
+        self.pending_bytes += json.len() as u64;
+        Ok(Outcome::Indexed)
+    }
+
+    fn commit_if_pending(&mut self) {
+        if self.pending_since.is_none() {
+            return;
+        }
+        if let Err(error) = self.commit() {
+            return self.fail_all(&error.to_string());
+        }
+        self.pending_since = None;
+        self.pending_bytes = 0;
+        for (reply, outcomes) in self.waiting.drain(..) {
+            // Whoever asked may be gone; the documents are stored all the same.
+            drop(reply.send(Ok(outcomes)));
+        }
+        if self.is_partition_full() {
+            self.begin_partition();
+        }
+    }
+
+    fn commit(&mut self) -> tantivy::Result<()> {
+        self.summary.commit += 1;
+        self.summary.time = now_seconds();
+        let text = write_commit(&self.summary, &self.offsets)
+            .map_err(|error| tantivy::TantivyError::InternalError(error.to_string()))?;
+        let mut prepared = self.tantivy.prepare_commit()?;
+        prepared.set_payload(&text);
+        prepared.commit()?;
+        self.committed.clone_from(&self.offsets);
+        self.shared.set_positions(self.committed.positions());
+        self.active.committed(self.summary.clone())
+    }
+
+    fn fail(&mut self, reply: Reply, error: &tantivy::TantivyError) {
+        self.waiting.push((reply, Vec::new()));
+        self.fail_all(&error.to_string());
+    }
+
+    /// Takes back what is not committed, and tells everybody who waits for it. After an error of tantivy's writer
+    /// only a new one is of use.
+    fn fail_all(&mut self, reason: &str) {
+        tracing::error!(reason, "cannot write to the embedded index; the records are sent again");
+        for (reply, _) in self.waiting.drain(..) {
+            drop(reply.send(Err(IndexError::Write(reason.to_owned()))));
+        }
+        self.pending_since = None;
+        self.pending_bytes = 0;
+        self.offsets.clone_from(&self.committed);
+        self.summary = Summary { commit: self.summary.commit, ..self.active.summary() };
+        if self.tantivy.rollback().is_err() {
+            self.begin_partition();
+        }
+    }
+
+    fn is_partition_full(&self) -> bool {
+        let by_disk = self.settings.max_bytes / PARTITIONS_MIN * DISK_RATIO;
+        self.summary.bytes >= PARTITION_BYTES_MAX.min(by_disk)
+            || now_seconds() / SECONDS_PER_DAY != self.shared.day_of_active()
+    }
+
+    /// Leaves the active partition for a new one. If that cannot be made, the old one is used on.
+    fn begin_partition(&mut self) {
+        let number = self.active.number + 1;
+        let made = Partition::create(&self.shared.partitions_path(), number)
+            .and_then(|partition| Ok((open_writer(&partition)?, Arc::new(partition))));
+        match made {
+            Ok((tantivy, partition)) => {
+                let old = std::mem::replace(&mut self.tantivy, tantivy);
+                finish_merges(old);
+                self.active = Arc::clone(&partition);
+                self.summary = Summary { commit: self.summary.commit, ..Summary::default() };
+                self.shared.add_partition(partition, now_seconds() / SECONDS_PER_DAY);
+                tracing::info!(partition = number, "began a new partition of the embedded index");
+                self.remove_old_partitions();
+            }
+            Err(error) => tracing::error!(%error, "cannot begin a new partition; the old one is used on"),
+        }
+    }
+
+    fn remove_old_partitions(&mut self) {
+        self.retention_checked = Instant::now();
+        let retention = i64::try_from(self.settings.retention.as_secs()).unwrap_or(i64::MAX);
+        let oldest = now_seconds().saturating_sub(retention);
+        self.shared.remove_partitions(self.active.number, oldest, self.settings.max_bytes);
+    }
+}
+
+fn open_writer(partition: &Partition) -> Result<IndexWriter, EmbeddedError> {
+    // One thread: reading the JSON, which is done here, takes as long as indexing it.
+    partition
+        .index
+        .writer_with_num_threads(1, WRITER_BYTES)
+        .map_err(|source| EmbeddedError::open(&PathBuf::from(&partition.path), source))
+}
+
+/// Lets a writer that is no longer used merge its segments, beside everything else.
+fn finish_merges(writer: IndexWriter) {
+    let merging = std::thread::Builder::new().name("weir-index-merge".to_owned()).spawn(move || {
+        if let Err(error) = writer.wait_merging_threads() {
+            tracing::warn!(%error, "could not merge the segments of a partition; its searches stay slower");
+        }
+    });
+    if let Err(error) = merging {
+        tracing::warn!(%error, "could not start the merging of a partition");
+    }
+}
+
+pub(super) fn now_seconds() -> i64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
+}

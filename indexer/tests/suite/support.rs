@@ -1,0 +1,67 @@
+//! Frames and documents for the tests of all indexes.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use weir_indexer::{Batch, DocumentSettings};
+use weir_record::{Decoder, FileIdentity, FileKey, FrameBuilder, Group, SourceId, Timestamp};
+
+/// 2026-11-20T00:00:00Z in nanoseconds since 1970.
+pub const DAY: i64 = 1_795_132_800_000_000_000;
+pub const SECOND: i64 = 1_000_000_000;
+
+/// The file number `number` of the test machine.
+pub fn file(number: u64) -> FileKey {
+    let identity = FileIdentity { device: 1, inode: number, birth_nanos: 0, generation: 0 };
+    FileKey::new(SourceId::from_name("test"), &identity)
+}
+
+/// Bytes that each record of [`frame`] takes in its file.
+pub const RECORD_BYTES: u64 = 100;
+
+/// A frame of `file` from byte `start` on, one record each [`RECORD_BYTES`], with these fragments. The event times
+/// are read from the fragments.
+pub fn frame(file: FileKey, start: u64, service: &str, fragments: &[String]) -> Vec<u8> {
+    let mut builder = FrameBuilder::new(file, start, 1_000_000).expect("a compressor");
+    let group = builder.group(&Group {
+        dataset: service.to_owned(),
+        fields: format!("\"service.name\":\"{service}\",\"host.name\":\"web-1\",\"log.file.path\":\"/var/log/{service}.log\""),
+    });
+    for (index, fragment) in fragments.iter().enumerate() {
+        builder.document().extend_from_slice(fragment.as_bytes());
+        let offset = start + index as u64 * RECORD_BYTES;
+        builder.commit(offset, time_of(fragment), index as u64, group);
+    }
+    let end = start + fragments.len() as u64 * RECORD_BYTES;
+    let mut frames = Vec::new();
+    builder.finish(end, DAY, &mut frames);
+    assert_eq!(frames.len(), 1, "the test wants one frame");
+    frames.remove(0).bytes
+}
+
+fn time_of(fragment: &str) -> Option<i64> {
+    let document: Map<String, Value> = serde_json::from_str(&format!("{{{fragment}}}")).ok()?;
+    let text = document.get("@timestamp")?.as_str()?;
+    Some(Timestamp::parse_rfc3339(text.as_bytes())?.nanos())
+}
+
+/// A batch of these frames.
+pub fn batch(settings: DocumentSettings, frames: &[Vec<u8>]) -> Arc<Batch> {
+    let mut decoder = Decoder::new().expect("a decompressor");
+    let mut batch = Batch::new(settings);
+    for frame in frames {
+        batch.push(&decoder.decode(frame).expect("a whole frame"), DAY + SECOND);
+    }
+    Arc::new(batch)
+}
+
+/// Every item of a batch.
+pub fn everything(batch: &Batch) -> Vec<u32> {
+    (0..batch.len() as u32).collect()
+}
+
+/// `@timestamp` and `message`.
+pub fn plain(seconds: i64, message: &str) -> String {
+    let time = Timestamp::from_nanos(DAY + seconds * SECOND, 3).expect("after 1970");
+    format!("\"@timestamp\":\"{time}\",\"message\":{}", Value::from(message))
+}
