@@ -3,6 +3,8 @@
 //! Three programs and a dozen commands share these few lines, so that they all say errors in one way, stop at the
 //! same signals and end with the same codes.
 
+pub mod metrics;
+
 use std::fmt;
 use std::future::Future;
 use std::io::IsTerminal as _;
@@ -70,7 +72,11 @@ pub fn run(
 /// Prints an error with its causes on one line, and gives the exit code that belongs to it.
 pub fn fail(error: &anyhow::Error) -> ExitCode {
     let text = format!("{error:#}");
-    if text.starts_with("error") { eprintln!("{text}") } else { eprintln!("error: {text}") }
+    if text.starts_with("error") {
+        eprintln!("{text}")
+    } else {
+        eprintln!("error: {text}")
+    }
     let code = if error.downcast_ref::<BadUse>().is_some() { EXIT_USAGE } else { EXIT_WRONG };
     ExitCode::from(code)
 }
@@ -87,7 +93,8 @@ pub async fn stop_signal() {
 }
 
 async fn wait_for_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         tracing::warn!("signals cannot be handled here: a stop will be abrupt, and loses nothing");
         return std::future::pending().await;

@@ -1,3 +1,17 @@
-//! weir-shipper
+//! The shipper: follows log files, parses each line into a record, frames records and pushes them into the buffer.
+//!
+//! Reading and parsing are plain synchronous code on one thread ([`follow`]); async is for the buffer's socket alone
+//! ([`push`]). Nothing waits in memory that could not be read again: the log file is the write-ahead log.
 
+pub mod cli;
+pub mod follow;
 pub mod parse;
+pub mod progress;
+pub mod push;
+pub mod service;
+pub mod settings;
+mod ship;
+
+pub use progress::{Counts, Progress};
+pub use settings::{Mode, Settled, ShipSettings, SourceSettings, Start};
+pub use ship::{ShipError, Shipper};

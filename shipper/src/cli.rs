@@ -1,0 +1,250 @@
+//! The command line of the shipper: `weir-shipper`, and `weir ship`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use weir_buffer::{RedisBuffer, RedisSettings};
+use weir_config::{BufferConfig, Config, ServerUrl, SourceConfig};
+use weir_process::metrics::{self, Metric, Observed};
+use weir_process::{EXIT_WRONG, bad_use, stop_signal};
+use weir_record::SourceId;
+
+use crate::parse::{Format, Multiline, Zone};
+use crate::progress::{Counts, Progress};
+use crate::settings::{Mode, Settled, ShipSettings, SourceSettings, Start};
+use crate::ship::{ShipError, Shipper};
+
+/// Follow log files and push their records into the buffer.
+#[derive(Args, Clone, Debug)]
+pub struct ShipArgs {
+    /// The configuration file; flags override it
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Push into this Redis
+    #[arg(long, value_name = "URL")]
+    pub to: Option<String>,
+    /// Name of the service whose files these are; default: from the line, else from the path
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// Read every file to its end, wait until all of it is indexed, and exit
+    #[arg(long)]
+    pub once: bool,
+    /// With --once: how far records have to come
+    #[arg(long, value_enum, default_value = "indexed", requires = "once")]
+    pub wait: Wait,
+    /// Directory of the checkpoint; each shipper needs its own
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Files, directories or globs to follow, instead of the configuration's
+    #[arg(value_name = "PATH|GLOB")]
+    pub paths: Vec<String>,
+}
+
+/// How far records have to come before `--once` ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Wait {
+    /// Into the buffer
+    Pushed,
+    /// Into the index
+    Indexed,
+}
+
+/// Runs the shipper.
+pub async fn run(arguments: ShipArgs) -> anyhow::Result<ExitCode> {
+    let config = load(arguments.config.as_deref())?;
+    let settings = settings(&arguments, &config)?;
+    let buffer = Arc::new(connect(arguments.to.as_deref(), &config.buffer)?);
+    let once = arguments.once;
+    let shipper = Shipper::new(settings).map_err(own_fault)?;
+    let progress = shipper.progress();
+    serve_metrics(config.metrics.shipper, &progress).await?;
+    let began = Instant::now();
+    shipper.run(buffer, stop_signal()).await.map_err(own_fault)?;
+    Ok(if once { summarize(&progress.counts(), began) } else { ExitCode::SUCCESS })
+}
+
+/// Reads the configuration, or the defaults where none is named.
+pub fn load(path: Option<&Path>) -> anyhow::Result<Config> {
+    let Some(path) = path else { return Ok(Config::default()) };
+    let config = Config::load(path).map_err(bad_use)?;
+    for warning in &config.warnings {
+        eprintln!("{}", config.document.render_warning(warning));
+    }
+    Ok(config)
+}
+
+/// What one `[[source]]` means.
+pub fn source_settings(source: &SourceConfig) -> anyhow::Result<SourceSettings> {
+    Ok(SourceSettings {
+        service: source.service.clone(),
+        paths: source.paths.iter().map(|path| path.value.clone()).collect(),
+        exclude: source.exclude.iter().map(|path| path.value.clone()).collect(),
+        format: format(source.format),
+        multiline: multiline(source.multiline),
+        zone: source.timezone.value.parse::<Zone>().map_err(bad_use)?,
+        start: match source.start {
+            weir_config::Start::Beginning => Start::Beginning,
+            weir_config::Start::End => Start::End,
+        },
+        environment: source.environment.clone(),
+        labels: source.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+    })
+}
+
+fn format(format: weir_config::Format) -> Format {
+    match format {
+        weir_config::Format::Auto => Format::Auto,
+        weir_config::Format::Json => Format::Json,
+        weir_config::Format::Logfmt => Format::Logfmt,
+        weir_config::Format::Combined => Format::Combined,
+        weir_config::Format::Common => Format::Common,
+        weir_config::Format::Syslog => Format::Syslog,
+        weir_config::Format::Java => Format::Java,
+        weir_config::Format::Plain => Format::Plain,
+    }
+}
+
+fn multiline(multiline: weir_config::Multiline) -> Multiline {
+    match multiline {
+        weir_config::Multiline::Auto => Multiline::Auto,
+        weir_config::Multiline::None => Multiline::None,
+        weir_config::Multiline::Java => Multiline::Java,
+    }
+}
+
+/// The name of this machine.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Who this shipper is, for the identity of records: the machine id, else the host's name.
+/// <https://www.freedesktop.org/software/systemd/man/latest/machine-id.html>
+pub fn source_id() -> SourceId {
+    match std::fs::read_to_string("/etc/machine-id") {
+        Ok(id) if !id.trim().is_empty() => SourceId::from_name(id.trim()),
+        _ => SourceId::from_name(&host_name()),
+    }
+}
+
+fn settings(arguments: &ShipArgs, config: &Config) -> anyhow::Result<ShipSettings> {
+    let mut sources = if arguments.paths.is_empty() {
+        config.sources.iter().map(source_settings).collect::<anyhow::Result<Vec<_>>>()?
+    } else {
+        vec![SourceSettings::new(arguments.paths.clone())]
+    };
+    if sources.is_empty() {
+        return Err(bad_use(
+            "nothing to follow: name files or globs, or a configuration with a [[source]] (-c FILE)",
+        ));
+    }
+    if let Some(service) = &arguments.service {
+        for source in &mut sources {
+            source.service = Some(service.clone());
+        }
+    }
+    let wait = match arguments.wait {
+        Wait::Pushed => Settled::Pushed,
+        Wait::Indexed => Settled::Indexed,
+    };
+    Ok(ShipSettings {
+        state: arguments.state.clone().unwrap_or_else(|| config.state.clone()),
+        source: source_id(),
+        host: host_name(),
+        sources,
+        mode: if arguments.once { Mode::Once(wait) } else { Mode::Follow },
+    })
+}
+
+fn connect(to: Option<&str>, buffer: &BufferConfig) -> anyhow::Result<RedisBuffer> {
+    let url = match to {
+        Some(url) => ServerUrl::redis(url).map_err(|error| bad_use(format!("--to: {error}")))?,
+        None => buffer
+            .redis
+            .clone()
+            .ok_or_else(|| bad_use("no Redis to push into: name one with --to redis://HOST:6379, or in the configuration ([buffer] redis)"))?,
+    };
+    let settings = RedisSettings {
+        partitions: u32::from(buffer.partitions),
+        bytes_max: buffer.max_bytes,
+        ..RedisSettings::new(url.expose())
+    };
+    RedisBuffer::new(&settings).map_err(bad_use)
+}
+
+/// A wrong path pattern or an unusable state directory is the user's to mend.
+fn own_fault(error: ShipError) -> anyhow::Error {
+    let usage = matches!(
+        error,
+        ShipError::State { .. }
+            | ShipError::Locked { .. }
+            | ShipError::Follow(crate::follow::FollowError::Glob(_))
+    );
+    let error = anyhow::Error::new(error);
+    if usage { bad_use(format!("{error:#}")) } else { error }
+}
+
+async fn serve_metrics(address: Option<SocketAddr>, progress: &Arc<Progress>) -> anyhow::Result<()> {
+    match address {
+        Some(address) => metrics::serve(address, Arc::clone(progress) as Arc<dyn Observed>).await,
+        None => Ok(()),
+    }
+}
+
+fn summarize(counts: &Counts, began: Instant) -> ExitCode {
+    let seconds = began.elapsed().as_secs_f64();
+    let megabytes = counts.bytes_read as f64 / 1e6;
+    eprintln!("shipped {} records ({megabytes:.1} MB) in {seconds:.2} s", counts.records);
+    let unread = counts.files_unreadable;
+    if unread > 0 {
+        eprintln!("{unread} files could not be read");
+        return ExitCode::from(EXIT_WRONG);
+    }
+    ExitCode::SUCCESS
+}
+
+impl Observed for Progress {
+    fn metrics(&self) -> Vec<Metric> {
+        let counts = self.counts();
+        vec![
+            Metric::counter(
+                "weir_shipper_read_bytes_total",
+                "Bytes of log files read into frames.",
+                counts.bytes_read,
+            ),
+            Metric::counter("weir_shipper_records_total", "Records read.", counts.records),
+            Metric::counter(
+                "weir_shipper_pushed_frames_total",
+                "Frames that the buffer accepted.",
+                counts.frames_pushed,
+            ),
+            Metric::counter(
+                "weir_shipper_pushed_bytes_total",
+                "Encoded bytes of these frames.",
+                counts.bytes_pushed,
+            ),
+            Metric::counter(
+                "weir_shipper_rewinds_total",
+                "Times the buffer was at another offset.",
+                counts.rewinds,
+            ),
+            Metric::counter(
+                "weir_shipper_skipped_files_total",
+                "Files that are no text.",
+                counts.files_skipped,
+            ),
+            Metric::counter(
+                "weir_shipper_unreadable_files_total",
+                "Files that could not be read.",
+                counts.files_unreadable,
+            ),
+        ]
+    }
+
+    fn is_ready(&self) -> bool {
+        self.is_connected()
+    }
+}

@@ -1,0 +1,66 @@
+//! The fields that all records of a file share.
+
+use std::path::Path;
+
+use weir_record::json::push_string;
+use weir_record::schema::LABELS;
+use weir_record::stream::clean_dataset;
+use weir_record::{Field, Group};
+
+use crate::service::service_of;
+use crate::settings::SourceSettings;
+
+/// The shared fields of the file at `path`.
+pub fn of_file(source: &SourceSettings, host: &str, path: &Path) -> Group {
+    let mut fields = Vec::new();
+    member(&mut fields, Field::HostName.name(), host);
+    member(&mut fields, Field::LogFilePath.name(), &path.to_string_lossy());
+    if let Some(environment) = &source.environment {
+        member(&mut fields, Field::ServiceEnvironment.name(), environment);
+    }
+    for (name, value) in &source.labels {
+        member(&mut fields, &format!("{LABELS}.{name}"), value);
+    }
+    let base = Group { dataset: String::new(), fields: String::from_utf8_lossy(&fields).into_owned() };
+    match &source.service {
+        Some(service) => with_service(&base, service),
+        None => with_service(&base, &service_of(path)),
+    }
+}
+
+/// The same fields for another service. `service.name` stands last, so that it is replaced by cutting.
+pub fn with_service(base: &Group, service: &str) -> Group {
+    let name = Field::ServiceName.name();
+    let end = base.fields.rfind(&format!(",\"{name}\":")).unwrap_or(base.fields.len());
+    let mut fields = base.fields.as_bytes()[..end].to_vec();
+    member(&mut fields, name, service);
+    Group { dataset: clean_dataset(service), fields: String::from_utf8_lossy(&fields).into_owned() }
+}
+
+fn member(fields: &mut Vec<u8>, name: &str, value: &str) {
+    if !fields.is_empty() {
+        fields.push(b',');
+    }
+    push_string(fields, name);
+    fields.push(b':');
+    push_string(fields, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_holds_every_shared_field_once_and_another_service_replaces_the_first() {
+        let mut source = SourceSettings::new(Vec::new());
+        source.environment = Some("production".into());
+        source.labels = vec![("team".into(), "pay\"ments".into())];
+        let group = of_file(&source, "web-1", Path::new("/var/log/check-out.log"));
+        let rest = r#""host.name":"web-1","log.file.path":"/var/log/check-out.log","service.environment":"production","labels.team":"pay\"ments""#;
+        assert_eq!(group.fields, format!(r#"{rest},"service.name":"check-out""#));
+        assert_eq!(group.dataset, "check_out");
+        let other = with_service(&group, "Other");
+        assert_eq!(other.fields, format!(r#"{rest},"service.name":"Other""#));
+        assert_eq!(other.dataset, "other");
+    }
+}

@@ -1,0 +1,587 @@
+//! Following files: one thread that finds, reads, parses and frames, without async and without a task per file.
+//!
+//! Every file has a time at which it is looked at next; a file that grows is looked at every
+//! [`POLL_INTERVAL_MIN`](crate::settings::POLL_INTERVAL_MIN), an idle one ever more rarely. Finished frames go through
+//! one bounded channel to the pushing task: when the buffer is slow, the channel is full, and reading waits. The log
+//! files are the write-ahead log: nothing is kept in memory that cannot be read again.
+
+mod checkpoint;
+mod discover;
+mod file;
+pub mod group;
+mod open;
+pub mod records;
+mod watch;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use weir_buffer::Position;
+use weir_record::document::FieldSet;
+use weir_record::{FileIdentity, FileKey, Frame, FrameBuilder};
+
+pub use self::checkpoint::CheckpointError;
+use self::checkpoint::{Checkpoint, ContentCheck, Entry};
+pub use self::discover::GlobError;
+use self::discover::{Found, Globs, rotated_siblings};
+pub use self::file::nanos_now;
+use self::file::{Followed, Presence, TurnEnd, Workbench};
+use self::open::{check_before, identity, not_text, open_log};
+use self::records::Assembler;
+use self::watch::DirectoryWatch;
+use crate::parse::{Parser, ParserSettings};
+use crate::progress::Progress;
+use crate::settings::{
+    CHECKPOINT_INTERVAL, IDLE_CLOSE, Mode, SCAN_INTERVAL, STOP_DEADLINE, Settled, ShipSettings, Start,
+};
+
+/// The file system's clock ticks coarsely: a file may be born this many nanoseconds before our clock says so.
+const BIRTH_CLOCK_LAG: i64 = 20_000_000;
+
+/// What the follower is told.
+#[derive(Debug)]
+pub enum Event {
+    /// A directory changed: look for new files now.
+    Wake,
+    /// The buffer has a file's bytes up to `end`.
+    Pushed {
+        /// Which file.
+        file: FileKey,
+        /// Of the frame.
+        epoch: u32,
+        /// Where the frame ended.
+        end: u64,
+    },
+    /// The buffer is at another offset than the frames: go there. None: it knows nothing of the file.
+    Rewind {
+        /// Which file.
+        file: FileKey,
+        /// Of the frame.
+        epoch: u32,
+        /// What the buffer has.
+        to: Option<u64>,
+    },
+    /// The index has a file's bytes up to `offset`.
+    Indexed {
+        /// Which file.
+        file: FileKey,
+        /// The buffer's `indexed`.
+        offset: u64,
+    },
+    /// The pushing task has ended.
+    Drained,
+}
+
+/// What the follower asks of the pushing task.
+pub enum Order {
+    /// Push a frame.
+    Push {
+        /// The frame.
+        frame: Frame,
+        /// Where the file may be started when the buffer knows nothing of it.
+        safe: u64,
+        /// The file's epoch.
+        epoch: u32,
+    },
+    /// Answer where files stand.
+    Locate {
+        /// Which files.
+        files: Vec<FileKey>,
+        /// One position each, in order.
+        reply: SyncSender<Vec<Position>>,
+    },
+}
+
+/// Why following could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The checkpoint cannot be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A path pattern is wrong.
+    #[error(transparent)]
+    Glob(#[from] GlobError),
+    /// The compressor cannot be set up.
+    #[error("cannot set up compression")]
+    Compressor(#[source] std::io::Error),
+}
+
+/// Follows files until it is told to stop, or with `--once` until all is done.
+pub struct Follower {
+    settings: ShipSettings,
+    globs: Vec<Globs>,
+    files: HashMap<FileKey, Followed>,
+    /// Device, inode and birth of every file that is followed, without its generation.
+    known: HashMap<FileIdentity, FileKey>,
+    /// When each file is looked at next.
+    due: BinaryHeap<Reverse<(Instant, FileKey)>>,
+    /// From the last life: files that were not met yet in this one.
+    remembered: HashMap<FileIdentity, Entry>,
+    /// Files below this birth time that nobody followed are not siblings that appeared since.
+    born_after: i64,
+    bench: Workbench,
+    orders: mpsc::Sender<Order>,
+    events: Receiver<Event>,
+    watch: DirectoryWatch,
+    complaints: HashSet<PathBuf>,
+    progress: Arc<Progress>,
+    stop: Arc<AtomicBool>,
+    first_scan: bool,
+}
+
+/// The follower's ends of its two channels.
+pub struct Channels {
+    /// To the pushing task.
+    pub orders: mpsc::Sender<Order>,
+    /// Into the follower.
+    pub event_sender: Sender<Event>,
+    /// Out of the follower's queue.
+    pub events: Receiver<Event>,
+}
+
+impl Channels {
+    /// Both channels, and the pushing task's end of the first.
+    pub fn new() -> (Channels, mpsc::Receiver<Order>) {
+        let (orders, orders_end) = mpsc::channel(crate::settings::FRAMES_IN_FLIGHT);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the follower may wait for room in the other channel while it is told something: a bound on both \
+                      could lock them up; what is told is bounded by the frames in flight and the files"
+        )]
+        let (event_sender, events) = channel();
+        (Channels { orders, event_sender, events }, orders_end)
+    }
+}
+
+impl Follower {
+    /// Reads the checkpoint and the patterns. `stop`: set to end.
+    pub fn new(
+        settings: ShipSettings,
+        channels: Channels,
+        progress: Arc<Progress>,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Follower, FollowError> {
+        let globs = settings.sources.iter().map(Globs::new).collect::<Result<Vec<_>, _>>()?;
+        let saved = Checkpoint::load(&settings.state)?;
+        let born_after =
+            if saved.saved_at > 0 { saved.saved_at as i64 } else { nanos_now() } - BIRTH_CLOCK_LAG;
+        let remembered =
+            saved.entries.into_iter().map(|entry| (without_generation(entry.identity), entry)).collect();
+        let nobody = FileKey::new(
+            settings.source,
+            &FileIdentity { device: 0, inode: 0, birth_nanos: 0, generation: 0 },
+        );
+        let builder = FrameBuilder::new(nobody, 0, 0).map_err(FollowError::Compressor)?;
+        let mut watch = DirectoryWatch::new(channels.event_sender);
+        for root in globs.iter().flat_map(Globs::roots) {
+            watch.add(root);
+        }
+        Ok(Follower {
+            settings,
+            globs,
+            files: HashMap::new(),
+            known: HashMap::new(),
+            due: BinaryHeap::new(),
+            remembered,
+            born_after,
+            bench: Workbench::new(builder),
+            orders: channels.orders,
+            events: channels.events,
+            watch,
+            complaints: HashSet::new(),
+            progress,
+            stop,
+            first_scan: true,
+        })
+    }
+
+    /// Follows until told to stop, or with `--once` until all is done. Blocks: run it on a thread of its own.
+    pub fn run(mut self) -> Result<(), FollowError> {
+        let mut next_scan = Instant::now();
+        let mut next_save = Instant::now() + CHECKPOINT_INTERVAL;
+        while !self.stop.load(Ordering::Relaxed) {
+            let now = Instant::now();
+            if now >= next_scan {
+                self.scan(now);
+                next_scan = now + SCAN_INTERVAL;
+            }
+            let next_look = self.look_at_due_files(Instant::now());
+            if self.is_done() {
+                break;
+            }
+            if now >= next_save {
+                self.save()?;
+                next_save = now + CHECKPOINT_INTERVAL;
+            }
+            if self.wait(next_look.min(next_scan).min(next_save)) {
+                next_scan = Instant::now();
+            }
+        }
+        self.finish()
+    }
+
+    /// Reads every file that is due, the longest overdue first. Returns when the next one is.
+    fn look_at_due_files(&mut self, now: Instant) -> Instant {
+        while let Some(&Reverse((when, key))) = self.due.peek() {
+            if when > now || self.stop.load(Ordering::Relaxed) {
+                return when;
+            }
+            self.due.pop();
+            self.look(key, now);
+        }
+        now + SCAN_INTERVAL
+    }
+
+    fn look(&mut self, key: FileKey, now: Instant) {
+        let once = matches!(self.settings.mode, Mode::Once(_));
+        let Some(file) = self.files.get_mut(&key) else { return };
+        if file.assembler.is_none() {
+            file.assembler = Some(assembler(&self.settings, file));
+        }
+        let finish = once || file.is_finished(now);
+        let offset = file.offset;
+        let end = file.turn(&mut self.bench, finish, now);
+        let (epoch, safe) = (file.epoch, file.indexed);
+        self.progress.read(
+            file.offset - offset,
+            self.bench.frames.iter().map(|frame| u64::from(frame.header.count)).sum(),
+        );
+        for frame in self.bench.frames.drain(..) {
+            // Fails only when the pushing task is gone, which it says itself.
+            if self.orders.blocking_send(Order::Push { frame, safe, epoch }).is_err() {
+                self.stop.store(true, Ordering::Relaxed);
+                return;
+            }
+        }
+        match end {
+            Ok(TurnEnd::Truncated) => self.restart_truncated(key, now),
+            Ok(end) => self.look_again(key, end, now),
+            Err(error) => {
+                self.complain(key, &error);
+                self.look_again(key, TurnEnd::CaughtUp, now);
+            }
+        }
+    }
+
+    fn look_again(&mut self, key: FileKey, end: TurnEnd, now: Instant) {
+        let Some(file) = self.files.get_mut(&key) else { return };
+        if end == TurnEnd::CaughtUp && file.is_indexed() && !file.has_rest() {
+            if file.is_finished(now) {
+                self.forget(key);
+                return;
+            }
+            if file.presence == Presence::Listed && file.quiet_for(now) >= IDLE_CLOSE {
+                file.refresh_check();
+                file.handle = None;
+                file.assembler = None;
+            }
+        }
+        let next = file.next_look(end, now);
+        self.due.push(Reverse((next, key)));
+    }
+
+    fn restart_truncated(&mut self, key: FileKey, now: Instant) {
+        let Some(mut file) = self.files.remove(&key) else { return };
+        let lost = file.offset - file.indexed;
+        tracing::info!(path = %file.path.display(), read = file.offset, not_indexed = lost, "file was truncated: reading it from its beginning");
+        let source = self.settings.source;
+        file.begin_generation(|identity| FileKey::new(source, identity));
+        self.known.insert(without_generation(file.identity), file.key);
+        self.due.push(Reverse((now, file.key)));
+        self.files.insert(file.key, file);
+    }
+
+    fn forget(&mut self, key: FileKey) {
+        if let Some(file) = self.files.remove(&key) {
+            self.known.remove(&without_generation(file.identity));
+            tracing::debug!(path = %file.path.display(), "rotated file is indexed: let go");
+        }
+    }
+
+    /// Finds new files, and notes which names are gone.
+    fn scan(&mut self, now: Instant) {
+        let found: Vec<Found> =
+            self.globs.iter().enumerate().flat_map(|(at, globs)| globs.scan(at)).collect();
+        let listed: HashSet<FileIdentity> = found.iter().map(|found| identity(&found.metadata)).collect();
+        let mut fresh = Vec::new();
+        for found in found {
+            if let Some(directory) = found.path.parent() {
+                self.watch.add(directory.to_path_buf());
+            }
+            let who = identity(&found.metadata);
+            if !self.known.contains_key(&who)
+                && !fresh.iter().any(|(other, _): &(FileIdentity, Found)| *other == who)
+            {
+                fresh.push((who, found));
+            }
+        }
+        self.mark_gone(&listed);
+        self.add_siblings(&listed, &mut fresh);
+        self.meet(fresh, now);
+        if std::mem::take(&mut self.first_scan) && self.files.is_empty() && self.complaints.is_empty() {
+            let patterns: Vec<&str> =
+                self.settings.sources.iter().flat_map(|s| &s.paths).map(String::as_str).collect();
+            tracing::warn!(paths = ?patterns, "no file matches: waiting for one");
+        }
+    }
+
+    fn mark_gone(&mut self, listed: &HashSet<FileIdentity>) {
+        for file in self.files.values_mut() {
+            let here = listed.contains(&without_generation(file.identity));
+            file.presence = if here { Presence::Listed } else { Presence::Gone };
+        }
+    }
+
+    /// Files that were rotated away from a followed name: known ones from the last life wherever they are now, and
+    /// ones that were born and renamed between two looks.
+    fn add_siblings(&mut self, listed: &HashSet<FileIdentity>, fresh: &mut Vec<(FileIdentity, Found)>) {
+        let followed = self.files.values().map(|file| (file.path.clone(), file.source));
+        let remembered = self
+            .remembered
+            .values()
+            .filter_map(|entry| Some((entry.path.clone(), self.source_of(&entry.path)?)));
+        let arriving = fresh.iter().map(|(_, found)| (found.path.clone(), found.source));
+        let bases: HashMap<PathBuf, usize> = followed.chain(remembered).chain(arriving).collect();
+        for (base, source) in bases {
+            for (path, metadata) in rotated_siblings(&base) {
+                let who = identity(&metadata);
+                let new = !self.known.contains_key(&who)
+                    && !listed.contains(&who)
+                    && !fresh.iter().any(|(other, _)| *other == who);
+                let wanted = self.remembered.contains_key(&who) || who.birth_nanos > self.born_after;
+                if new && wanted {
+                    fresh.push((who, Found { path, metadata, source }));
+                }
+            }
+        }
+    }
+
+    /// The source whose patterns a path of the last life belongs to.
+    fn source_of(&self, path: &Path) -> Option<usize> {
+        self.globs.iter().position(|globs| globs.matches(path))
+    }
+
+    /// Begins to follow files: asks the buffer where each stands.
+    fn meet(&mut self, fresh: Vec<(FileIdentity, Found)>, now: Instant) {
+        let entries: Vec<(Entry, Found)> = fresh
+            .into_iter()
+            .filter_map(|(who, found)| self.check_kind(&found).then(|| (self.entry_of(who, &found), found)))
+            .collect();
+        if entries.is_empty() {
+            return;
+        }
+        let key = |entry: &Entry| FileKey::new(self.settings.source, &entry.identity);
+        let files: Vec<FileKey> = entries.iter().map(|(entry, _)| key(entry)).collect();
+        let Some(positions) = self.locate(files) else { return };
+        for ((entry, found), position) in entries.into_iter().zip(positions) {
+            self.follow(entry, &found, position, now);
+        }
+    }
+
+    fn entry_of(&mut self, who: FileIdentity, found: &Found) -> Entry {
+        let start = match self.settings.sources[found.source].start {
+            Start::End if self.first_scan => found.metadata.len(),
+            _ => 0,
+        };
+        let fresh = Entry {
+            identity: who,
+            sequence_base: if who.birth_nanos > 0 { who.birth_nanos } else { nanos_now() },
+            indexed: start,
+            pushed: start,
+            check: ContentCheck::default(),
+            path: found.path.clone(),
+        };
+        let known_path = self.remembered.get(&who).map(|entry| entry.path.clone());
+        let entry = self.remembered.remove(&who).unwrap_or(fresh);
+        // A rotated file keeps the name it was written under.
+        Entry { path: known_path.unwrap_or_else(|| found.path.clone()), ..entry }
+    }
+
+    fn follow(&mut self, mut entry: Entry, found: &Found, position: Position, now: Instant) {
+        let was_read = entry.pushed.max(position.pushed.unwrap_or(0));
+        let same = is_same_content(&found.path, &entry.check, found.metadata.len(), was_read);
+        entry.indexed = entry.indexed.max(position.indexed.unwrap_or(0));
+        let offset = position.pushed.unwrap_or(entry.indexed);
+        let key = FileKey::new(self.settings.source, &entry.identity);
+        let mut file = Followed::new(entry, key, found.source, offset, now);
+        if !same {
+            tracing::info!(path = %file.path.display(), "file was truncated or replaced while nobody looked: reading it from its beginning");
+            let source = self.settings.source;
+            file.begin_generation(|identity| FileKey::new(source, identity));
+        }
+        match open_log(&found.path) {
+            Ok(handle) => file.handle = Some(handle),
+            Err(error) => {
+                self.complain_of(&found.path, &error);
+                return;
+            }
+        }
+        tracing::info!(path = %found.path.display(), offset = file.offset, "following");
+        self.known.insert(without_generation(file.identity), file.key);
+        self.due.push(Reverse((now, file.key)));
+        self.files.insert(file.key, file);
+    }
+
+    /// Whether a file can be read, and is text. What is not is said once.
+    fn check_kind(&mut self, found: &Found) -> bool {
+        let path = &found.path;
+        match open_log(path).and_then(|file| not_text(&file)) {
+            Ok(None) => true,
+            Ok(Some(what)) => {
+                if self.complaints.insert(path.clone()) {
+                    tracing::info!(path = %path.display(), "skipped: the file is {what}, not a text log");
+                    self.progress.skipped();
+                }
+                false
+            }
+            Err(error) => {
+                self.complain_of(path, &error);
+                false
+            }
+        }
+    }
+
+    fn locate(&self, files: Vec<FileKey>) -> Option<Vec<Position>> {
+        let (reply, answer) = sync_channel(1);
+        self.orders.blocking_send(Order::Locate { files, reply }).ok()?;
+        // While the buffer cannot be reached this waits, and so does everything: nothing could be pushed anyway.
+        loop {
+            match answer.recv_timeout(Duration::from_millis(100)) {
+                Ok(positions) => return Some(positions),
+                Err(RecvTimeoutError::Timeout) if !self.stop.load(Ordering::Relaxed) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Handles events until `deadline`. True: a directory changed.
+    fn wait(&mut self, deadline: Instant) -> bool {
+        let mut woken = false;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let event = if woken { self.events.try_recv().ok() } else { self.events.recv_timeout(left).ok() };
+            match event {
+                Some(Event::Wake) => woken = true,
+                Some(event) => self.handle(event),
+                None => return woken,
+            }
+            if self.stop.load(Ordering::Relaxed) || (left.is_zero() && !woken) {
+                return woken;
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Pushed { file, epoch, end } => {
+                if let Some(file) = self.files.get_mut(&file).filter(|file| file.epoch == epoch) {
+                    file.pushed = file.pushed.max(end);
+                }
+            }
+            Event::Indexed { file, offset } => {
+                if let Some(file) = self.files.get_mut(&file) {
+                    file.indexed = file.indexed.max(offset.min(file.offset));
+                }
+            }
+            Event::Rewind { file: key, epoch, to } => {
+                if let Some(file) = self.files.get_mut(&key).filter(|file| file.epoch == epoch) {
+                    let offset = to.unwrap_or(file.indexed);
+                    tracing::info!(path = %file.path.display(), from = file.offset, to = offset, "the buffer is at another offset: going there");
+                    file.seek(offset);
+                    self.due.push(Reverse((Instant::now(), key)));
+                }
+            }
+            Event::Wake | Event::Drained => {}
+        }
+    }
+
+    /// With `--once`: whether everything was read and has arrived.
+    fn is_done(&self) -> bool {
+        let Mode::Once(settled) = self.settings.mode else { return false };
+        self.files.values().all(|file| {
+            let arrived = match settled {
+                Settled::Pushed => file.is_pushed(),
+                Settled::Indexed => file.is_pushed() && file.is_indexed(),
+            };
+            arrived && !file.has_rest()
+        })
+    }
+
+    /// Lets the pushing task finish what it has, then saves.
+    fn finish(mut self) -> Result<(), FollowError> {
+        let (closed, _) = mpsc::channel(1);
+        drop(std::mem::replace(&mut self.orders, closed));
+        let deadline = Instant::now() + STOP_DEADLINE;
+        while let Ok(event) = self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            if matches!(event, Event::Drained) {
+                break;
+            }
+            if !matches!(event, Event::Rewind { .. }) {
+                self.handle(event);
+            }
+        }
+        self.save()
+    }
+
+    fn save(&mut self) -> Result<(), FollowError> {
+        for file in self.files.values_mut() {
+            file.refresh_check();
+        }
+        let entries =
+            self.files.values().map(Followed::entry).chain(self.remembered.values().cloned()).collect();
+        let checkpoint = Checkpoint { saved_at: nanos_now() as u64, entries };
+        Ok(checkpoint.save(&self.settings.state)?)
+    }
+
+    fn complain(&mut self, key: FileKey, error: &std::io::Error) {
+        let Some(path) = self.files.get(&key).map(|file| file.path.clone()) else { return };
+        self.complain_of(&path, error);
+    }
+
+    fn complain_of(&mut self, path: &Path, error: &std::io::Error) {
+        if self.complaints.insert(path.to_path_buf()) {
+            tracing::warn!(path = %path.display(), %error, "cannot read this file: it is tried again at every scan");
+            self.progress.unreadable();
+        }
+    }
+}
+
+fn assembler(settings: &ShipSettings, file: &Followed) -> Assembler {
+    let source = &settings.sources[file.source];
+    let mut reserved = FieldSet::weir_only();
+    for field in source.shared_fields() {
+        reserved.insert(field);
+    }
+    let parser = Parser::new(&ParserSettings {
+        format: source.format,
+        multiline: source.multiline,
+        zone: source.zone.clone(),
+        reserved,
+    });
+    Assembler::new(parser, group::of_file(source, &settings.host, &file.path), source.service.is_none())
+}
+
+fn without_generation(identity: FileIdentity) -> FileIdentity {
+    FileIdentity { generation: 0, ..identity }
+}
+
+/// Whether the file is still the one that was read up to `was_read`.
+fn is_same_content(path: &Path, check: &ContentCheck, size: u64, was_read: u64) -> bool {
+    if size < was_read {
+        return false;
+    }
+    if check.offset == 0 {
+        return true;
+    }
+    match open_log(path).and_then(|file| check_before(&file, check.offset)) {
+        Ok(now) => now == *check,
+        // Unreadable now: nothing says that it changed.
+        Err(_) => true,
+    }
+}

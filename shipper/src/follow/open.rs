@@ -1,0 +1,131 @@
+//! Opening log files safely, and telling who they are.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use rustix::fs::OFlags;
+use weir_record::FileIdentity;
+use weir_record::identity::line_hash;
+
+use super::checkpoint::ContentCheck;
+
+/// Bytes that a content check covers.
+const CHECK_BYTES: u64 = 256;
+
+/// Bytes of a file's head that tell text from everything else.
+const SNIFF_BYTES: usize = 4096;
+
+/// Who a file is: the parts of its identity that the file system tells, in generation 0.
+pub fn identity(metadata: &Metadata) -> FileIdentity {
+    let birth = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    FileIdentity {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        birth_nanos: birth.map_or(0, |birth| birth.as_nanos() as i64),
+        generation: 0,
+    }
+}
+
+/// Opens a regular file for reading. A FIFO, device or socket is refused and never waited for: the file is opened
+/// without blocking, and looked at through the handle, not the path.
+pub fn open_log(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() {
+        return Ok(file);
+    }
+    let what = if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}, not a file")))
+}
+
+/// Reads from `offset` until `buffer` is full or the file ends; returns the bytes read.
+pub fn read_fully(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// Hashes the bytes before `offset`.
+pub fn check_before(file: &File, offset: u64) -> io::Result<ContentCheck> {
+    let length = offset.min(CHECK_BYTES);
+    let mut bytes = vec![0; length as usize];
+    let read = read_fully(file, &mut bytes, offset - length)?;
+    bytes.truncate(read);
+    Ok(ContentCheck { offset, hash: line_hash(&bytes) })
+}
+
+/// What a file that is no text log seems to be; none for text and for files that are still empty.
+pub fn not_text(file: &File) -> io::Result<Option<&'static str>> {
+    let mut head = [0; SNIFF_BYTES];
+    let read = read_fully(file, &mut head, 0)?;
+    Ok(classify(head.get(..read).unwrap_or_default()))
+}
+
+fn classify(head: &[u8]) -> Option<&'static str> {
+    const MAGICS: [(&[u8], &str); 9] = [
+        (b"\x1f\x8b", "gzip-compressed"),
+        (b"\x28\xb5\x2f\xfd", "zstd-compressed"),
+        (b"BZh", "bzip2-compressed"),
+        (b"\xfd7zXZ\0", "xz-compressed"),
+        (b"\x04\x22\x4d\x18", "lz4-compressed"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"LPKSHHRH", "a systemd journal"),
+        (b"\x7fELF", "a program"),
+        (b"SQLite format 3\0", "a database"),
+    ];
+    if let Some((_, what)) = MAGICS.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return Some(what);
+    }
+    // A log may hold a few stray control bytes, and a hole of NULs after a crash; a binary file is full of them.
+    let odd = head
+        .iter()
+        .filter(|&&byte| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x1b | 0x08))
+        .count();
+    (odd * 10 > head.len()).then_some("binary")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_told_from_archives_and_binaries() {
+        assert_eq!(classify(b""), None);
+        assert_eq!(classify(b"2026-11-20 hello\n"), None);
+        assert_eq!(classify("\u{1b}[31mrot\u{1b}[0m größe\n".as_bytes()), None);
+        assert_eq!(classify(b"\x1f\x8b\x08rest"), Some("gzip-compressed"));
+        assert_eq!(classify(b"LPKSHHRH...."), Some("a systemd journal"));
+        assert_eq!(classify(&[0, 0, 0, 2, b't', b't', b'y', 0, 0, 0]), Some("binary"));
+    }
+
+    #[test]
+    fn a_fifo_is_refused_and_never_waited_for() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .expect("made");
+        let error = open_log(&path).expect_err("refused");
+        assert_eq!(error.to_string(), "it is a FIFO, not a file");
+        assert!(open_log(Path::new("/dev/zero")).is_err());
+        assert!(open_log(directory.path()).is_err());
+    }
+}

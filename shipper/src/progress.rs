@@ -1,0 +1,88 @@
+//! What a shipper has done so far, counted where it happens and read by whoever shows it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Counters since the start of the process.
+#[derive(Debug, Default)]
+pub struct Progress {
+    bytes_read: AtomicU64,
+    records: AtomicU64,
+    frames_pushed: AtomicU64,
+    bytes_pushed: AtomicU64,
+    files_skipped: AtomicU64,
+    files_unreadable: AtomicU64,
+    rewinds: AtomicU64,
+    connected: AtomicBool,
+}
+
+/// The counters at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Bytes of log files that were read into frames.
+    pub bytes_read: u64,
+    /// Records in these frames.
+    pub records: u64,
+    /// Frames that the buffer accepted.
+    pub frames_pushed: u64,
+    /// Their encoded bytes.
+    pub bytes_pushed: u64,
+    /// Files left alone because they are no text.
+    pub files_skipped: u64,
+    /// Files that could not be read.
+    pub files_unreadable: u64,
+    /// How often the buffer was at another offset than the frames.
+    pub rewinds: u64,
+}
+
+impl Progress {
+    /// Bytes were read and made into records.
+    pub fn read(&self, bytes: u64, records: u64) {
+        self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+        self.records.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// The buffer accepted a frame.
+    pub fn pushed(&self, bytes: usize) {
+        self.frames_pushed.fetch_add(1, Ordering::Relaxed);
+        self.bytes_pushed.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A file is no text.
+    pub fn skipped(&self) {
+        self.files_skipped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A file cannot be read.
+    pub fn unreadable(&self) {
+        self.files_unreadable.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The buffer was at another offset.
+    pub fn rewound(&self) {
+        self.rewinds.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The buffer answered, or did not.
+    pub fn connected(&self, yes: bool) {
+        self.connected.store(yes, Ordering::Relaxed);
+    }
+
+    /// Whether the buffer answered lately.
+    pub fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
+    /// All counters now.
+    pub fn counts(&self) -> Counts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            bytes_read: read(&self.bytes_read),
+            records: read(&self.records),
+            frames_pushed: read(&self.frames_pushed),
+            bytes_pushed: read(&self.bytes_pushed),
+            files_skipped: read(&self.files_skipped),
+            files_unreadable: read(&self.files_unreadable),
+            rewinds: read(&self.rewinds),
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Pushing frames: the buffer says where each file stands, and one rule covers retry, restart, crash and failover.
+//!
+//! A push names the offset its frame starts at. The buffer accepts it only if that is where the file stands, else it
+//! answers where it does: the follower goes there. See the design of the buffer's scripts in `weir_buffer`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use weir_buffer::{Buffer, BufferError, Position, Push, Pushed};
+use weir_record::{FileKey, Frame};
+
+use crate::follow::{Event, Order};
+use crate::progress::Progress;
+
+/// Frames of one round trip.
+const PUSH_FRAMES_MAX: usize = 32;
+
+/// How often the indexed offsets are read back.
+const POSITIONS_INTERVAL: Duration = Duration::from_millis(500);
+
+/// An `indexed` that stands still this long, while the buffer holds no frame, never moves by itself: its frames were
+/// removed behind our back.
+const REPAIR_AFTER: Duration = Duration::from_secs(30);
+
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// Pushes what the follower sends.
+pub struct Pusher<B> {
+    buffer: Arc<B>,
+    events: Sender<Event>,
+    progress: Arc<Progress>,
+    /// Files that the index does not have whole yet.
+    unsettled: HashMap<FileKey, Unsettled>,
+}
+
+struct Unsettled {
+    epoch: u32,
+    pushed: u64,
+    indexed: Option<u64>,
+    /// Since when `indexed` has not moved.
+    since: Instant,
+}
+
+struct Outgoing {
+    frame: Frame,
+    safe: u64,
+    epoch: u32,
+}
+
+impl<B: Buffer> Pusher<B> {
+    /// A pusher into `buffer` that reports to the follower.
+    pub fn new(buffer: Arc<B>, events: Sender<Event>, progress: Arc<Progress>) -> Pusher<B> {
+        Pusher { buffer, events, progress, unsettled: HashMap::new() }
+    }
+
+    /// Pushes until the follower closes its end and all it sent is in the buffer.
+    pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let mut ticks = interval(POSITIONS_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut batch = Vec::with_capacity(PUSH_FRAMES_MAX);
+        loop {
+            tokio::select! {
+                biased;
+                _ = ticks.tick() => self.read_positions().await,
+                count = orders.recv_many(&mut batch, PUSH_FRAMES_MAX) => {
+                    if count == 0 {
+                        break;
+                    }
+                    self.execute(&mut batch).await;
+                }
+            }
+        }
+        self.tell(Event::Drained);
+    }
+
+    async fn execute(&mut self, batch: &mut Vec<Order>) {
+        let mut outgoing = Vec::with_capacity(batch.len());
+        for order in batch.drain(..) {
+            match order {
+                Order::Push { frame, safe, epoch } => outgoing.push(Outgoing { frame, safe, epoch }),
+                Order::Locate { files, reply } => {
+                    self.push_all(std::mem::take(&mut outgoing)).await;
+                    let positions = self.locate(&files).await;
+                    // The follower is gone only while the process stops.
+                    drop(reply.send(positions));
+                }
+            }
+        }
+        self.push_all(outgoing).await;
+    }
+
+    /// Pushes frames until the buffer has answered, however long that takes: the same frames again after a failure,
+    /// because the buffer tells which of them it has.
+    async fn push_all(&mut self, outgoing: Vec<Outgoing>) {
+        if outgoing.is_empty() {
+            return;
+        }
+        let pushes: Vec<Push<'_>> =
+            outgoing.iter().map(|out| Push { frame: &out.frame, safe: out.safe }).collect();
+        let mut trouble = Trouble::default();
+        let answers = loop {
+            match self.buffer.push(&pushes).await {
+                Ok(answers) => break answers,
+                Err(error) => self.wait(&mut trouble, &error).await,
+            }
+        };
+        self.over(&trouble);
+        for (out, answer) in outgoing.iter().zip(answers) {
+            self.settle(out, &answer);
+        }
+    }
+
+    fn settle(&mut self, out: &Outgoing, answer: &Pushed) {
+        let (file, epoch, end) = (out.frame.header.file, out.epoch, out.frame.header.end);
+        match *answer {
+            Pushed::Accepted => {
+                self.progress.pushed(out.frame.bytes.len());
+                self.note(file, epoch, end);
+                self.tell(Event::Pushed { file, epoch, end });
+            }
+            // A timed-out push that did land: the next frame fits.
+            Pushed::Expected(Some(at)) if at == end => {
+                self.note(file, epoch, end);
+                self.tell(Event::Pushed { file, epoch, end });
+            }
+            Pushed::Expected(to) => {
+                self.progress.rewound();
+                self.tell(Event::Rewind { file, epoch, to });
+            }
+        }
+    }
+
+    fn note(&mut self, file: FileKey, epoch: u32, pushed: u64) {
+        let fresh = Unsettled { epoch, pushed, indexed: None, since: Instant::now() };
+        let file = self.unsettled.entry(file).or_insert(fresh);
+        file.epoch = epoch;
+        file.pushed = pushed;
+    }
+
+    async fn locate(&mut self, files: &[FileKey]) -> Vec<Position> {
+        let mut trouble = Trouble::default();
+        loop {
+            match self.buffer.positions(files).await {
+                Ok(positions) => {
+                    self.over(&trouble);
+                    for (file, position) in files.iter().zip(&positions) {
+                        if let Some(pushed) =
+                            position.pushed.filter(|pushed| Some(*pushed) != position.indexed)
+                        {
+                            self.note(*file, 0, pushed);
+                        }
+                    }
+                    return positions;
+                }
+                Err(error) => self.wait(&mut trouble, &error).await,
+            }
+        }
+    }
+
+    async fn wait(&self, trouble: &mut Trouble, error: &BufferError) {
+        self.progress.connected(false);
+        trouble.wait(error).await;
+    }
+
+    fn over(&self, trouble: &Trouble) {
+        self.progress.connected(true);
+        trouble.over();
+    }
+
+    /// Reads back what the index has, and notices what the buffer has lost.
+    async fn read_positions(&mut self) {
+        let files: Vec<FileKey> = self.unsettled.keys().copied().collect();
+        if files.is_empty() {
+            return;
+        }
+        // The next push says what is wrong with the buffer; here it is only tried again.
+        let Ok(positions) = self.buffer.positions(&files).await else { return };
+        let mut stalled = Vec::new();
+        for (file, position) in files.into_iter().zip(positions) {
+            if self.compare(file, position) {
+                stalled.push(file);
+            }
+        }
+        if !stalled.is_empty() {
+            self.repair(stalled).await;
+        }
+    }
+
+    /// Takes one file's position. True: its `indexed` has stood still for long.
+    fn compare(&mut self, file: FileKey, position: Position) -> bool {
+        let Some(known) = self.unsettled.get_mut(&file) else { return false };
+        if position.pushed.is_none_or(|pushed| pushed < known.pushed) {
+            let epoch = known.epoch;
+            self.unsettled.remove(&file);
+            self.progress.rewound();
+            self.tell(Event::Rewind { file, epoch, to: position.pushed });
+            return false;
+        }
+        if position.indexed != known.indexed {
+            known.indexed = position.indexed;
+            known.since = Instant::now();
+        }
+        let (pushed, stalled) = (known.pushed, known.since.elapsed() >= REPAIR_AFTER);
+        if let Some(offset) = position.indexed {
+            self.tell(Event::Indexed { file, offset });
+            if offset >= pushed {
+                self.unsettled.remove(&file);
+                return false;
+            }
+        }
+        stalled
+    }
+
+    /// Rewinds files whose frames are gone from the buffer although they were never indexed.
+    async fn repair(&mut self, stalled: Vec<FileKey>) {
+        if !self.buffer.depth().await.is_ok_and(|depth| depth.frames == 0) {
+            return;
+        }
+        for file in stalled {
+            let Some(Unsettled { epoch, pushed, indexed: Some(indexed), .. }) = self.unsettled.get(&file)
+            else {
+                continue;
+            };
+            let (epoch, pushed, indexed) = (*epoch, *pushed, *indexed);
+            if self.buffer.rewind(&file, pushed, indexed).await.is_ok_and(|done| done) {
+                tracing::warn!(
+                    from = pushed,
+                    to = indexed,
+                    "frames are gone from the buffer before they were indexed: sending them again"
+                );
+                self.unsettled.remove(&file);
+                self.progress.rewound();
+                self.tell(Event::Rewind { file, epoch, to: Some(indexed) });
+            }
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        // The follower is gone only while the process stops.
+        drop(self.events.send(event));
+    }
+}
+
+/// One spell of trouble with the buffer: said when it begins and when it is over, waited for in between.
+#[derive(Default)]
+struct Trouble {
+    backoff: Option<Duration>,
+}
+
+impl Trouble {
+    async fn wait(&mut self, error: &BufferError) {
+        let backoff = match self.backoff {
+            Some(backoff) => (backoff * 2).min(BACKOFF_MAX),
+            None => {
+                tracing::warn!(error = %chain(error), "the buffer does not take frames: waiting, the log files keep everything");
+                BACKOFF_MIN
+            }
+        };
+        self.backoff = Some(backoff);
+        sleep(backoff).await;
+    }
+
+    fn over(&self) {
+        if self.backoff.is_some() {
+            tracing::info!("the buffer takes frames again");
+        }
+    }
+}
+
+/// An error with its causes, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
+}

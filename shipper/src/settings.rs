@@ -1,0 +1,131 @@
+//! What a shipper is told to do, checked and resolved: the configuration file and the command line both end here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use weir_record::{Field, SourceId};
+
+use crate::parse::{Format, Multiline, Zone};
+
+/// All that one shipper does.
+#[derive(Clone, Debug)]
+pub struct ShipSettings {
+    /// Directory of the checkpoint and its lock.
+    pub state: PathBuf,
+    /// Whose files these are: part of every record's identity.
+    pub source: SourceId,
+    /// `host.name` of every record.
+    pub host: String,
+    /// What to follow.
+    pub sources: Vec<SourceSettings>,
+    /// When to stop.
+    pub mode: Mode,
+}
+
+/// How long a shipper runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Until it is told to stop.
+    Follow,
+    /// Until every file was read to its end, and its records are where [`Settled`] says.
+    Once(Settled),
+}
+
+/// When `--once` calls a record done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The buffer has it.
+    Pushed,
+    /// The worker has indexed it.
+    Indexed,
+}
+
+/// One `[[source]]`.
+#[derive(Clone, Debug)]
+pub struct SourceSettings {
+    /// `service.name`; none: the line's own, else from the path.
+    pub service: Option<String>,
+    /// Globs, `**` included.
+    pub paths: Vec<String>,
+    /// Globs of full paths or of file names that are left alone.
+    pub exclude: Vec<String>,
+    /// How lines are read.
+    pub format: Format,
+    /// Which lines are joined.
+    pub multiline: Multiline,
+    /// Of time stamps that name none.
+    pub zone: Zone,
+    /// Where a file that is met for the first time is read from.
+    pub start: Start,
+    /// `service.environment`.
+    pub environment: Option<String>,
+    /// `labels.*`.
+    pub labels: Vec<(String, String)>,
+}
+
+/// Where a new file is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Its first byte.
+    Beginning,
+    /// What is written from now on. Only for files that are there when the shipper meets their directory for the
+    /// first time: a file that appears later is new, and is read from its beginning.
+    End,
+}
+
+impl SourceSettings {
+    /// Follows `paths` with every default.
+    pub fn new(paths: Vec<String>) -> SourceSettings {
+        SourceSettings {
+            service: None,
+            paths,
+            exclude: Vec::new(),
+            format: Format::Auto,
+            multiline: Multiline::Auto,
+            zone: Zone::local(),
+            start: Start::Beginning,
+            environment: None,
+            labels: Vec::new(),
+        }
+    }
+
+    /// The schema fields that stand in the shared fragment of this source's frames.
+    pub fn shared_fields(&self) -> impl Iterator<Item = Field> {
+        let environment = self.environment.as_ref().map(|_| Field::ServiceEnvironment);
+        [Field::HostName, Field::ServiceName, Field::LogFilePath].into_iter().chain(environment)
+    }
+}
+
+/// Growth of a busy file is polled this often: it bounds the latency of a line.
+pub const POLL_INTERVAL_MIN: Duration = Duration::from_millis(10);
+
+/// An idle file is polled this often: it bounds the cost of thousands of them.
+pub const POLL_INTERVAL_MAX: Duration = Duration::from_secs(1);
+
+/// Globs are walked this often when no directory event came: network file systems send none.
+pub const SCAN_INTERVAL: Duration = Duration::from_secs(2);
+
+/// A record that the next line could continue is held this long at the end of a file.
+pub const HOLD: Duration = Duration::from_millis(200);
+
+/// A file that was rotated away or removed, and did not grow for this long, is finished: its unterminated last line
+/// is sent.
+pub const ROTATED_QUIET: Duration = Duration::from_secs(5);
+
+/// One file's share before the next file's turn, so that a flood does not starve the others.
+pub const TURN_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Bytes of one read.
+pub const READ_BYTES: usize = 256 * 1024;
+
+/// Frames between the reading thread and the pushing task: with 65 kB each, this bounds what waits in memory.
+pub const FRAMES_IN_FLIGHT: usize = 64;
+
+/// Checkpoints are written this often while they change.
+pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A handle without growth is closed after this long once all it holds is indexed.
+pub const IDLE_CLOSE: Duration = Duration::from_secs(60);
+
+/// A stop waits this long for what was read to reach the buffer.
+pub const STOP_DEADLINE: Duration = Duration::from_secs(10);
