@@ -21,19 +21,36 @@ pub fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// Length of the longest prefix that needs no escape.
+#[inline]
 pub fn clean_prefix(text: &[u8]) -> usize {
     let mut length = 0;
-    let mut words = text.chunks_exact(8);
-    for word in words.by_ref() {
-        let word = u64::from_le_bytes(word.try_into().expect("chunks are 8 bytes"));
+    while let Some(word) = text.get(length..length + 8) {
+        let word = u64::from_le_bytes(word.try_into().expect("the slice has eight bytes"));
         let special = special_bytes(word);
         if special != 0 {
             return length + (special.trailing_zeros() / 8) as usize;
         }
         length += 8;
+        // Short texts end in the first words; long ones are worth wider steps, which the compiler makes vectors of.
+        if length == 16 {
+            length += clean_blocks(text.get(length..).unwrap_or_default());
+        }
     }
-    let tail = words.remainder();
-    length + tail.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\').unwrap_or(tail.len())
+    let tail = text.get(length..).unwrap_or_default();
+    length + tail.iter().position(|&byte| is_special(byte)).unwrap_or(tail.len())
+}
+
+/// Length of the blocks at the start of `text` that need no escape.
+fn clean_blocks(text: &[u8]) -> usize {
+    const BLOCK: usize = 32;
+    let (blocks, _) = text.as_chunks::<BLOCK>();
+    let is_clean =
+        |block: &&[u8; BLOCK]| block.iter().fold(0, |any, &byte| any | u8::from(is_special(byte))) == 0;
+    BLOCK * blocks.iter().take_while(is_clean).count()
+}
+
+const fn is_special(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
 }
 
 /// Marks (high bit) the bytes of a word that are `"`, `\` or below 0x20; exact up to the first mark, which is

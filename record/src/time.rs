@@ -68,18 +68,26 @@ impl Timestamp {
     /// Appends RFC 3339 in UTC, 24 to 30 bytes.
     pub fn push_rfc3339(self, out: &mut Vec<u8>) {
         let seconds = self.nanos / NANOS_PER_SECOND;
-        let (year, month, day) = civil_from_days(seconds / SECONDS_PER_DAY);
-        let second_of_day = seconds % SECONDS_PER_DAY;
-        let mut text = *b"0000-00-00T00:00:00.000000000";
-        put_digits(&mut text[0..4], year as u64);
-        put_digits(&mut text[5..7], month as u64);
-        put_digits(&mut text[8..10], day as u64);
-        put_digits(&mut text[11..13], (second_of_day / 3600) as u64);
-        put_digits(&mut text[14..16], (second_of_day / 60 % 60) as u64);
-        put_digits(&mut text[17..19], (second_of_day % 60) as u64);
-        put_digits(&mut text[20..29], (self.nanos % NANOS_PER_SECOND) as u64);
-        out.extend_from_slice(&text[..20 + usize::from(self.digits)]);
-        out.push(b'Z');
+        // A moment is not negative and ends in 2262: 32 bits hold its days, and divide faster.
+        let (year, month, day) = civil_from_days((seconds / SECONDS_PER_DAY) as u32);
+        let second_of_day = (seconds % SECONDS_PER_DAY) as u32;
+        let nanosecond = (self.nanos % NANOS_PER_SECOND) as u32;
+        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        put_pair(&mut text, 0, year / 100);
+        put_pair(&mut text, 2, year % 100);
+        put_pair(&mut text, 5, month);
+        put_pair(&mut text, 8, day);
+        put_pair(&mut text, 11, second_of_day / 3600);
+        put_pair(&mut text, 14, second_of_day / 60 % 60);
+        put_pair(&mut text, 17, second_of_day % 60);
+        text[20] = b'0' + (nanosecond / 100_000_000) as u8;
+        put_pair(&mut text, 21, nanosecond / 1_000_000 % 100);
+        put_pair(&mut text, 23, nanosecond / 10_000 % 100);
+        put_pair(&mut text, 25, nanosecond / 100 % 100);
+        put_pair(&mut text, 27, nanosecond % 100);
+        let end = 20 + usize::from(self.digits);
+        text[end] = b'Z';
+        out.extend_from_slice(&text[..=end]);
     }
 }
 
@@ -196,11 +204,10 @@ pub const fn two_digits(tens: u8, ones: u8) -> Option<u8> {
     if tens > 9 || ones > 9 { None } else { Some(tens * 10 + ones) }
 }
 
-fn put_digits(place: &mut [u8], mut number: u64) {
-    for digit in place.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
+/// Writes a number below 100 as two digits at `at`.
+fn put_pair(text: &mut [u8; 30], at: usize, number: u32) {
+    text[at] = b'0' + (number / 10) as u8;
+    text[at + 1] = b'0' + (number % 10) as u8;
 }
 
 const fn days_in_month(year: i32, month: u8) -> u8 {
@@ -222,11 +229,11 @@ const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-/// The Gregorian date of a number of days since 1970-01-01.
-const fn civil_from_days(days: i64) -> (i64, i64, i64) {
+/// The Gregorian date of a number of days since 1970-01-01, below 2^31.
+const fn civil_from_days(days: u32) -> (u32, u32, u32) {
     let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days - era * 146_097;
+    let era = days / 146_097;
+    let day_of_era = days % 146_097;
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;

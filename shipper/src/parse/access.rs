@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memrchr};
 use weir_record::schema::Field;
 
 use super::draft::Draft;
@@ -99,11 +99,13 @@ fn request(text: &str, draft: &mut Draft<'_>) {
     if matches!(text, "-" | "") {
         return;
     }
-    let parts = text.split_once(' ').and_then(|(method, rest)| {
-        let (target, version) = match rest.rsplit_once(" HTTP/") {
-            Some((target, version)) => (target, Some(version)),
-            None => (rest, None),
-        };
+    let parts = word(text).and_then(|(method, rest)| {
+        let last_word = memrchr(b' ', rest.as_bytes());
+        let (target, version) =
+            match last_word.and_then(|at| Some((at, rest[at + 1..].strip_prefix("HTTP/")?))) {
+                Some((at, version)) => (&rest[..at], Some(version)),
+                None => (rest, None),
+            };
         let is_method =
             !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
         (is_method && !target.is_empty()).then_some((method, target, version))

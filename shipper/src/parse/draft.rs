@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use memchr::memchr;
 use weir_record::schema::Field;
 use weir_record::{DocumentWriter, Level, Timestamp};
 
@@ -273,13 +274,16 @@ impl<'a> Draft<'a> {
     /// Writes a request's target: `url.original` and its parts.
     pub(super) fn url(&mut self, target: &str) {
         self.writer.string(Field::UrlOriginal, target);
-        let path_and_query = match target.split_once("://") {
-            _ if target.starts_with('/') => target,
-            Some((_, rest)) => rest.find('/').map_or("", |at| &rest[at..]),
-            None => "",
+        let path_and_query = if target.starts_with('/') {
+            target
+        } else {
+            let host = target.split_once("://").map_or("", |(_, rest)| rest);
+            host.find('/').map_or("", |at| &host[at..])
         };
-        let path_and_query = path_and_query.split('#').next().unwrap_or_default();
-        let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+        let end = memchr(b'#', path_and_query.as_bytes()).unwrap_or(path_and_query.len());
+        let path_end = memchr(b'?', &path_and_query.as_bytes()[..end]).unwrap_or(end);
+        let (path, query) =
+            (&path_and_query[..path_end], path_and_query.get(path_end + 1..end).unwrap_or_default());
         if !path.is_empty() {
             self.writer.string(Field::UrlPath, path);
         }

@@ -16,6 +16,8 @@ mod time;
 mod trace;
 mod zone;
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use weir_record::DocumentWriter;
@@ -122,7 +124,10 @@ impl Parser {
         out: &mut Vec<u8>,
     ) -> Parsed<'_> {
         self.clock.set_read_time(read_time);
-        let text = String::from_utf8_lossy(record);
+        let text = match std::str::from_utf8(record) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(record),
+        };
         let writer = DocumentWriter::new(out, &mut self.document, self.reserved);
         let mut draft = Draft::new(writer, &mut self.clock, &mut self.service, self.takes_service);
         let dispatch = Dispatch { json: &mut self.json, logfmt: &mut self.logfmt };
@@ -132,7 +137,7 @@ impl Parser {
             draft.writer.string(Field::Message, &text);
             draft.writer.tag(Tag::Unparsed);
         }
-        if matches!(text, std::borrow::Cow::Owned(_)) {
+        if matches!(text, Cow::Owned(_)) {
             draft.writer.tag(Tag::InvalidUtf8);
             draft.writer.escaped(Field::EventOriginal, BASE64.encode(record).as_bytes());
         }

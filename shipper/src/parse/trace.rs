@@ -35,6 +35,7 @@ impl StackTrace<'_> {
 /// Finds the stack trace in a record of several lines: from the exception's header, or where there is none from the
 /// first frame, to the end.
 pub(super) fn find(text: &str) -> Option<StackTrace<'_>> {
+    memchr::memchr(b'\n', text.as_bytes())?;
     let mut start = 0;
     let mut header_at = None;
     for line in text.split_inclusive('\n') {

@@ -58,8 +58,6 @@ struct Object<'l, 'a, 'd> {
     keys: &'a mut Vec<u64>,
     weak_message: Option<Weak<'l>>,
     weak_logger: Option<Weak<'l>>,
-    /// Whether the line's other keys are those of a logger that calls the logger's name `name`.
-    names_its_logger: bool,
 }
 
 impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
@@ -73,7 +71,6 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
             keys: &mut scratch.keys,
             weak_message: None,
             weak_logger: None,
-            names_its_logger: false,
         }
     }
 
@@ -133,10 +130,7 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
             Some(meaning @ (Meaning::WeakMessage | Meaning::WeakLogger)) => {
                 self.put_off(Weak { meaning, key, member, value })
             }
-            Some(meaning) => {
-                self.names_its_logger |= matches!(key, "levelname" | "asctime" | "pid");
-                self.draft.assign(meaning, value)
-            }
+            Some(meaning) => self.draft.assign(meaning, value),
         };
         if !placed {
             self.attribute(key, member, passed, value);
@@ -202,10 +196,18 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
             self.copy(weak.key, weak.member, weak.value);
         }
         if let Some(weak) = self.weak_logger.take()
-            && !(self.names_its_logger && self.draft.assign(weak.meaning, weak.value))
+            && !(self.names_its_logger() && self.draft.assign(weak.meaning, weak.value))
         {
             self.copy(weak.key, weak.member, weak.value);
         }
+    }
+
+    /// Whether the line's other keys are those of a logger that calls the logger's name `name`: bunyan's and pino's,
+    /// or Python's.
+    fn names_its_logger(&self) -> bool {
+        let line = self.cursor.between(0, self.cursor.position());
+        self.draft.writer.has(Field::ProcessPid)
+            || ["\"levelname\"", "\"asctime\""].iter().any(|key| line.contains(key))
     }
 
     /// Writes a weak member, which is text, as an attribute.

@@ -42,6 +42,7 @@ impl<'l> Cursor<'l> {
     }
 
     /// The text between two positions.
+    #[inline]
     pub(super) fn between(&self, start: usize, end: usize) -> &'l str {
         self.line.get(start..end).unwrap_or_default()
     }
@@ -95,7 +96,7 @@ impl<'l> Cursor<'l> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            self.plain_bytes();
+            self.at = end_of_plain_bytes(self.line.as_bytes(), self.at);
             match self.peek()? {
                 b'"' => {
                     let inside = self.line.get(start..self.at)?;
@@ -108,33 +109,6 @@ impl<'l> Cursor<'l> {
                 }
                 _control => return None,
             }
-        }
-    }
-
-    /// Passes over bytes of a string that are neither a quote, a backslash nor a control character, eight at a time.
-    /// <https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord>
-    #[inline]
-    fn plain_bytes(&mut self) {
-        const ONES: u64 = u64::MAX / 255;
-        const HIGH: u64 = ONES << 7;
-        let bytes = self.line.as_bytes();
-        while let Some(word) = bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
-            let word = u64::from_le_bytes(*word);
-            let quote = word ^ (ONES * b'"' as u64);
-            let backslash = word ^ (ONES * b'\\' as u64);
-            let below_blank = word.wrapping_sub(ONES * 0x20) & !word;
-            let special = (below_blank
-                | (quote.wrapping_sub(ONES) & !quote)
-                | (backslash.wrapping_sub(ONES) & !backslash))
-                & HIGH;
-            if special != 0 {
-                self.at += (special.trailing_zeros() / 8) as usize;
-                return;
-            }
-            self.at += 8;
-        }
-        while self.peek().is_some_and(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-            self.at += 1;
         }
     }
 
@@ -172,6 +146,12 @@ impl<'l> Cursor<'l> {
                 self.text().map(Passed::Text)
             }
             b'-' | b'0'..=b'9' => self.number().map(|()| Passed::Number),
+            _ => self.other(depth, keys),
+        }
+    }
+
+    fn other(&mut self, depth: usize, keys: &mut Vec<u64>) -> Option<Passed<'l>> {
+        match self.peek()? {
             b'{' => self.object(depth + 1, keys),
             b'[' => self.array(depth + 1, keys),
             b't' => self.literal(b"true"),
@@ -189,30 +169,22 @@ impl<'l> Cursor<'l> {
 
     #[inline]
     fn number(&mut self) -> Option<()> {
-        self.at += usize::from(self.peek() == Some(b'-'));
-        match self.peek()? {
-            b'0' => self.at += 1,
-            _ => self.digits()?,
+        let bytes = self.line.as_bytes();
+        let mut at = self.at + usize::from(self.peek() == Some(b'-'));
+        at = match bytes.get(at)? {
+            b'0' => at + 1,
+            _ => end_of_digits(bytes, at)?,
+        };
+        if bytes.get(at) == Some(&b'.') {
+            at = end_of_digits(bytes, at + 1)?;
         }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
+        if let Some(b'e' | b'E') = bytes.get(at) {
+            at += 1;
+            at += usize::from(matches!(bytes.get(at), Some(b'+' | b'-')));
+            at = end_of_digits(bytes, at)?;
         }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
-            self.digits()?;
-        }
+        self.at = at;
         Some(())
-    }
-
-    #[inline]
-    fn digits(&mut self) -> Option<()> {
-        let start = self.at;
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
-        (self.at > start).then_some(())
     }
 
     fn array(&mut self, depth: usize, keys: &mut Vec<u64>) -> Option<Passed<'l>> {
@@ -272,6 +244,38 @@ impl<'l> Cursor<'l> {
     pub(super) fn is_known_object(&self, path: &[u8]) -> bool {
         self.peek() == Some(b'{') && holds_known_members(path)
     }
+}
+
+/// Where the digits at `at` end; none where there is none.
+#[inline]
+fn end_of_digits(bytes: &[u8], at: usize) -> Option<usize> {
+    let length = bytes.get(at..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (length > 0).then_some(at + length)
+}
+
+/// Where the bytes of a string that are neither a quote, a backslash nor a control character end; eight are looked at
+/// at a time. <https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord>
+#[inline]
+fn end_of_plain_bytes(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    while let Some(word) = bytes.get(at..at + 8) {
+        let word = u64::from_le_bytes(word.try_into().expect("the slice has eight bytes"));
+        let quote = word ^ (ONES * b'"' as u64);
+        let backslash = word ^ (ONES * b'\\' as u64);
+        let below_blank = word.wrapping_sub(ONES * 0x20) & !word;
+        let special =
+            (below_blank | (quote.wrapping_sub(ONES) & !quote) | (backslash.wrapping_sub(ONES) & !backslash))
+                & HIGH;
+        if special != 0 {
+            return at + (special.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        at += 1;
+    }
+    at
 }
 
 /// Whether an index takes the key inside a copied object: no empty part between dots, not over the limit. An escaped

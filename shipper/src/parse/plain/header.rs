@@ -1,5 +1,6 @@
 //! The header of a plain line: what stands before its message.
 
+use memchr::{memchr, memchr2};
 use weir_record::schema::Field;
 use weir_record::{Level, Timestamp};
 
@@ -23,7 +24,7 @@ pub(super) struct Header<'l> {
 impl<'l> Header<'l> {
     /// Reads the header of a record's first line.
     pub(super) fn read(record: &'l str, clock: &mut Clock) -> Header<'l> {
-        let line = record.split('\n').next().unwrap_or_default();
+        let line = &record[..memchr(b'\n', record.as_bytes()).unwrap_or(record.len())];
         let mut reader = Reader { line, at: 0, header: Header::default() };
         reader.read(clock);
         reader.header
@@ -151,15 +152,13 @@ impl<'l> Reader<'l> {
 
     /// Python's `name - LEVEL - message`, the blanks and the dash before it passed.
     fn python(&mut self) -> bool {
-        let mut words = self.rest().splitn(3, " - ");
-        let (Some(name), Some(level), Some(message)) = (words.next(), words.next(), words.next()) else {
-            return false;
-        };
-        let Some(level) = Level::from_name(level.trim().as_bytes()) else { return false };
-        if !is_logger(name.trim()) {
+        let Some((name, rest)) = split_at_dash(self.rest()) else { return false };
+        let Some((level, message)) = split_at_dash(rest) else { return false };
+        let Some(level) = Level::from_name(level.as_bytes()) else { return false };
+        if !is_logger(name) {
             return false;
         }
-        self.header.logger = Some(name.trim());
+        self.header.logger = Some(name);
         self.header.level = Some(level);
         self.at = self.line.len() - message.len();
         true
@@ -356,7 +355,7 @@ impl<'l> Reader<'l> {
     /// A logger as a word with its separator: `com.x.Foo - `, `com.x.Foo: `, `my::module: `, `com.x.Foo [] - `.
     fn logger_word(&mut self) -> bool {
         let rest = self.rest();
-        let end = rest.find([' ', '\t']).unwrap_or(rest.len());
+        let end = memchr2(b' ', b'\t', rest.as_bytes()).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
         let after = after.trim_start_matches([' ', '\t']);
         let (name, message) =
@@ -376,6 +375,13 @@ impl<'l> Reader<'l> {
         self.at = self.line.len() - message.len();
         true
     }
+}
+
+/// Splits off a word with a dash between blanks behind it; blanks may fill the word to a width.
+fn split_at_dash(text: &str) -> Option<(&str, &str)> {
+    let end = memchr(b' ', text.as_bytes())?;
+    let rest = text[end..].trim_start_matches(' ').strip_prefix("- ")?;
+    Some((&text[..end], rest))
 }
 
 /// A level at the start of a text: a word in capitals with a blank behind it, one with a colon, or one in brackets.
