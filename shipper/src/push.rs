@@ -75,6 +75,8 @@ impl<B: Buffer> Pusher<B> {
                 }
             }
         }
+        // The checkpoint that follows should know as much as the buffer does.
+        self.read_positions().await;
         self.tell(Event::Drained);
     }
 
