@@ -37,7 +37,7 @@ use self::offsets::Offsets;
 use self::partition::{Opened, Partition};
 use self::writer::{Job, Writer, now_seconds};
 use crate::batch::Batch;
-use crate::index::{DEAD_LETTER_DATASET, DeadLetter, Index, IndexError, Outcome, SetupError};
+use crate::index::{DeadLetter, Index, IndexError, Outcome, SetupError};
 use crate::search::{FieldInfo, Search, SearchError, SearchRequest, SearchResponse};
 
 /// Bulks that may wait for the writing thread; a worker has far fewer under way.

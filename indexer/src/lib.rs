@@ -4,12 +4,17 @@
 //! * [`index`] is the writing side, [`search`] the reading side: one interface over both backends.
 //! * [`elasticsearch`] talks to Elasticsearch and OpenSearch; [`embedded`] is the index for one machine.
 
+mod any;
 pub mod batch;
+pub mod elasticsearch;
 pub mod embedded;
 pub mod index;
 pub mod search;
 
+pub use any::{AnyIndex, AnySearch};
 pub use batch::{Batch, DocumentSettings, FrameRange, Item};
+pub use elasticsearch::{Elasticsearch, ElasticsearchSettings};
+pub use embedded::{Embedded, EmbeddedSettings};
 pub use index::{DeadLetter, Index, IndexError, Outcome, SetupError};
 pub use search::{
     Aggregation, AggregationResult, Cursor, FieldInfo, FieldKind, Hit, Order, Search, SearchError,

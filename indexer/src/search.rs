@@ -4,9 +4,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use weir_record::Query;
-use weir_record::query::FieldPath;
+use weir_record::query::{FieldPath, Test};
 use weir_record::schema::Kind;
+use weir_record::{Field, Query};
+
+use crate::index::DEAD_LETTER_DATASET;
 
 /// Most hits of one answer.
 pub const LIMIT_MAX: usize = 10_000;
@@ -207,6 +209,20 @@ pub(crate) fn countable(name: &str) -> Result<FieldPath, SearchError> {
         _ => return Ok(path),
     };
     Err(SearchError::Refused(format!("{path} cannot be counted by value: {reason}")))
+}
+
+/// The documents that are dead letters.
+pub(crate) fn dead_letters() -> Query {
+    Query::Test(FieldPath::Schema(Field::DataStreamDataset), Test::Is(DEAD_LETTER_DATASET.to_owned()))
+}
+
+/// Whether a query asks for dead letters: they are shown to nobody else.
+pub(crate) fn wants_dead_letters(query: &Query) -> bool {
+    match query {
+        Query::And(parts) | Query::Or(parts) => parts.iter().any(wants_dead_letters),
+        Query::Not(inner) => wants_dead_letters(inner),
+        other => *other == dead_letters(),
+    }
 }
 
 /// An index that can be searched.

@@ -18,7 +18,6 @@ use tantivy::{DocAddress, Searcher, TantivyDocument, TantivyError};
 use weir_record::Field;
 use weir_record::query::{FieldPath, Query};
 
-use super::DEAD_LETTER_DATASET;
 use super::document::split_source;
 use super::partition::Partition;
 use super::query::translate;
@@ -26,7 +25,7 @@ use super::schema::Fields;
 use super::top::{Found, Place, Top, first_in_order};
 use crate::search::{
     Aggregation, AggregationResult, BUCKETS_MAX, FieldInfo, FieldKind, Hit, LIMIT_MAX, SearchError,
-    SearchRequest, SearchResponse, TimeBucket, countable,
+    SearchRequest, SearchResponse, TimeBucket, countable, dead_letters, wants_dead_letters,
 };
 
 /// Memory that the aggregations of one search may take, in bytes.
@@ -138,20 +137,12 @@ fn copy(top: &Top) -> Top {
     Top { order: top.order, limit: top.limit, after: top.after }
 }
 
-/// Dead letters stand in the same partitions, and are shown only to who asks for them.
+/// Dead letters stand in the same partitions.
 fn without_dead_letters(query: &Query) -> Query {
-    let letters = Query::Test(
-        FieldPath::Schema(Field::DataStreamDataset),
-        weir_record::query::Test::Is(DEAD_LETTER_DATASET.to_owned()),
-    );
-    if mentions(query, &letters) { query.clone() } else { query.clone().and(Query::Not(Box::new(letters))) }
-}
-
-fn mentions(query: &Query, part: &Query) -> bool {
-    match query {
-        Query::And(parts) | Query::Or(parts) => parts.iter().any(|inner| mentions(inner, part)),
-        Query::Not(inner) => mentions(inner, part),
-        other => other == part,
+    if wants_dead_letters(query) {
+        query.clone()
+    } else {
+        query.clone().and(Query::Not(Box::new(dead_letters())))
     }
 }
 

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::Value;
 use crate::support::*;
-use weir_indexer::embedded::{Embedded, EmbeddedSettings};
+use serde_json::Value;
 use weir_indexer::{
     Aggregation, AggregationResult, DocumentSettings, FieldKind, Index, Order, Outcome, Search, SearchError,
     SearchRequest,
 };
+use weir_indexer::{Embedded, EmbeddedSettings};
 use weir_record::Query;
 
 /// The documents, numbered by their order in time; `labels.n` tells them apart.
@@ -301,4 +301,24 @@ async fn the_embedded_index_finds_and_counts() {
     let index = Embedded::open(&settings).expect("a new index");
     fill(&index, DocumentSettings::default()).await;
     suite(&index, "*").await;
+}
+
+async fn a_server_finds_and_counts(variable: &str, test: &str) {
+    let Some(server) = SearchServer::from_environment(variable, test) else { return };
+    let index = server.connect();
+    index.ensure_setup().await.expect("templates");
+    fill(&index, server.settings().documents).await;
+    server.refresh().await;
+    suite(&index, "*").await;
+    server.clean().await;
+}
+
+#[tokio::test]
+async fn elasticsearch_finds_and_counts() {
+    a_server_finds_and_counts("WEIR_TEST_ELASTICSEARCH", "elasticsearch_finds_and_counts").await;
+}
+
+#[tokio::test]
+async fn opensearch_finds_and_counts() {
+    a_server_finds_and_counts("WEIR_TEST_OPENSEARCH", "opensearch_finds_and_counts").await;
 }

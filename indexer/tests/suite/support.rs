@@ -1,9 +1,13 @@
 //! Frames and documents for the tests of all indexes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use elasticsearch::http::Method;
+use elasticsearch::http::headers::HeaderMap;
+use elasticsearch::http::transport::Transport;
 use serde_json::{Map, Value};
-use weir_indexer::{Batch, DocumentSettings};
+use weir_indexer::{Batch, DocumentSettings, Elasticsearch, ElasticsearchSettings};
 use weir_record::{Decoder, FileIdentity, FileKey, FrameBuilder, Group, SourceId, Timestamp};
 
 /// 2026-11-20T00:00:00Z in nanoseconds since 1970.
@@ -64,4 +68,73 @@ pub fn everything(batch: &Batch) -> Vec<u32> {
 pub fn plain(seconds: i64, message: &str) -> String {
     let time = Timestamp::from_nanos(DAY + seconds * SECOND, 3).expect("after 1970");
     format!("\"@timestamp\":\"{time}\",\"message\":{}", Value::from(message))
+}
+
+/// A running search server, and a namespace on it that is this test's own; removed at the end.
+pub struct SearchServer {
+    pub url: String,
+    pub namespace: String,
+}
+
+impl SearchServer {
+    /// The server whose address stands in `variable`; none, said loudly, where it is not set.
+    pub fn from_environment(variable: &str, test: &str) -> Option<SearchServer> {
+        let Ok(url) = std::env::var(variable) else {
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{variable} is not set");
+            eprintln!("SKIPPED: {test}: {variable} is not set");
+            return None;
+        };
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let namespace = format!("t{}_{number}", std::process::id());
+        Some(SearchServer { url, namespace })
+    }
+
+    pub fn settings(&self) -> ElasticsearchSettings {
+        ElasticsearchSettings {
+            urls: vec![self.url.clone()],
+            documents: DocumentSettings { namespace: self.namespace.clone(), ..DocumentSettings::default() },
+            ..ElasticsearchSettings::default()
+        }
+    }
+
+    pub fn connect(&self) -> Elasticsearch {
+        Elasticsearch::connect(&self.settings()).expect("a usable URL")
+    }
+
+    /// Makes what was indexed visible.
+    pub async fn refresh(&self) {
+        self.request(Method::Post, &format!("logs-*-{}/_refresh", self.namespace), None).await;
+    }
+
+    /// One request, and the answer as JSON; null where it is none.
+    pub async fn request(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let transport = Transport::single_node(&self.url).expect("a usable URL");
+        let body = body.map(|body| body.to_string());
+        let answer = transport
+            .send(method, path, HeaderMap::new(), None::<&()>, body, None)
+            .await
+            .expect("the server answers");
+        let text = answer.text().await.expect("a whole answer");
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Removes streams and templates of this test.
+    pub async fn clean(&self) {
+        let namespace = &self.namespace;
+        for stream in self.streams().await {
+            self.request(Method::Delete, &format!("_data_stream/{stream}"), None).await;
+        }
+        for template in ["logs", "dead_letter"] {
+            self.request(Method::Delete, &format!("_index_template/weir-{template}-{namespace}"), None).await;
+        }
+    }
+
+    /// Names of this test's data streams.
+    pub async fn streams(&self) -> Vec<String> {
+        let answer =
+            self.request(Method::Get, &format!("_resolve/index/logs-*-{}", self.namespace), None).await;
+        let streams = answer["data_streams"].as_array().cloned().unwrap_or_default();
+        streams.iter().filter_map(|stream| Some(stream["name"].as_str()?.to_owned())).collect()
+    }
 }

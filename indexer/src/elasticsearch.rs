@@ -1,0 +1,194 @@
+//! Elasticsearch and OpenSearch: bulks into data streams, templates, searches.
+//!
+//! Of the `elasticsearch` crate only the transport is used, with bytes that are made once. Which server it is is
+//! asked at the first request, so that one that starts later is waited for.
+
+mod bulk;
+mod nodes;
+mod outcome;
+mod query;
+mod search;
+mod server;
+mod templates;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::OnceCell;
+
+pub use self::server::{Distribution, Server};
+
+use self::nodes::Nodes;
+use crate::batch::{Batch, DocumentSettings};
+use crate::index::{DEAD_LETTER_DATASET, DeadLetter, Index, IndexError, Outcome, SetupError};
+use crate::search::{FieldInfo, Search, SearchError, SearchRequest, SearchResponse};
+
+/// Who Weir is to the server.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// User and password.
+    Basic {
+        /// User.
+        user: String,
+        /// Password.
+        password: String,
+    },
+    /// An API key as Elasticsearch shows it: base64 of `id:key`.
+    ApiKey(String),
+    /// A service token.
+    Bearer(String),
+}
+
+/// Never shows a secret.
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Credentials::Basic { .. } => "Basic",
+            Credentials::ApiKey(_) => "ApiKey",
+            Credentials::Bearer(_) => "Bearer",
+        })
+    }
+}
+
+/// Where documents go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ElasticsearchSettings {
+    /// The servers of one cluster: `https://es1:9200`. User and password may stand in it.
+    pub urls: Vec<String>,
+    /// Who Weir is; before what stands in the URL.
+    pub credentials: Option<Credentials>,
+    /// Certificates, as PEM, that are trusted beside the system's own.
+    pub certificate_authority: Option<Vec<u8>>,
+    /// Names of the streams.
+    pub documents: DocumentSettings,
+    /// How long streams keep documents, where the server can be told so in a template; none: its own default.
+    pub retention: Option<Duration>,
+}
+
+/// Why there can be no connection, whatever the server does.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No server is named.
+    #[error("no Elasticsearch URL is given")]
+    NoUrl,
+    /// A URL cannot be used.
+    #[error("{url} is no Elasticsearch URL: {reason}")]
+    Url {
+        /// Without its password.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// The file with certificates cannot be used.
+    #[error("the certificate authority file is no PEM with certificates: {reason}")]
+    Certificate {
+        /// Why.
+        reason: String,
+    },
+    /// The HTTP client cannot be made.
+    #[error("cannot make an HTTP client: {reason}")]
+    Client {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An Elasticsearch or OpenSearch cluster. Clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Elasticsearch {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    nodes: Nodes,
+    settings: ElasticsearchSettings,
+    server: OnceCell<Server>,
+}
+
+impl Elasticsearch {
+    /// Makes ready to talk to the cluster; nothing is sent yet.
+    pub fn connect(settings: &ElasticsearchSettings) -> Result<Elasticsearch, ConnectError> {
+        let nodes = Nodes::new(settings)?;
+        let shared = Shared { nodes, settings: settings.clone(), server: OnceCell::new() };
+        Ok(Elasticsearch { shared: Arc::new(shared) })
+    }
+
+    /// Which server it is; asked once.
+    pub async fn server(&self) -> Result<&Server, IndexError> {
+        self.shared.server().await
+    }
+
+    /// Installs all templates, whether they are there or not.
+    pub async fn setup(&self) -> Result<(), SetupError> {
+        let server = self.server().await?;
+        templates::install(&self.shared.nodes, server, &self.shared.settings).await
+    }
+}
+
+impl Shared {
+    async fn server(&self) -> Result<&Server, IndexError> {
+        self.server.get_or_try_init(|| Server::detect(&self.nodes)).await
+    }
+}
+
+impl Index for Elasticsearch {
+    fn bulk(
+        &self,
+        batch: &Arc<Batch>,
+        selection: &[u32],
+    ) -> impl Future<Output = Result<Vec<Outcome>, IndexError>> + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        let (batch, selection) = (Arc::clone(batch), selection.to_vec());
+        async move { bulk::send(&shared.nodes, shared.server().await?, &batch, &selection).await }
+    }
+
+    /// A letter that cannot be stored now has the outcome `Retry`, also where the server rejects it: it must not
+    /// be lost.
+    async fn dead_letters(&self, letters: &[DeadLetter]) -> Result<Vec<Outcome>, IndexError> {
+        let server = self.server().await?;
+        let settings = &self.shared.settings;
+        let stream = dead_letter_stream(settings);
+        let mut body = String::new();
+        for letter in letters {
+            body.push_str(&json!({"create": {"_index": stream, "_id": letter.id}}).to_string());
+            body.push('\n');
+            body.push_str(&letter.to_document(&settings.documents.namespace));
+            body.push('\n');
+        }
+        let outcomes = bulk::send_body(&self.shared.nodes, server, body.into(), letters.len()).await?;
+        let kept = |outcome| match outcome {
+            Outcome::Rejected { reason, .. } => Outcome::Retry { reason },
+            other => other,
+        };
+        Ok(outcomes.into_iter().map(kept).collect())
+    }
+
+    async fn ensure_setup(&self) -> Result<(), SetupError> {
+        let server = self.server().await?;
+        templates::ensure(&self.shared.nodes, server, &self.shared.settings).await
+    }
+}
+
+impl Search for Elasticsearch {
+    async fn search(&self, request: &SearchRequest) -> Result<SearchResponse, SearchError> {
+        search::search(&self.shared.nodes, &self.shared.settings, request).await
+    }
+
+    async fn fields(&self) -> Result<Vec<FieldInfo>, SearchError> {
+        let server = self.server().await.map_err(|error| SearchError::Unavailable(error.to_string()))?;
+        search::fields(&self.shared.nodes, server, &self.shared.settings).await
+    }
+}
+
+/// All log streams of these settings: `logs-*-default`.
+fn stream_pattern(settings: &ElasticsearchSettings) -> String {
+    settings.documents.stream("*")
+}
+
+/// `logs-dead_letter-default`.
+fn dead_letter_stream(settings: &ElasticsearchSettings) -> String {
+    format!("logs-{DEAD_LETTER_DATASET}-{}", settings.documents.namespace)
+}

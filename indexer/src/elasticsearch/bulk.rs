@@ -1,0 +1,261 @@
+//! Sending a selection of a batch, in as many requests as it takes.
+//!
+//! A request that is too large (413) is halved. A request that is refused as a whole (400) is halved too, until the
+//! document is alone that is to blame. What clashes with a mapping in its attributes is sent once more without them
+//! being mapped.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use elasticsearch::http::Method;
+use serde_json::Map;
+use serde_json::value::RawValue;
+use weir_record::Field;
+use weir_record::schema::ATTRIBUTES;
+
+use super::nodes::{Content, Nodes, Request};
+use super::outcome::{self, Verdicts};
+use super::server::{Distribution, Server};
+use crate::batch::{Batch, Item};
+use crate::index::{IndexError, Outcome};
+
+/// A bulk that has no answer by then is sent again.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// `items.*.status` has to be among them: an item of which nothing is selected is left out, and all others move up.
+const FILTER: &str = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.failure_store";
+
+/// What became of one request.
+enum Sent {
+    Items(Verdicts),
+    /// To be sent in halves; alone, the document is rejected with this status and reason.
+    Refused {
+        status: u16,
+        reason: String,
+    },
+}
+
+/// Sends the items of `batch` that `selection` names; one outcome for each.
+pub(super) async fn send(
+    nodes: &Nodes,
+    server: &Server,
+    batch: &Arc<Batch>,
+    selection: &[u32],
+) -> Result<Vec<Outcome>, IndexError> {
+    let mut outcomes: Vec<Option<Outcome>> = vec![None; selection.len()];
+    let mut waiting = vec![0..selection.len()];
+    while let Some(range) = waiting.pop() {
+        let chosen = selection.get(range.clone()).unwrap_or_default();
+        if chosen.is_empty() {
+            continue;
+        }
+        let sent = match request(nodes, server, body_of(batch, chosen), chosen.len()).await {
+            Ok(sent) => sent,
+            // What earlier requests said stays true; the rest is unknown.
+            Err(error) if outcomes.iter().any(Option::is_some) => {
+                tracing::debug!(%error, "a part of a bulk has no answer");
+                break;
+            }
+            Err(error) => return Err(error),
+        };
+        match sent {
+            Sent::Items(verdicts) => {
+                for (place, outcome) in outcomes.iter_mut().skip(range.start).zip(verdicts.outcomes) {
+                    *place = Some(outcome);
+                }
+            }
+            Sent::Refused { status, reason } if range.len() == 1 => {
+                if let Some(place) = outcomes.get_mut(range.start) {
+                    *place = Some(Outcome::Rejected { status, reason });
+                }
+            }
+            Sent::Refused { .. } => waiting.extend(halves(range)),
+        }
+    }
+    let unknown = || Outcome::Retry { reason: "the request had no answer".to_owned() };
+    let mut outcomes: Vec<Outcome> =
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unknown)).collect();
+    heal(nodes, server, batch, selection, &mut outcomes).await;
+    Ok(outcomes)
+}
+
+fn halves(range: Range<usize>) -> [Range<usize>; 2] {
+    let middle = range.start + range.len() / 2;
+    [middle..range.end, range.start..middle]
+}
+
+/// Sends one body of `count` items.
+pub(super) async fn send_body(
+    nodes: &Nodes,
+    server: &Server,
+    body: Bytes,
+    count: usize,
+) -> Result<Vec<Outcome>, IndexError> {
+    match request(nodes, server, body, count).await? {
+        Sent::Items(verdicts) => Ok(verdicts.outcomes),
+        Sent::Refused { status, reason } => Ok(vec![Outcome::Rejected { status, reason }; count]),
+    }
+}
+
+async fn request(nodes: &Nodes, server: &Server, body: Bytes, count: usize) -> Result<Sent, IndexError> {
+    let mut parameters = vec![("filter_path", FILTER)];
+    if server.has_require_data_stream() {
+        parameters.push(("require_data_stream", "true"));
+    }
+    let request = Request {
+        method: Method::Post,
+        path: "_bulk",
+        parameters: &parameters,
+        body: Some((Content::Lines, body)),
+        timeout: TIMEOUT,
+    };
+    let answer = nodes.send(request).await?;
+    match answer.status {
+        200 => {
+            let verdicts = outcome::read(&answer.body, count)
+                .map_err(|reason| IndexError::Unusable { node: answer.node.clone(), reason })?;
+            if verdicts.in_failure_store > 0 {
+                let (node, documents) = (answer.node, verdicts.in_failure_store);
+                tracing::warn!(
+                    node,
+                    documents,
+                    "documents went to the failure store instead of their stream"
+                );
+            }
+            let is_blame_shared =
+                verdicts.is_refused_as_a_whole && server.distribution == Distribution::OpenSearch;
+            match verdicts.outcomes.first() {
+                Some(Outcome::Rejected { status, reason }) if is_blame_shared => {
+                    Ok(Sent::Refused { status: *status, reason: reason.clone() })
+                }
+                _ => Ok(Sent::Items(verdicts)),
+            }
+        }
+        status @ 413 => {
+            Ok(Sent::Refused { status, reason: "the document is larger than the server accepts".to_owned() })
+        }
+        status @ 400 => Ok(Sent::Refused { status, reason: answer.reason() }),
+        _ => Err(answer.into_error()),
+    }
+}
+
+/// The bytes of these items: a slice of the batch where they are neighbours, else a copy.
+fn body_of(batch: &Arc<Batch>, selection: &[u32]) -> Bytes {
+    let items = batch.items();
+    let chosen = || selection.iter().filter_map(|index| items.get(*index as usize));
+    let neighbours = selection.array_windows().all(|[one, next]| *next == *one + 1);
+    if let (true, Some(first), Some(last)) = (neighbours, chosen().next(), chosen().last()) {
+        return Bytes::from_owner(Slice { batch: Arc::clone(batch), range: first.action_start..last.end });
+    }
+    let mut body = Vec::with_capacity(chosen().map(|item| item.end - item.action_start).sum());
+    for item in chosen() {
+        body.extend_from_slice(batch.body().get(item.action_start..item.end).unwrap_or_default());
+    }
+    body.into()
+}
+
+/// A part of a batch's body that keeps the batch.
+struct Slice {
+    batch: Arc<Batch>,
+    range: Range<usize>,
+}
+
+impl AsRef<[u8]> for Slice {
+    fn as_ref(&self) -> &[u8] {
+        self.batch.body().get(self.range.clone()).unwrap_or_default()
+    }
+}
+
+/// Sends documents once more whose attributes clashed with the mapping, with their attributes moved to where
+/// nothing can clash. A document that is refused again keeps its first verdict.
+async fn heal(nodes: &Nodes, server: &Server, batch: &Batch, selection: &[u32], outcomes: &mut [Outcome]) {
+    let (mut places, mut body) = (Vec::new(), Vec::new());
+    for (place, (outcome, index)) in outcomes.iter().zip(selection).enumerate() {
+        let Some(item) = batch.items().get(*index as usize).filter(|_| is_clash(outcome)) else { continue };
+        let Some(document) = without_attributes(batch.document(item)) else { continue };
+        body.extend_from_slice(action_of(batch, item));
+        body.extend_from_slice(document.as_bytes());
+        body.push(b'\n');
+        places.push(place);
+    }
+    if places.is_empty() {
+        return;
+    }
+    let healed = send_body(nodes, server, body.into(), places.len()).await;
+    // Without an answer they are sent again whole, and healed then.
+    let unknown = |error: &IndexError| Outcome::Retry { reason: error.to_string() };
+    let mut stored = 0;
+    for (at, place) in places.iter().enumerate() {
+        let verdict = match &healed {
+            Ok(verdicts) => verdicts.get(at).cloned(),
+            Err(error) => Some(unknown(error)),
+        };
+        if let (Some(verdict), Some(outcome)) = (verdict, outcomes.get_mut(*place))
+            && !matches!(verdict, Outcome::Rejected { .. })
+        {
+            stored += usize::from(verdict.is_stored());
+            *outcome = verdict;
+        }
+    }
+    tracing::debug!(
+        documents = places.len(),
+        stored,
+        "documents that clashed with the mapping were sent again"
+    );
+}
+
+fn action_of<'a>(batch: &'a Batch, item: &Item) -> &'a [u8] {
+    batch.body().get(item.action_start..item.document_start).unwrap_or_default()
+}
+
+/// Whether a rejection is for an attribute, or for there being too many fields.
+fn is_clash(outcome: &Outcome) -> bool {
+    let Outcome::Rejected { status: 400, reason } = outcome else { return false };
+    reason.contains(ATTRIBUTES) || reason.contains("total fields")
+}
+
+/// The document with its attributes below `unmapped`; none where it has no attributes, or is no JSON.
+fn without_attributes(document: &[u8]) -> Option<String> {
+    let mut members: std::collections::BTreeMap<String, Box<RawValue>> =
+        serde_json::from_slice(document).ok()?;
+    let mut unmapped = Map::new();
+    let names: Vec<String> = members.keys().filter(|name| is_attribute(name)).cloned().collect();
+    for name in names {
+        let value: serde_json::Value = serde_json::from_str(members.remove(&name)?.get()).ok()?;
+        match name.strip_prefix(ATTRIBUTES).and_then(|rest| rest.strip_prefix('.')) {
+            Some(path) => {
+                unmapped.insert(path.to_owned(), value);
+            }
+            None => unmapped.extend(value.as_object().cloned().unwrap_or_default()),
+        }
+    }
+    if unmapped.is_empty() {
+        return None;
+    }
+    let unmapped = serde_json::value::to_raw_value(&unmapped).ok()?;
+    members.insert(Field::Unmapped.name().to_owned(), unmapped);
+    serde_json::to_string(&members).ok()
+}
+
+fn is_attribute(name: &str) -> bool {
+    name.strip_prefix(ATTRIBUTES).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_move_below_unmapped_and_all_else_stays() {
+        let healed = without_attributes(
+            br#"{"message":"m","attributes.a":{"b":1.10},"attributes.c.d":"x","attributesque":1}"#,
+        );
+        assert_eq!(
+            healed.as_deref(),
+            Some(r#"{"attributesque":1,"message":"m","unmapped":{"a":{"b":1.1},"c.d":"x"}}"#)
+        );
+        assert_eq!(without_attributes(br#"{"message":"m"}"#), None);
+    }
+}

@@ -1,0 +1,178 @@
+//! What the answer to a bulk says of each item.
+//!
+//! The error's type decides first, the status second: OpenSearch gives 500 to documents that an ingest pipeline will
+//! always refuse. An answer that cannot be read, or counts other items than were sent, says nothing.
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+use serde::Deserialize;
+
+use crate::index::Outcome;
+
+/// Errors that will be the same next time, whatever the status.
+const FOR_GOOD: &[&str] = &[
+    "document_parsing_exception",
+    "mapper_parsing_exception",
+    "parse_exception",
+    "parsing_exception",
+    "json_parse_exception",
+    "x_content_parse_exception",
+    "strict_dynamic_mapping_exception",
+    "fail_processor_exception",
+];
+
+/// Errors that go away, or that an operator has to make go away, whatever the status.
+const FOR_NOW: &[&str] = &[
+    "es_rejected_execution_exception",
+    "rejected_execution_exception",
+    "cluster_block_exception",
+    "circuit_breaking_exception",
+    "unavailable_shards_exception",
+    "process_cluster_event_timeout_exception",
+    "index_not_found_exception",
+    "index_closed_exception",
+    "security_exception",
+    "master_not_discovered_exception",
+    "cluster_manager_not_discovered_exception",
+];
+
+/// What the items of an answer say.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Verdicts {
+    pub outcomes: Vec<Outcome>,
+    /// Items that were stored in the failure store instead of their stream.
+    pub in_failure_store: usize,
+    /// Whether every item has the same error for a reason that may be just one of them.
+    pub is_refused_as_a_whole: bool,
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    items: Vec<Row<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Row<'a> {
+    #[serde(borrow)]
+    create: Item<'a>,
+}
+
+#[derive(Deserialize)]
+struct Item<'a> {
+    status: u16,
+    #[serde(borrow)]
+    error: Option<ItemError<'a>>,
+    #[serde(borrow)]
+    failure_store: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct ItemError<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    reason: Option<Cow<'a, str>>,
+}
+
+/// Reads the answer to a bulk of `sent` items. The error says why it cannot be used.
+pub(super) fn read(answer: &[u8], sent: usize) -> Result<Verdicts, String> {
+    if all_created(answer, sent) {
+        let outcomes = vec![Outcome::Indexed; sent];
+        return Ok(Verdicts { outcomes, in_failure_store: 0, is_refused_as_a_whole: false });
+    }
+    let answer: Answer<'_> =
+        serde_json::from_slice(answer).map_err(|error| format!("it cannot be read: {error}"))?;
+    if answer.items.len() != sent {
+        return Err(format!("it has {} items, and {sent} were sent", answer.items.len()));
+    }
+    let items = answer.items.iter().map(|row| &row.create);
+    let used = items.clone().filter(|item| item.failure_store.as_deref() == Some("used")).count();
+    let whole = sent > 1 && items.clone().all(|item| is_parse_error_of_the_request(item));
+    let outcomes = items.map(outcome).collect();
+    Ok(Verdicts { outcomes, in_failure_store: used, is_refused_as_a_whole: whole })
+}
+
+/// Whether it says, in the plain words of an answer without errors, that all were stored: nothing has to be walked.
+fn all_created(answer: &[u8], sent: usize) -> bool {
+    const STATUS: &[u8] = b"\"status\":20";
+    answer.starts_with(b"{\"errors\":false,\"items\":[")
+        && answer.trim_ascii_end().ends_with(b"]}")
+        && memmem::find(answer, b"\"failure_store\"").is_none()
+        && memmem::find_iter(answer, STATUS).count() == sent
+}
+
+/// OpenSearch with an ingest pipeline gives the error of one unreadable document to all.
+fn is_parse_error_of_the_request(item: &Item<'_>) -> bool {
+    item.status == 400 && item.error.as_ref().is_some_and(|error| error.kind == "parse_exception")
+}
+
+fn outcome(item: &Item<'_>) -> Outcome {
+    let kind = item.error.as_ref().map(|error| error.kind.as_ref());
+    let reason = || match &item.error {
+        Some(error) => format!("{}: {}", error.kind, error.reason.as_deref().unwrap_or_default()),
+        None => format!("HTTP {}", item.status),
+    };
+    match (item.status, kind) {
+        (200..=299, None) => Outcome::Indexed,
+        (409, _) | (_, Some("version_conflict_engine_exception")) => Outcome::Duplicate,
+        (_, Some(kind)) if FOR_NOW.contains(&kind) => Outcome::Retry { reason: reason() },
+        (status, Some(kind)) if FOR_GOOD.contains(&kind) => Outcome::Rejected { status, reason: reason() },
+        (429 | 401 | 403 | 404 | 500.., _) => Outcome::Retry { reason: reason() },
+        (status @ 400..=499, _) => Outcome::Rejected { status, reason: reason() },
+        _ => Outcome::Retry { reason: reason() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(status: u16, kind: &str) -> Outcome {
+        let answer = format!(
+            r#"{{"errors":true,"items":[{{"create":{{"status":{status},"error":{{"type":"{kind}","reason":"r"}}}}}}]}}"#
+        );
+        read(answer.as_bytes(), 1).expect("readable").outcomes.remove(0)
+    }
+
+    #[test]
+    fn the_type_of_an_error_decides_before_its_status() {
+        let retry =
+            |status, kind| assert!(matches!(item(status, kind), Outcome::Retry { .. }), "{status} {kind}");
+        let reject =
+            |status, kind| assert!(matches!(item(status, kind), Outcome::Rejected { .. }), "{status} {kind}");
+        assert_eq!(item(409, "version_conflict_engine_exception"), Outcome::Duplicate);
+        retry(429, "es_rejected_execution_exception");
+        retry(429, "cluster_block_exception");
+        retry(403, "cluster_block_exception");
+        retry(503, "unavailable_shards_exception");
+        retry(404, "index_not_found_exception");
+        retry(403, "security_exception");
+        retry(500, "whatever_exception");
+        reject(500, "fail_processor_exception");
+        reject(400, "document_parsing_exception");
+        reject(400, "illegal_argument_exception");
+        reject(413, "whatever_exception");
+    }
+
+    #[test]
+    fn an_answer_without_errors_is_not_walked_but_counted() {
+        let answer = br#"{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]}"#;
+        assert!(all_created(answer, 2));
+        assert_eq!(read(answer, 2).expect("readable").outcomes, [Outcome::Indexed, Outcome::Indexed]);
+        assert!(read(answer, 3).is_err(), "one is missing");
+        assert!(read(answer, 1).is_err(), "one is too many");
+        for cut in 0..answer.len() {
+            assert!(read(&answer[..cut], 2).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn documents_in_the_failure_store_are_counted() {
+        let answer =
+            br#"{"errors":false,"items":[{"create":{"status":201,"failure_store":"used"}},{"create":{"status":201}}]}"#;
+        let verdicts = read(answer, 2).expect("readable");
+        assert_eq!((verdicts.outcomes.len(), verdicts.in_failure_store), (2, 1));
+    }
+}
