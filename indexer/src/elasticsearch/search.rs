@@ -185,7 +185,6 @@ fn sort_of(order: Order) -> Value {
     json!([
         {Field::Timestamp.name(): {
             "order": order, "unmapped_type": "date_nanos", "numeric_type": "date_nanos",
-            "format": "strict_date_optional_time_nanos",
         }},
         by(Field::EventSequence, "long"),
         by(Field::LogFilePath, "keyword"),
