@@ -11,7 +11,7 @@ use weir_buffer::{RedisBuffer, RedisSettings};
 use weir_config::{BufferConfig, Config, ServerUrl, SourceConfig};
 use weir_process::metrics::{self, Metric, Observed};
 use weir_process::{EXIT_WRONG, bad_use, stop_signal};
-use weir_record::SourceId;
+use weir_record::{Query, SourceId};
 
 use crate::parse::{Format, Multiline, Zone};
 use crate::progress::{Counts, Progress};
@@ -91,6 +91,14 @@ pub fn source_settings(source: &SourceConfig) -> anyhow::Result<SourceSettings> 
             weir_config::Start::End => Start::End,
         },
         environment: source.environment.clone(),
+        drop: source
+            .drop
+            .iter()
+            .map(|rule| {
+                Query::parse(&rule.value)
+                    .map_err(|error| bad_use(format!("drop rule `{}`: {error}", rule.value)))
+            })
+            .collect::<anyhow::Result<_>>()?,
         labels: source.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
     })
 }

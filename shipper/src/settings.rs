@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use weir_record::{Field, SourceId};
+use weir_record::{Field, Query, SourceId};
 
 use crate::parse::{Format, Multiline, Zone};
 
@@ -61,6 +61,8 @@ pub struct SourceSettings {
     pub environment: Option<String>,
     /// `labels.*`.
     pub labels: Vec<(String, String)>,
+    /// A record that matches one of these is not shipped, and counted.
+    pub drop: Vec<Query>,
 }
 
 /// Where a new file is read from.
@@ -86,13 +88,21 @@ impl SourceSettings {
             start: Start::Beginning,
             environment: None,
             labels: Vec::new(),
+            drop: Vec::new(),
         }
     }
 
-    /// The schema fields that stand in the shared fragment of this source's frames.
-    pub fn shared_fields(&self) -> impl Iterator<Item = Field> {
+    /// Whether the source's patterns name this path.
+    pub fn names(&self, path: &std::path::Path) -> bool {
+        crate::follow::Globs::new(self).is_ok_and(|globs| globs.matches(path))
+    }
+
+    /// The schema fields that the shared fragment of this source's frames settles. `service.name` is among them only
+    /// where it is configured: else a line's own counts.
+    pub fn settled_fields(&self) -> impl Iterator<Item = Field> {
+        let service = self.service.as_ref().map(|_| Field::ServiceName);
         let environment = self.environment.as_ref().map(|_| Field::ServiceEnvironment);
-        [Field::HostName, Field::ServiceName, Field::LogFilePath].into_iter().chain(environment)
+        [Field::HostName, Field::LogFilePath].into_iter().chain(service).chain(environment)
     }
 }
 

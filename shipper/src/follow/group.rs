@@ -10,11 +10,18 @@ use weir_record::{Field, Group};
 use crate::service::service_of;
 use crate::settings::SourceSettings;
 
-/// The shared fields of the file at `path`.
-pub fn of_file(source: &SourceSettings, host: &str, path: &Path) -> Group {
+/// The service of a stream of lines that nobody named, and that has no path.
+const UNNAMED_SERVICE: &str = "unknown";
+
+/// The shared fields of the file at `path`; without a path, of a stream.
+pub fn of_file(source: &SourceSettings, host: Option<&str>, path: Option<&Path>) -> Group {
     let mut fields = Vec::new();
-    member(&mut fields, Field::HostName.name(), host);
-    member(&mut fields, Field::LogFilePath.name(), &path.to_string_lossy());
+    if let Some(host) = host {
+        member(&mut fields, Field::HostName.name(), host);
+    }
+    if let Some(path) = path {
+        member(&mut fields, Field::LogFilePath.name(), &path.to_string_lossy());
+    }
     if let Some(environment) = &source.environment {
         member(&mut fields, Field::ServiceEnvironment.name(), environment);
     }
@@ -22,16 +29,19 @@ pub fn of_file(source: &SourceSettings, host: &str, path: &Path) -> Group {
         member(&mut fields, &format!("{LABELS}.{name}"), value);
     }
     let base = Group { dataset: String::new(), fields: String::from_utf8_lossy(&fields).into_owned() };
-    match &source.service {
-        Some(service) => with_service(&base, service),
-        None => with_service(&base, &service_of(path)),
-    }
+    let guessed = || path.map_or_else(|| UNNAMED_SERVICE.to_owned(), service_of);
+    with_service(&base, &source.service.clone().unwrap_or_else(guessed))
 }
 
 /// The same fields for another service. `service.name` stands last, so that it is replaced by cutting.
 pub fn with_service(base: &Group, service: &str) -> Group {
     let name = Field::ServiceName.name();
-    let end = base.fields.rfind(&format!(",\"{name}\":")).unwrap_or(base.fields.len());
+    let member_name = format!("\"{name}\":");
+    let end = if base.fields.starts_with(&member_name) {
+        0
+    } else {
+        base.fields.rfind(&format!(",{member_name}")).unwrap_or(base.fields.len())
+    };
     let mut fields = base.fields.as_bytes()[..end].to_vec();
     member(&mut fields, name, service);
     Group { dataset: clean_dataset(service), fields: String::from_utf8_lossy(&fields).into_owned() }
@@ -55,7 +65,7 @@ mod tests {
         let mut source = SourceSettings::new(Vec::new());
         source.environment = Some("production".into());
         source.labels = vec![("team".into(), "pay\"ments".into())];
-        let group = of_file(&source, "web-1", Path::new("/var/log/check-out.log"));
+        let group = of_file(&source, Some("web-1"), Some(Path::new("/var/log/check-out.log")));
         let rest = r#""host.name":"web-1","log.file.path":"/var/log/check-out.log","service.environment":"production","labels.team":"pay\"ments""#;
         assert_eq!(group.fields, format!(r#"{rest},"service.name":"check-out""#));
         assert_eq!(group.dataset, "check_out");

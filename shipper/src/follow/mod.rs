@@ -23,19 +23,17 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use weir_buffer::Position;
-use weir_record::document::FieldSet;
 use weir_record::{FileIdentity, FileKey, Frame, FrameBuilder};
 
 pub use self::checkpoint::CheckpointError;
 use self::checkpoint::{Checkpoint, ContentCheck, Entry};
-pub use self::discover::GlobError;
-use self::discover::{Found, Globs, rotated_siblings};
+use self::discover::{Found, rotated_siblings};
+pub use self::discover::{GlobError, Globs};
 pub use self::file::nanos_now;
 use self::file::{Followed, Presence, TurnEnd, Workbench};
 use self::open::{check_before, identity, not_text, open_log};
 use self::records::Assembler;
 use self::watch::DirectoryWatch;
-use crate::parse::{Parser, ParserSettings};
 use crate::progress::Progress;
 use crate::settings::{
     CHECKPOINT_INTERVAL, IDLE_CLOSE, Mode, SCAN_INTERVAL, STOP_DEADLINE, Settled, ShipSettings, Start,
@@ -242,7 +240,8 @@ impl Follower {
         let once = matches!(self.settings.mode, Mode::Once(_));
         let Some(file) = self.files.get_mut(&key) else { return };
         if file.assembler.is_none() {
-            file.assembler = Some(assembler(&self.settings, file));
+            let source = &self.settings.sources[file.source];
+            file.assembler = Some(Assembler::new(source, Some(&self.settings.host), Some(&file.path)));
         }
         let finish = once || file.is_finished(now);
         let offset = file.offset;
@@ -550,21 +549,6 @@ impl Follower {
             self.progress.unreadable();
         }
     }
-}
-
-fn assembler(settings: &ShipSettings, file: &Followed) -> Assembler {
-    let source = &settings.sources[file.source];
-    let mut reserved = FieldSet::weir_only();
-    for field in source.shared_fields() {
-        reserved.insert(field);
-    }
-    let parser = Parser::new(&ParserSettings {
-        format: source.format,
-        multiline: source.multiline,
-        zone: source.zone.clone(),
-        reserved,
-    });
-    Assembler::new(parser, group::of_file(source, &settings.host, &file.path), source.service.is_none())
 }
 
 fn without_generation(identity: FileIdentity) -> FileIdentity {

@@ -1,11 +1,19 @@
 //! From the bytes of a file to its records: lines are split, joined, parsed, and framed.
 
+use std::path::Path;
+
 use memchr::memchr_iter;
+use weir_record::document::FieldSet;
 use weir_record::identity::line_hash;
 use weir_record::limits::LINE_BYTES_MAX;
-use weir_record::{Frame, FrameBuilder, Group};
+use weir_record::{Frame, FrameBuilder, Group, Query};
 
-use crate::parse::Parser;
+use super::group;
+use crate::parse::{Detection, Parser, ParserSettings};
+use crate::settings::SourceSettings;
+
+/// Bytes of a file's beginning that its format is detected from.
+const SAMPLE_BYTES_MAX: usize = 16 * 1024;
 
 /// What may be taken for a whole record at the end of the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +38,23 @@ pub struct Taken {
 /// The part of a file's state that parsing needs.
 pub struct Assembler {
     parser: Parser,
+    detection: Option<Detection>,
     group: Group,
-    /// Whether a line's own `service.name` counts: no service was configured.
-    service_from_line: bool,
+    drop: Vec<Query>,
     /// The group of the last line's service, and the service.
     other: Option<(String, Group)>,
+    counts: RecordCounts,
+}
+
+/// What became of records, since the file was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordCounts {
+    /// Records made, the dropped ones included.
+    pub records: u64,
+    /// Records that no parser understood: their text is in `message`.
+    pub not_understood: u64,
+    /// Records that a rule dropped.
+    pub dropped: u64,
 }
 
 /// Where records go: the frame builder, and the frames it has finished.
@@ -57,13 +77,38 @@ struct Open {
 }
 
 impl Assembler {
-    /// `group`: the shared fields, `service.name` included.
-    pub fn new(parser: Parser, group: Group, service_from_line: bool) -> Assembler {
-        Assembler { parser, group, service_from_line, other: None }
+    /// For the lines of the file at `path`, or without a path of a stream.
+    pub fn new(source: &SourceSettings, host: Option<&str>, path: Option<&Path>) -> Assembler {
+        let mut reserved = FieldSet::weir_only();
+        for field in source.settled_fields() {
+            reserved.insert(field);
+        }
+        let (format, multiline, zone) = (source.format, source.multiline, source.zone.clone());
+        Assembler {
+            parser: Parser::new(&ParserSettings { format, multiline, zone, reserved }),
+            detection: None,
+            group: group::of_file(source, host, path),
+            drop: source.drop.clone(),
+            other: None,
+            counts: RecordCounts::default(),
+        }
+    }
+
+    /// The format that the first lines have, once there were any.
+    pub fn detection(&self) -> Option<Detection> {
+        self.detection
+    }
+
+    /// What became of the records so far.
+    pub fn counts(&self) -> RecordCounts {
+        self.counts
     }
 
     /// Takes whole records from `bytes`, which begin at `offset` of the file, at the start of a line.
     pub fn take(&mut self, bytes: &[u8], offset: u64, at_end: AtEnd, sink: &mut Sink<'_>) -> Taken {
+        if self.detection.is_none() {
+            self.detection = self.parser.detect(bytes.get(..SAMPLE_BYTES_MAX).unwrap_or(bytes));
+        }
         let mut open: Option<Open> = None;
         let mut line_start = 0;
         for newline in memchr_iter(b'\n', bytes) {
@@ -131,9 +176,16 @@ impl Assembler {
         let text = if offset == 0 { record.strip_prefix(BOM).unwrap_or(record) } else { record };
         let parsed = self.parser.parse(text, sink.read_time, missing, sink.builder.document());
         let group = match parsed.service {
-            Some(service) if self.service_from_line => group_of(&mut self.other, &self.group, service),
-            _ => &self.group,
+            Some(service) => group_of(&mut self.other, &self.group, service),
+            None => &self.group,
         };
+        self.counts.records += 1;
+        self.counts.not_understood += u64::from(!parsed.understood);
+        if !self.drop.is_empty() && matches_any(&self.drop, sink.builder.pending_document(), group) {
+            self.counts.dropped += 1;
+            sink.builder.rollback();
+            return;
+        }
         let group = sink.builder.group(group);
         sink.builder.commit(offset, parsed.time, line_hash(record), group);
         if sink.builder.is_full() {
@@ -142,14 +194,20 @@ impl Assembler {
     }
 }
 
+/// Whether a rule matches the whole document. Only files that have rules pay for reading it.
+fn matches_any(rules: &[Query], fragment: &[u8], group: &Group) -> bool {
+    let text = format!("{{{},{}}}", String::from_utf8_lossy(fragment), group.fields);
+    serde_json::from_str::<serde_json::Value>(&text)
+        .is_ok_and(|document| rules.iter().any(|rule| rule.matches(&document)))
+}
+
 /// The group of a service that the line itself names, made once for a run of lines that name the same.
 fn group_of<'a>(other: &'a mut Option<(String, Group)>, base: &Group, service: &str) -> &'a Group {
     let known = other.as_ref().is_some_and(|(name, _)| name == service);
     if !known {
         *other = None;
     }
-    let (_, group) =
-        other.get_or_insert_with(|| (service.to_owned(), super::group::with_service(base, service)));
+    let (_, group) = other.get_or_insert_with(|| (service.to_owned(), group::with_service(base, service)));
     group
 }
 

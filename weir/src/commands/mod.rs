@@ -1,0 +1,11 @@
+//! The commands, one file each.
+
+pub mod check;
+pub mod demo;
+mod lines;
+pub mod parse;
+pub mod search;
+mod server;
+pub mod setup;
+pub mod tail;
+pub mod up;

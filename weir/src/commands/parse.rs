@@ -1,0 +1,138 @@
+//! `weir parse`: the documents that lines become.
+
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use weir_shipper::SourceSettings;
+use weir_shipper::cli::{host_name, load, source_settings};
+use weir_shipper::parse::{Format, Multiline, Zone};
+
+use super::lines::{self, Summary};
+
+/// Show the documents that lines become, one JSON object a line.
+#[derive(Args)]
+pub struct ParseArgs {
+    /// How the lines are written: auto, json, logfmt, combined, common, syslog, java, plain
+    #[arg(long, value_name = "NAME")]
+    format: Option<Format>,
+    /// How lines are joined: auto, none, java
+    #[arg(long, value_name = "NAME")]
+    multiline: Option<Multiline>,
+    /// Zone of time stamps without one: local, UTC, Europe/Berlin, +02:00
+    #[arg(long, value_name = "ZONE")]
+    timezone: Option<Zone>,
+    /// Name of the service
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
+    /// Take the settings of the configuration's source whose paths match the file
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Also the fields that depend on the host and on the moment
+    #[arg(long)]
+    full: bool,
+    /// Files, or - for stdin
+    #[arg(value_name = "FILE", default_value = "-")]
+    files: Vec<PathBuf>,
+}
+
+/// Members that depend on the host and on the moment.
+const PASSING_MEMBERS: [&str; 4] = ["host.name", "event.created", "event.ingested", "event.sequence"];
+
+/// Prints the documents; a summary goes to stderr.
+pub fn run(arguments: &ParseArgs) -> anyhow::Result<ExitCode> {
+    let sources = load(arguments.config.as_deref())?
+        .sources
+        .iter()
+        .map(source_settings)
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let mut total = Summary::default();
+    for file in &arguments.files {
+        let path = (file != Path::new("-")).then_some(file.as_path());
+        let source = settings(arguments, &sources, path)?;
+        let summary = print(arguments, &source, path, &mut out)?;
+        total.records += summary.records;
+        total.lines += summary.lines;
+        total.not_understood += summary.not_understood;
+        total.detection = total.detection.or(summary.detection);
+    }
+    out.flush().or_else(ignore_closed)?;
+    summarize(arguments, &total);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn settings(arguments: &ParseArgs, sources: &[SourceSettings], path: Option<&Path>) -> anyhow::Result<SourceSettings> {
+    let matching = |source: &&SourceSettings| path.is_some_and(|path| source.names(path));
+    let mut source = sources
+        .iter()
+        .find(matching)
+        .or(if path.is_none() { sources.first() } else { None })
+        .cloned()
+        .unwrap_or_else(|| SourceSettings::new(Vec::new()));
+    if let Some(format) = arguments.format {
+        source.format = format;
+    }
+    if let Some(multiline) = arguments.multiline {
+        source.multiline = multiline;
+    }
+    if let Some(zone) = &arguments.timezone {
+        source.zone = zone.clone();
+    }
+    if let Some(service) = &arguments.service {
+        source.service = Some(service.clone());
+    }
+    Ok(source)
+}
+
+fn print(
+    arguments: &ParseArgs,
+    source: &SourceSettings,
+    path: Option<&Path>,
+    out: &mut dyn Write,
+) -> anyhow::Result<Summary> {
+    let mut input: Box<dyn Read> = match path {
+        Some(path) => Box::new(lines::open(path)?),
+        None => Box::new(io::stdin().lock()),
+    };
+    let host = arguments.full.then(host_name);
+    lines::documents(&mut *input, source, host.as_deref(), path, &mut |document| {
+        if arguments.full {
+            out.write_all(document).or_else(ignore_closed)?;
+        } else {
+            out.write_all(&without_passing_members(document)).or_else(ignore_closed)?;
+        }
+        Ok(out.write_all(b"\n").or_else(ignore_closed)?)
+    })
+}
+
+/// Takes the members that the worker added out of a document's text. They stand once, after all members of the line,
+/// and their values hold neither quotes nor commas.
+fn without_passing_members(document: &[u8]) -> Vec<u8> {
+    let mut kept = document.to_vec();
+    for name in PASSING_MEMBERS {
+        let member = format!(",\"{name}\":");
+        if let Some(start) = memchr::memmem::rfind(&kept, member.as_bytes()) {
+            let value = start + member.len();
+            let length = kept[value..].iter().position(|byte| matches!(byte, b',' | b'}')).unwrap_or(0);
+            kept.drain(start..value + length);
+        }
+    }
+    kept
+}
+
+fn summarize(arguments: &ParseArgs, total: &Summary) {
+    let format = match (arguments.format, total.detection) {
+        (Some(format), _) if format != Format::Auto => format!("{format} (told)"),
+        (_, Some(detection)) => format!("{} ({:.0} %)", detection.format, detection.confidence * 100.0),
+        (_, None) => "none".to_owned(),
+    };
+    let Summary { records, lines, not_understood, .. } = total;
+    eprintln!("{records} records, {lines} lines, format {format}, {not_understood} not parsed");
+}
+
+/// Whoever reads the output may stop early: that is no fault.
+fn ignore_closed(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::BrokenPipe { std::process::exit(0) } else { Err(error) }
+}
