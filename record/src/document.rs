@@ -224,8 +224,7 @@ impl<'a> DocumentWriter<'a> {
     /// not escaped. A repeated key gets a number, an unusable one (empty, odd dots, too long) is mended.
     pub fn attribute(&mut self, key: &str) -> &mut Vec<u8> {
         if is_plain_key(key) && self.scratch.remember(xxh3_64(key.as_bytes())) {
-            self.comma();
-            self.out.extend_from_slice(ATTRIBUTE_MEMBER.as_bytes());
+            self.begin(ATTRIBUTE_MEMBER);
             self.out.extend_from_slice(key.as_bytes());
             self.out.extend_from_slice(b"\":");
             return self.out;
@@ -233,8 +232,7 @@ impl<'a> DocumentWriter<'a> {
         self.scratch.key.clear();
         push_clean_key(&mut self.scratch.key, key);
         self.number_repeated_key();
-        self.comma();
-        self.out.extend_from_slice(ATTRIBUTE_MEMBER.as_bytes());
+        self.begin(ATTRIBUTE_MEMBER);
         push_escaped(self.out, &self.scratch.key);
         self.out.extend_from_slice(b"\":");
         self.out
@@ -246,8 +244,7 @@ impl<'a> DocumentWriter<'a> {
     pub fn attribute_member(&mut self, key: &str, member: &[u8]) -> bool {
         let usable = is_plain_key(key) && self.scratch.remember(xxh3_64(key.as_bytes()));
         if usable {
-            self.comma();
-            self.out.extend_from_slice(ATTRIBUTE_MEMBER.as_bytes());
+            self.begin(ATTRIBUTE_MEMBER);
             self.out.extend_from_slice(member);
         }
         usable
@@ -302,16 +299,15 @@ impl<'a> DocumentWriter<'a> {
     fn open(&mut self, field: Field) -> bool {
         let fresh = self.written.insert(field);
         if fresh {
-            self.comma();
-            self.out.extend_from_slice(field.member().as_bytes());
+            self.begin(field.member());
         }
         fresh
     }
 
-    fn comma(&mut self) {
-        if self.out.len() > self.start {
-            self.out.push(b',');
-        }
+    /// Begins a member; `opening` starts with the comma that stands before all but the first.
+    fn begin(&mut self, opening: &str) {
+        let comma = usize::from(self.out.len() == self.start);
+        self.out.extend_from_slice(&opening.as_bytes()[comma..]);
         self.members += 1;
     }
 
@@ -330,22 +326,39 @@ impl<'a> DocumentWriter<'a> {
     }
 }
 
-/// `"attributes.`
-const ATTRIBUTE_MEMBER: &str = "\"attributes.";
+/// How an attribute begins behind another member.
+const ATTRIBUTE_MEMBER: &str = ",\"attributes.";
 
-const _: () =
-    assert!(ATTRIBUTE_MEMBER.len() == ATTRIBUTES.len() + 2, "the prefix, between a quote and a dot");
+const _: () = assert!(
+    ATTRIBUTE_MEMBER.len() == ATTRIBUTES.len() + 3,
+    "the prefix, behind a comma and a quote, before a dot"
+);
 
 /// Whether a key needs neither mending nor escaping: printable ASCII, no empty part between dots.
 fn is_plain_key(key: &str) -> bool {
-    let (mut plain, mut previous) = (key.len() <= KEY_BYTES_MAX, b'.');
-    for byte in key.bytes() {
-        plain &=
-            matches!(byte, b'!'..=b'~') & !matches!(byte, b'"' | b'\\') & !(byte == b'.' && previous == b'.');
-        previous = byte;
-    }
-    plain && previous != b'.'
+    let classes = key.bytes().fold(0, |classes, byte| classes | KEY_BYTE_CLASSES[usize::from(byte)]);
+    let has_empty_part = classes & KEY_DOT != 0 && key.split('.').any(str::is_empty);
+    classes & KEY_ODD == 0 && !has_empty_part && !key.is_empty() && key.len() <= KEY_BYTES_MAX
 }
+
+/// A byte that a key keeps only escaped, or that is not ASCII.
+const KEY_ODD: u8 = 1;
+/// The dot, which separates the parts of a key.
+const KEY_DOT: u8 = 2;
+
+static KEY_BYTE_CLASSES: [u8; 256] = {
+    let mut classes = [KEY_ODD; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        classes[byte as usize] = match byte {
+            b'"' | b'\\' => KEY_ODD,
+            b'.' => KEY_DOT,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+};
 
 /// Appends `key` as Elasticsearch accepts it: no empty part between dots, not only blanks, at most
 /// [`KEY_BYTES_MAX`] bytes.

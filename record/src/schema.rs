@@ -50,9 +50,9 @@ macro_rules! fields {
                 match self { $(Field::$variant => $name,)* }
             }
 
-            /// `"name":`, ready to append.
+            /// `,"name":`, ready to append behind another member.
             pub(crate) const fn member(self) -> &'static str {
-                match self { $(Field::$variant => concat!("\"", $name, "\":"),)* }
+                match self { $(Field::$variant => concat!(",\"", $name, "\":"),)* }
             }
 
             /// How it is indexed.

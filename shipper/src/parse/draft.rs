@@ -155,16 +155,21 @@ impl<'a> Draft<'a> {
         if self.writer.has(Field::Timestamp) {
             return false;
         }
-        let moment = match value {
-            Value::Number(text) => epoch(text.as_bytes()),
-            _ => value.text().and_then(|text| self.clock.read_all(text.as_bytes())),
+        let Some(text) = value.text() else {
+            let moment = value.text_or_number().and_then(|number| epoch(number.as_bytes()));
+            return moment.is_some_and(|moment| self.time(moment));
         };
-        moment.is_some_and(|moment| self.time(moment))
+        let Some(moment) = self.clock.read_all(text.as_bytes()) else { return false };
+        if !is_as_written(text.as_bytes(), moment) {
+            return self.time(moment);
+        }
+        self.time = Some(moment.nanos());
+        self.writer.escaped(Field::Timestamp, text.as_bytes())
     }
 
     fn assign_level(&mut self, value: Value<'_>) -> bool {
         let Some(text) = value.text_or_number() else { return false };
-        let text = text.trim();
+        let text = text.trim_ascii();
         let level =
             Level::from_name(text.as_bytes()).or_else(|| text.parse().ok().and_then(Level::from_number));
         level.is_some_and(|level| self.writer.level(level))
@@ -306,6 +311,15 @@ impl<'a> Draft<'a> {
             _ => false,
         }
     }
+}
+
+/// Whether a time stamp is written as a document's are, so that it can be copied: most loggers do it so.
+fn is_as_written(text: &[u8], moment: Timestamp) -> bool {
+    let is_leap_second = text.get(17) == Some(&b'6');
+    let separators = (text.get(4), text.get(10), text.get(19), text.last());
+    text.len() == 21 + usize::from(moment.digits())
+        && separators == (Some(&b'-'), Some(&b'T'), Some(&b'.'), Some(&b'Z'))
+        && !is_leap_second
 }
 
 fn is_ip(value: Value<'_>) -> bool {

@@ -282,11 +282,29 @@ pub(super) fn holds_known_members(path: &[u8]) -> bool {
 /// The meaning of a key: one hash and, mostly, one comparison.
 #[inline]
 pub(super) fn lookup(name: &[u8]) -> Option<Meaning> {
-    let slot = TABLE.get(slot_of(name))?;
-    slot.iter()
-        .map_while(|index| ENTRIES.get(usize::from(*index)))
-        .find(|entry| entry.0.as_bytes() == name)?
-        .1
+    for index in TABLE[slot_of(name)] {
+        let (known, meaning) = ENTRIES.get(usize::from(index))?;
+        if is_same(known.as_bytes(), name) {
+            return *meaning;
+        }
+    }
+    None
+}
+
+/// Compares two names. Most are short: a few words each, without a call.
+#[inline]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    match one.len() {
+        8..=16 => {
+            one.first_chunk::<8>() == other.first_chunk() && one.last_chunk::<8>() == other.last_chunk()
+        }
+        4..=7 => one.first_chunk::<4>() == other.first_chunk() && one.last_chunk::<4>() == other.last_chunk(),
+        0..=3 => one.iter().eq(other),
+        _ => one == other,
+    }
 }
 
 const ENTRY_COUNT: usize = LOGGER_KEYS.len() + Field::ALL.len();

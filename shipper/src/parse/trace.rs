@@ -42,7 +42,7 @@ pub(super) fn find(text: &str) -> Option<StackTrace<'_>> {
         let line_text = line.trim_end();
         if start > 0 && is_frame(line_text.as_bytes()) {
             let header = header_at.map(|(at, error)| StackTrace { start: at, error: Some(error) });
-            return Some(header.unwrap_or_else(|| StackTrace { start, error: None }));
+            return Some(header.unwrap_or(StackTrace { start, error: None }));
         }
         if header_at.is_none()
             && let Some(error) = exception_header(line_text)

@@ -91,7 +91,7 @@ impl<'l> Cursor<'l> {
     }
 
     /// Passes over the rest of a string, whose opening quote is behind the cursor.
-    #[inline]
+    #[inline(always)]
     pub(super) fn text(&mut self) -> Option<Text<'l>> {
         let start = self.at;
         let mut escaped = false;
@@ -138,7 +138,7 @@ impl<'l> Cursor<'l> {
 
     /// Passes over a value. `depth`: how many objects and arrays it stands in. `keys`: hashes of the keys of the
     /// objects that are open.
-    #[inline]
+    #[inline(always)]
     pub(super) fn value(&mut self, depth: usize, keys: &mut Vec<u64>) -> Option<Passed<'l>> {
         match self.peek()? {
             b'"' => {

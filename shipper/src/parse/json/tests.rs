@@ -223,3 +223,22 @@ fn what_the_cursor_takes_serde_json_takes_and_the_other_way_round() {
         }
     });
 }
+
+#[test]
+fn time_stamps_are_copied_only_where_they_are_written_as_a_document_writes_them() {
+    let check = |text: &str, expected: &str| {
+        json(
+            &format!(r#"{{"time":"{text}","msg":"x"}}"#),
+            &format!(r#"{{"@timestamp":"{expected}","message":"x"}}"#),
+        );
+    };
+    check("2026-11-20T21:39:19.1234Z", "2026-11-20T21:39:19.1234Z");
+    check("2026-11-20T21:39:19Z", "2026-11-20T21:39:19.000Z");
+    check("2026-11-20T21:39:19.12Z", "2026-11-20T21:39:19.120Z");
+    check("2026-11-20T21:39:60.123Z", "2026-11-20T21:40:00.123Z");
+    check("2026-11-20 21:39:19.123Z", "2026-11-20T21:39:19.123Z");
+    check("2026-11-20T21:39:19,123Z", "2026-11-20T21:39:19.123Z");
+    check("2026-11-20T21:39:19.1234567891Z", "2026-11-20T21:39:19.123456789Z");
+    check("2026-11-20T21:39:19.123z", "2026-11-20T21:39:19.123Z");
+    check("2026/11/20T21:39:19.123Z", "2026-11-20T21:39:19.123Z");
+}
