@@ -58,7 +58,7 @@ fn json_line(out: &mut dyn Write, random: &mut Random, number: i64) -> io::Resul
     let (trace_high, trace_low, span) = (random.next(), random.next(), random.next());
     writeln!(
         out,
-        "{{\"timestamp\":\"{time}\",\"level\":\"{level}\",\"logger\":\"com.example.shop.OrderController\",\"message\":\"handled {method} request for order {order} of customer {user}\",\"trace_id\":\"{trace_high:016x}{trace_low:016x}\",\"span_id\":\"{span:016x}\",\"http_method\":\"{method}\",\"status\":{status},\"duration_ms\":{millis},\"user_id\":\"u-{user}\",\"path\":\"/api/v1/orders/{order}\"}}"
+        "{{\"timestamp\":\"{time}\",\"level\":\"{level}\",\"logger\":\"com.example.shop.OrderController\",\"message\":\"handled {method} request for order {order}\",\"trace_id\":\"{trace_high:016x}{trace_low:016x}\",\"span_id\":\"{span:016x}\",\"http_method\":\"{method}\",\"status\":{status},\"duration_ms\":{millis},\"user_id\":\"u-{user}\",\"path\":\"/v1/orders/{order}\"}}"
     )
 }
 
