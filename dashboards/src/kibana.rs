@@ -2,13 +2,13 @@
 //!
 //! Reference: elastic.co/docs/api, saved objects, `POST /api/saved_objects/_import`.
 
-use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Certificate, Client, RequestBuilder, StatusCode};
 use serde::Deserialize;
+use weir_indexer::elasticsearch::Credentials;
 
 /// The saved objects, one JSON object a line: data view `logs-*`, saved search and dashboard "Logs".
 pub const OBJECTS: &str = include_str!("../kibana/weir.ndjson");
@@ -21,40 +21,13 @@ const IMPORT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How much of an answer that is not understood is shown.
 const ANSWER_SHOWN_MAX: usize = 300;
 
-/// Who asks Kibana.
-#[derive(Clone, Default)]
-pub enum Credentials {
-    /// Nobody: security is switched off.
-    #[default]
-    None,
-    /// User and password.
-    Basic {
-        /// The user.
-        user: String,
-        /// The user's password.
-        password: String,
-    },
-    /// An API key as Kibana shows it: base64 of `id:key`.
-    ApiKey(String),
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Credentials::None => "Credentials::None",
-            Credentials::Basic { .. } => "Credentials::Basic(***)",
-            Credentials::ApiKey(_) => "Credentials::ApiKey(***)",
-        })
-    }
-}
-
 /// Where Kibana is.
 #[derive(Clone, Debug, Default)]
 pub struct KibanaSettings {
     /// Its address, with base path and space where it has them: `https://kibana:5601/s/operations`.
     pub url: String,
-    /// Who asks.
-    pub credentials: Credentials,
+    /// Who asks; none where security is switched off.
+    pub credentials: Option<Credentials>,
     /// Certificates, PEM, that are trusted besides the system's.
     pub certificates: Vec<u8>,
 }
@@ -178,9 +151,10 @@ fn request(client: &Client, settings: &KibanaSettings) -> RequestBuilder {
         .header("kbn-xsrf", "true")
         .multipart(form);
     match &settings.credentials {
-        Credentials::None => request,
-        Credentials::Basic { user, password } => request.basic_auth(user, Some(password)),
-        Credentials::ApiKey(key) => match HeaderValue::from_str(&format!("ApiKey {key}")) {
+        None => request,
+        Some(Credentials::Basic { user, password }) => request.basic_auth(user, Some(password)),
+        Some(Credentials::Bearer(token)) => request.bearer_auth(token),
+        Some(Credentials::ApiKey(key)) => match HeaderValue::from_str(&format!("ApiKey {key}")) {
             Ok(mut value) => {
                 value.set_sensitive(true);
                 request.header(AUTHORIZATION, value)

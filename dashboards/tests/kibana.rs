@@ -9,7 +9,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use weir_dashboards::kibana::{Credentials, ImportError, KibanaSettings, OBJECTS, import};
+use weir_dashboards::kibana::{ImportError, KibanaSettings, OBJECTS, import};
+use weir_indexer::elasticsearch::Credentials;
 use weir_record::Field;
 
 /// The source field of counts.
@@ -231,7 +232,7 @@ async fn import_from(status: StatusCode, answer: Value) -> Result<u64, ImportErr
 #[tokio::test]
 async fn the_import_sends_the_objects_as_a_file_with_the_headers_kibana_wants() {
     let (kibana, url) = start_kibana(StatusCode::OK, json!({"success": true, "successCount": 3})).await;
-    let credentials = Credentials::ApiKey("aWQ6a2V5".to_owned());
+    let credentials = Some(Credentials::ApiKey("aWQ6a2V5".to_owned()));
     let count = import(&KibanaSettings { url, credentials, certificates: Vec::new() }).await.unwrap();
     assert_eq!(count, 3);
     let expected = Seen {

@@ -4,9 +4,11 @@
 mod browser;
 mod support;
 
+use std::sync::Arc;
+
 use browser::Browser;
 use serde_json::{Value, json};
-use support::{Corpus, EmbeddedIndex, Page, SEQUENCE_BASE, add_shop, embedded, now};
+use support::{Cluster, Corpus, EmbeddedIndex, Page, SEQUENCE_BASE, add_shop, embedded, now};
 
 const SECOND: i64 = 1_000_000_000;
 const ENTER: &str = "\u{e007}";
@@ -99,6 +101,16 @@ async fn records_histogram_levels_and_services_are_there_at_once() {
     browser.script("document.querySelector('#histogram').dispatchEvent(new PointerEvent('pointermove', {clientX: 700, clientY: 120}))").await;
     browser.until("!document.querySelector('.tooltip').hidden").await;
     browser.screenshot("dark-hover").await;
+    browser.click("#range").await;
+    browser.until("document.getElementById('range-panel').matches(':popover-open')").await;
+    browser.screenshot("dark-range").await;
+    browser.keys("\u{e00c}").await;
+    browser.click("#theme").await;
+    browser.click("#show-help").await;
+    browser.screenshot("help").await;
+    browser.keys("\u{e00c}").await;
+    browser.client.set_window_size(480, 800).await.unwrap();
+    browser.screenshot("narrow").await;
     assert_eq!(browser.value("violations").await, json!([]));
     scene.browser.close().await;
 }
@@ -419,4 +431,57 @@ async fn hostile_text_stays_text_everywhere_and_runs_nothing() {
     );
     assert_eq!(browser.value("violations").await, json!([]));
     scene.browser.close().await;
+}
+
+#[tokio::test]
+async fn the_page_works_the_same_over_elasticsearch_and_opensearch() {
+    for variable in ["WEIR_TEST_ELASTICSEARCH", "WEIR_TEST_OPENSEARCH"] {
+        let Some(cluster) = Cluster::connect(variable, "the_page_over_a_cluster").await else { continue };
+        let Some(browser) = Browser::start("the_page_over_a_cluster").await else { return };
+        over_a_cluster(&cluster, &browser).await;
+        browser.screenshot(&variable.to_lowercase()).await;
+        browser.close().await;
+        cluster.remove().await;
+    }
+}
+
+async fn over_a_cluster(cluster: &Cluster, browser: &Browser) {
+    let mut corpus = Corpus::new("cluster");
+    add_shop(&mut corpus, 2_000, now(), 800 * SECOND);
+    corpus.index_into(&cluster.index, cluster.documents()).await;
+    cluster.refresh().await;
+    let page = Page::serve(Arc::new(cluster.index.clone())).await;
+    browser.open(&page.url).await;
+    let total = |count: u64| {
+        format!("document.getElementById('total').textContent.replace(/\\D/g, '') === '{count}'")
+    };
+    browser.until(&total(2_000)).await;
+    browser.until("document.querySelectorAll('#histogram rect.bar').length > 50").await;
+    browser.until("document.querySelectorAll('.field-list > li').length > 10").await;
+    // To the last record, by cursor.
+    browser
+        .until("(scroller.scrollTop = scroller.scrollHeight, !document.getElementById('end').hidden)")
+        .await;
+    browser
+        .until("[...document.querySelectorAll('.line')].some((line) => line.ariaRowIndex === '2000')")
+        .await;
+    browser.click("[aria-label='Filter for service.name: payment']").await;
+    browser.until("[...document.querySelectorAll('.line .service')].every((service) => service.textContent === 'payment')").await;
+    browser.click(".line").await;
+    browser.until("document.querySelector('.fields')").await;
+    let sequence = browser.text("[...document.querySelectorAll('.fields tr')].find((row) => row.querySelector('th').textContent === 'event.sequence').querySelector('.value').textContent").await;
+    assert!(sequence.parse::<i64>().unwrap() >= SEQUENCE_BASE, "numbers beyond 2^53 stay exact");
+    browser.query("(a OR").await;
+    browser.until("!document.getElementById('query-error').hidden").await;
+    browser.query("service:checkout \"placed by customer\"").await;
+    browser.until("document.querySelector('.line mark')?.textContent === 'placed by customer'").await;
+    browser.until("document.getElementById('live').dataset.status === 'on'").await;
+    corpus.add(
+        now(),
+        "checkout",
+        json!({"message": "placed by customer of the cluster", "log.level": "info"}),
+    );
+    corpus.index_into(&cluster.index, cluster.documents()).await;
+    cluster.refresh().await;
+    browser.until("document.querySelector('.line[aria-rowindex=\"1\"] .message').textContent === 'placed by customer of the cluster'").await;
 }

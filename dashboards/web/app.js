@@ -199,7 +199,7 @@ async function loadFields() {
 
 function showTotal(total, tookMilliseconds) {
   byId("total").textContent = `${total.toLocaleString()} record${total === 1 ? "" : "s"}`;
-  if (tookMilliseconds !== null) byId("took").textContent = `${tookMilliseconds.toLocaleString()} ms`;
+  if (tookMilliseconds !== null) byId("took").textContent = tookMilliseconds < 1 ? "under 1 ms" : `${tookMilliseconds.toLocaleString()} ms`;
 }
 
 async function explainEmpty(asked) {
@@ -247,7 +247,13 @@ function follow() {
     showLive(canBeLive(state) ? "off" : "impossible");
     return;
   }
-  tail.open(state.query);
+  // A browser opens six connections to one server: the tails of tabs that nobody sees would keep them all.
+  if (!document.hidden) tail.open(state.query);
+}
+
+function visibilityChanged() {
+  if (document.hidden) tail.close();
+  else if (!document.body.classList.contains("failed")) follow(); // and looks at the first page when it is ready
 }
 
 function showLive(status) {
@@ -368,6 +374,7 @@ function start() {
   byId("show-help").addEventListener("click", () => byId("help").showModal());
   byId("order").addEventListener("click", () => change({ order: state.order === "newest" ? "oldest" : "newest" }));
   byId("side-toggle").addEventListener("click", () => document.body.classList.toggle("side-shown"));
+  document.addEventListener("visibilitychange", visibilityChanged);
   addEventListener("popstate", () => {
     state = readState();
     load();

@@ -21,7 +21,7 @@ const HOUSEKEEPING = /^(event\.(sequence|created|ingested|dataset)|data_stream\.
  *   surroundings: (document: object) => void}} actions
  */
 export function buildDetail(document, actions) {
-  const table = element("table", { class: "fields" }, element("caption", { class: "hidden-label", text: "Fields of the record" }));
+  const table = element("table", { class: "fields", "aria-label": "Fields of the record" });
   for (const [name, value] of ordered(leaves(document))) table.append(fieldRow(name, value, actions));
   return element("div", {}, toolbar(document, actions), table);
 }

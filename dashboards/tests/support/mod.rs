@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use weir_dashboards::{PageSettings, bind, serve};
 use weir_indexer::embedded::{Embedded, EmbeddedSettings};
-use weir_indexer::{Batch, DocumentSettings, Index, Search};
+use weir_indexer::{Batch, DocumentSettings, Elasticsearch, ElasticsearchSettings, Index, Search};
 use weir_record::identity::line_hash;
 use weir_record::{Decoder, FileIdentity, FileKey, Frame, FrameBuilder, Group, SourceId, Timestamp};
 
@@ -82,6 +82,11 @@ impl Corpus {
 
     /// Puts everything added since the last time into `index`; returns when it can be found there.
     pub async fn index(&mut self, index: &impl Index) {
+        self.index_into(index, DocumentSettings::default()).await;
+    }
+
+    /// The same into the streams of these settings.
+    pub async fn index_into(&mut self, index: &impl Index, settings: DocumentSettings) {
         for (_, builder, offset) in &mut self.files {
             if !builder.is_empty() {
                 builder.finish(*offset, now(), &mut self.frames);
@@ -89,7 +94,7 @@ impl Corpus {
         }
         let mut decoder = Decoder::new().unwrap();
         for frames in self.frames.chunks(32) {
-            let mut batch = Batch::new(DocumentSettings::default());
+            let mut batch = Batch::new(settings.clone());
             for frame in frames {
                 batch.push(&decoder.decode(&frame.bytes).unwrap(), now());
             }
@@ -179,6 +184,58 @@ pub fn add_shop(corpus: &mut Corpus, count: u64, end: i64, span: i64) {
 pub struct EmbeddedIndex {
     pub index: Arc<Embedded>,
     _directory: tempfile::TempDir,
+}
+
+/// A namespace of its own on a running search server.
+pub struct Cluster {
+    pub index: Elasticsearch,
+    url: String,
+    namespace: String,
+}
+
+impl Cluster {
+    /// The server whose address stands in `variable`; none where it is not set, which is reported, and a failure where
+    /// `CI` is `true`.
+    pub async fn connect(variable: &str, test: &str) -> Option<Cluster> {
+        let Ok(url) = std::env::var(variable) else {
+            eprintln!("SKIPPED: {test}: {variable} is not set");
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "CI runs every test");
+            return None;
+        };
+        let namespace = format!("page{}_{}", std::process::id(), variable.to_lowercase());
+        let settings = ElasticsearchSettings {
+            urls: vec![url.clone()],
+            documents: DocumentSettings { namespace: namespace.clone(), ..DocumentSettings::default() },
+            ..ElasticsearchSettings::default()
+        };
+        let index = Elasticsearch::connect(&settings).unwrap();
+        index.ensure_setup().await.unwrap();
+        Some(Cluster { index, url, namespace })
+    }
+
+    /// How its documents are named.
+    pub fn documents(&self) -> DocumentSettings {
+        DocumentSettings { namespace: self.namespace.clone(), ..DocumentSettings::default() }
+    }
+
+    /// Makes what was indexed visible at once.
+    pub async fn refresh(&self) {
+        let refresh = format!("{}/logs-*-{}/_refresh", self.url, self.namespace);
+        reqwest::Client::new().post(refresh).send().await.unwrap();
+    }
+
+    /// Removes all that this test made.
+    pub async fn remove(self) {
+        let namespace = &self.namespace;
+        let client = reqwest::Client::new();
+        for path in [
+            format!("_data_stream/logs-*-{namespace}"),
+            format!("_index_template/weir-logs-{namespace}"),
+            format!("_index_template/weir-dead_letter-{namespace}"),
+        ] {
+            client.delete(format!("{}/{path}", self.url)).send().await.unwrap();
+        }
+    }
 }
 
 pub fn embedded() -> EmbeddedIndex {
