@@ -14,7 +14,7 @@ use super::nodes::{Answer, Content, Nodes, Request};
 use super::query::translate;
 use super::server::Server;
 use super::{ElasticsearchSettings, dead_letter_stream, stream_pattern};
-use crate::index::IndexError;
+use crate::index::{DEAD_LETTER_DATASET, IndexError};
 use crate::search::{
     Aggregation, AggregationResult, BUCKETS_MAX, Cursor, FieldInfo, FieldKind, Hit, LIMIT_MAX, Order,
     SearchError, SearchRequest, SearchResponse, TimeBucket, countable, wants_dead_letters,
@@ -118,11 +118,15 @@ fn kind_of(name: &str, types: &Value) -> Option<FieldKind> {
     })
 }
 
-/// All log streams, without the dead letters unless they are wanted.
+/// All log streams, without the dead letters unless they are wanted. Of a data stream only a pattern can be left
+/// out: both servers overlook the exact name.
 fn indices(settings: &ElasticsearchSettings, dead_letters: bool) -> String {
     let streams = stream_pattern(settings);
-    let letters = dead_letter_stream(settings);
-    if dead_letters { format!("{streams},{letters}") } else { format!("{streams},-{letters}") }
+    if dead_letters {
+        format!("{streams},{}", dead_letter_stream(settings))
+    } else {
+        format!("{streams},-logs-{DEAD_LETTER_DATASET}-*")
+    }
 }
 
 async fn send(

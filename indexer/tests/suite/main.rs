@@ -1,4 +1,6 @@
 //! Tests of every index on real data, real files and real servers.
 
+mod elasticsearch;
+mod embedded;
 mod search;
 mod support;

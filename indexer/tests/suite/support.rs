@@ -7,6 +7,8 @@ use elasticsearch::http::Method;
 use elasticsearch::http::headers::HeaderMap;
 use elasticsearch::http::transport::Transport;
 use serde_json::{Map, Value};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use weir_indexer::{Batch, DocumentSettings, Elasticsearch, ElasticsearchSettings};
 use weir_record::{Decoder, FileIdentity, FileKey, FrameBuilder, Group, SourceId, Timestamp};
 
@@ -136,5 +138,56 @@ impl SearchServer {
             self.request(Method::Get, &format!("_resolve/index/logs-*-{}", self.namespace), None).await;
         let streams = answer["data_streams"].as_array().cloned().unwrap_or_default();
         streams.iter().filter_map(|stream| Some(stream["name"].as_str()?.to_owned())).collect()
+    }
+}
+
+/// A request as a [`fake_server`] sees it.
+pub struct FakeRequest {
+    pub method: String,
+    pub body: String,
+    /// Items of a bulk.
+    pub items: usize,
+}
+
+/// An HTTP server on a port of its own that says it is OpenSearch, and answers all else as told. Returns its address.
+pub async fn fake_server(answer: impl Fn(FakeRequest) -> (u16, String) + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let answer = Arc::new(answer);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let answer = Arc::clone(&answer);
+            tokio::spawn(async move { serve(stream, &*answer).await });
+        }
+    });
+    format!("http://{address}")
+}
+
+async fn serve(stream: TcpStream, answer: &(impl Fn(FakeRequest) -> (u16, String) + Sync)) -> Option<()> {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if stream.read_line(&mut head).await.ok()? == 0 {
+                return None;
+            }
+        }
+        let length = head.lines().find_map(|line| {
+            line.to_ascii_lowercase()
+                .strip_prefix("content-length:")
+                .and_then(|length| length.trim().parse().ok())
+        });
+        let mut body = vec![0; length.unwrap_or(0)];
+        stream.read_exact(&mut body).await.ok()?;
+        let body = String::from_utf8_lossy(&body).into_owned();
+        let mut words = head.split_whitespace();
+        let (method, path) = (words.next()?.to_owned(), words.next()?);
+        let (status, text) = if path == "/" {
+            (200, r#"{"version":{"number":"3.0.0","distribution":"opensearch"}}"#.to_owned())
+        } else {
+            answer(FakeRequest { method, items: body.lines().count() / 2, body })
+        };
+        let reply = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{text}", text.len());
+        stream.write_all(reply.as_bytes()).await.ok()?;
     }
 }
