@@ -81,7 +81,12 @@ fn searches() -> Vec<(&'static str, &'static str, usize, Vec<Aggregation>)> {
         ("histogram by level", "*", 0, vec![histogram.clone()]),
         ("histogram by level, of a word", "payment", 0, vec![histogram.clone()]),
         ("terms of service", "*", 0, vec![terms("service")]),
-        ("a page: 50, histogram, three terms", "*", 50, vec![histogram, terms("level"), terms("logger"), terms("status")]),
+        (
+            "a page: 50, histogram, three terms",
+            "*",
+            50,
+            vec![histogram, terms("level"), terms("logger"), terms("status")],
+        ),
     ]
 }
 
@@ -111,7 +116,9 @@ fn frames(first: u64, last: u64) -> Result<Vec<Vec<u8>>, Box<dyn std::error::Err
     let mut builder = FrameBuilder::new(file, first * LINE_BYTES, 0)?;
     let group = builder.group(&Group {
         dataset: "checkout".to_owned(),
-        fields: r#""service.name":"checkout","host.name":"web-1","log.file.path":"/var/log/checkout/app.log""#.to_owned(),
+        fields:
+            r#""service.name":"checkout","host.name":"web-1","log.file.path":"/var/log/checkout/app.log""#
+                .to_owned(),
     });
     for n in first..last {
         let (time, fragment) = fragment(n);
@@ -134,7 +141,8 @@ fn fragment(n: u64) -> (i64, String) {
     ];
     let mixed = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let time = START + n as i64 * 1_000_000;
-    let level = ["info", "info", "info", "debug", "warning", "info", "error", "info"][(mixed >> 40) as usize % 8];
+    let level =
+        ["info", "info", "info", "debug", "warning", "info", "error", "info"][(mixed >> 40) as usize % 8];
     let text = Timestamp::from_nanos(time, 3).map(|time| time.to_string()).unwrap_or_default();
     let fragment = format!(
         r#""@timestamp":"{text}","log.level":"{level}","log.logger":"com.shop.Checkout{}","message":"{} {}","trace.id":"4d2a8c1f{:024x}","span.id":"{:016x}","http.response.status_code":{},"event.duration":{},"attributes.user":"u-{}","attributes.cart.items":{},"attributes.request":"{mixed:016x}""#,

@@ -245,3 +245,97 @@ impl GroupText {
         self.tail.push(b'"');
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use weir_record::{Decoder, FileIdentity, FrameBuilder, Group, SourceId};
+
+    use super::*;
+
+    const DAY: i64 = 1_795_132_800_000_000_000;
+
+    fn file() -> FileKey {
+        let identity = FileIdentity { device: 1, inode: 2, birth_nanos: 3, generation: 0 };
+        FileKey::new(SourceId::from_name("test"), &identity)
+    }
+
+    /// Two records in two groups.
+    fn frame() -> Vec<u8> {
+        let mut builder = FrameBuilder::new(file(), 100, 1_000).expect("a compressor");
+        let shop =
+            builder.group(&Group { dataset: "shop".into(), fields: r#""service.name":"shop""#.into() });
+        let bare = builder.group(&Group { dataset: "bare".into(), fields: String::new() });
+        builder.document().extend_from_slice(br#""@timestamp":"2026-11-20T00:00:00.000Z","message":"one""#);
+        builder.commit(100, Some(DAY), 1, shop);
+        builder.document().extend_from_slice(br#""@timestamp":"2026-11-20T00:00:01.000Z","message":"two\n""#);
+        builder.commit(150, None, 2, bare);
+        let mut frames = Vec::new();
+        builder.finish(200, DAY, &mut frames);
+        frames.remove(0).bytes
+    }
+
+    fn batch() -> Batch {
+        let (bytes, mut decoder) = (frame(), Decoder::new().expect("a decompressor"));
+        let mut batch = Batch::new(DocumentSettings::default());
+        batch.push(&decoder.decode(&bytes).expect("whole"), DAY + 5);
+        batch.push(&decoder.decode(&bytes).expect("whole"), DAY + 5);
+        batch
+    }
+
+    #[test]
+    fn a_body_is_an_action_and_a_document_for_each_record() {
+        let batch = batch();
+        let lines: Vec<Value> = batch
+            .body()
+            .split_inclusive(|byte| *byte == b'\n')
+            .map(|line| serde_json::from_slice(line).expect("one JSON object a line"))
+            .collect();
+        assert_eq!(lines.len(), 8);
+        assert_eq!(lines[0]["create"]["_index"], "logs-shop-default");
+        assert_eq!(lines[2]["create"]["_index"], "logs-bare-default");
+        let id = String::from_utf8(batch.items()[0].id.to_text().to_vec()).expect("base64");
+        assert_eq!(lines[0]["create"]["_id"], id.as_str());
+        let document = serde_json::json!({
+            "@timestamp": "2026-11-20T00:00:00.000Z", "message": "one", "service.name": "shop",
+            "event.created": "2026-11-20T00:00:00.000000000Z", "event.ingested": "2026-11-20T00:00:00.000000005Z",
+            "event.dataset": "shop", "data_stream.type": "logs", "data_stream.dataset": "shop",
+            "data_stream.namespace": "default", "log.offset": 100, "event.sequence": 1100,
+        });
+        assert_eq!(lines[1], document);
+        assert_eq!(lines[3]["message"], "two\n");
+        assert_eq!(lines[3]["log.offset"], 150);
+    }
+
+    #[test]
+    fn every_item_knows_its_place_its_frame_and_its_target() {
+        let batch = batch();
+        let ranges: Vec<_> = batch.frames().iter().map(|frame| frame.items.clone()).collect();
+        assert_eq!(ranges, [0..2, 2..4]);
+        assert_eq!(batch.frames()[0].file, file());
+        assert_eq!((batch.frames()[1].start, batch.frames()[1].end), (100, 200));
+        let mut end = 0;
+        for item in batch.items() {
+            assert_eq!(item.action_start, end, "items follow each other");
+            end = item.end;
+            serde_json::from_slice::<Value>(batch.document(item)).expect("a document");
+        }
+        assert_eq!(end, batch.bytes());
+        let targets: Vec<&str> = batch.items().iter().map(|item| batch.target(item)).collect();
+        assert_eq!(
+            targets,
+            ["logs-shop-default", "logs-bare-default", "logs-shop-default", "logs-bare-default"]
+        );
+        assert_eq!((batch.items()[0].time, batch.items()[1].time), (Some(DAY), None));
+    }
+
+    #[test]
+    fn an_emptied_batch_is_filled_as_a_new_one() {
+        let mut used = batch();
+        used.clear();
+        assert!(used.is_empty() && used.frames().is_empty() && used.bytes() == 0);
+        let (bytes, mut decoder) = (frame(), Decoder::new().expect("a decompressor"));
+        used.push(&decoder.decode(&bytes).expect("whole"), DAY + 5);
+        assert_eq!(used.body(), &batch().body()[..used.bytes()]);
+    }
+}

@@ -45,7 +45,7 @@ pub(super) async fn send(
     selection: &[u32],
 ) -> Result<Vec<Outcome>, IndexError> {
     let mut outcomes: Vec<Option<Outcome>> = vec![None; selection.len()];
-    let mut waiting = vec![0..selection.len()];
+    let mut waiting = Vec::from([Range { start: 0, end: selection.len() }]);
     while let Some(range) = waiting.pop() {
         let chosen = selection.get(range.clone()).unwrap_or_default();
         if chosen.is_empty() {
@@ -146,7 +146,7 @@ fn body_of(batch: &Arc<Batch>, selection: &[u32]) -> Bytes {
     let items = batch.items();
     let chosen = || selection.iter().filter_map(|index| items.get(*index as usize));
     let neighbours = selection.array_windows().all(|[one, next]| *next == *one + 1);
-    if let (true, Some(first), Some(last)) = (neighbours, chosen().next(), chosen().last()) {
+    if let (true, Some(first), Some(last)) = (neighbours, chosen().next(), chosen().next_back()) {
         return Bytes::from_owner(Slice { batch: Arc::clone(batch), range: first.action_start..last.end });
     }
     let mut body = Vec::with_capacity(chosen().map(|item| item.end - item.action_start).sum());
