@@ -95,6 +95,13 @@ impl<'a> Draft<'a> {
         fresh
     }
 
+    /// Writes text as a field; where the place is taken, as an attribute of that name.
+    pub(super) fn put(&mut self, field: Field, text: &str) {
+        if !self.writer.string(field, text) {
+            self.writer.attribute_string(field.name(), text);
+        }
+    }
+
     /// Sets the service that the line itself states. False where that does not count, or is known already.
     pub(super) fn service(&mut self, name: &str) -> bool {
         let fresh = self.takes_service && self.service.is_empty() && !name.is_empty();

@@ -15,6 +15,8 @@ pub(super) struct Header<'l> {
     thread: Option<&'l str>,
     logger: Option<&'l str>,
     pid: Option<u32>,
+    /// User and database.
+    user: Option<(&'l str, &'l str)>,
     trace: Option<(&'l str, &'l str)>,
     service: Option<&'l str>,
     /// Where the message begins, in bytes; 0 where the line has to stay whole.
@@ -51,11 +53,15 @@ impl<'l> Header<'l> {
         ];
         for (field, text) in texts {
             if let Some(text) = text.filter(|text| !text.is_empty()) {
-                draft.writer.string(field, text);
+                draft.put(field, text);
             }
         }
         if let Some(pid) = self.pid {
             draft.writer.integer(Field::ProcessPid, i64::from(pid));
+        }
+        if let Some((user, database)) = self.user {
+            draft.put(Field::UserName, user);
+            draft.writer.attribute_string("database", database);
         }
         if let Some(service) = self.service.filter(|service| !service.is_empty())
             && !draft.service(service)
@@ -285,11 +291,11 @@ impl<'l> Reader<'l> {
     /// PostgreSQL's `user@database LOG:`, after its pid in brackets.
     fn postgres_level(&mut self) -> bool {
         let Some((name, rest)) = self.rest().split_once(' ') else { return false };
-        let Some((level, length)) =
-            level_word(rest).filter(|_| name.contains('@') && self.header.pid.is_some())
-        else {
+        let Some(user_and_database) = name.split_once('@').filter(|_| self.header.pid.is_some()) else {
             return false;
         };
+        let Some((level, length)) = level_word(rest) else { return false };
+        self.header.user = Some(user_and_database);
         self.header.level = Some(level);
         self.at += name.len() + 1 + length;
         true

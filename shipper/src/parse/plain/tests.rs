@@ -57,7 +57,7 @@ fn other_programs_lines_are_read() {
     );
     plain(
         "2026-11-20 21:39:19.123 UTC [1234] app@shop ERROR:  relation \"x\" does not exist",
-        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","process.pid":1234,"log.level":"error","message":"relation \"x\" does not exist"}"#,
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","process.pid":1234,"user.name":"app","attributes.database":"shop","log.level":"error","message":"relation \"x\" does not exist"}"#,
     );
     plain(
         "2026-11-20 21:39:19,123 - app.views - WARNING - low disk",
