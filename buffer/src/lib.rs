@@ -100,6 +100,11 @@ impl ClaimId {
     pub fn range(&self) -> Option<FileRange> {
         self.range
     }
+
+    /// Encoded length of the frame.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
 }
 
 /// The bytes `[start, end)` of a file.

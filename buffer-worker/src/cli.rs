@@ -1,0 +1,200 @@
+//! The command line of the worker: `weir-worker`, and `weir work`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::Args;
+use weir_buffer::{RedisBuffer, RedisSettings};
+use weir_config::{Auth, BufferConfig, Config, IndexConfig, ServerUrl, parse_duration};
+use weir_indexer::elasticsearch::{Credentials, Elasticsearch, ElasticsearchSettings};
+use weir_indexer::{DocumentSettings, SetupError};
+use weir_process::metrics::{self, Metric, Observed};
+use weir_process::{EXIT_WRONG, bad_use, stop_signal};
+
+use crate::{Counters, Counts, Mode, WorkError, Worker, WorkerSettings};
+
+/// Drain the buffer into Elasticsearch or OpenSearch.
+#[derive(Args, Clone, Debug)]
+pub struct WorkArgs {
+    /// The configuration file; flags override it
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Claim from this Redis
+    #[arg(long, value_name = "URL")]
+    pub from: Option<String>,
+    /// Write to this Elasticsearch or OpenSearch
+    #[arg(long, value_name = "URL")]
+    pub to: Option<String>,
+    /// End when the buffer is empty
+    #[arg(long)]
+    pub once: bool,
+    /// With --once: how long the buffer has to be empty
+    #[arg(long, value_name = "DURATION", default_value = "1s", requires = "once", value_parser = parse_duration)]
+    pub idle: Duration,
+}
+
+/// Runs the worker.
+pub async fn run(arguments: WorkArgs) -> anyhow::Result<ExitCode> {
+    let config = load(&arguments)?;
+    let buffer = buffer(arguments.from.as_deref(), &config.buffer)?;
+    let index = elasticsearch_settings(arguments.to.as_deref(), &config.index)?.ok_or_else(|| {
+        bad_use(
+            "no index to write to: name one with --to http://HOST:9200, \
+             or in the configuration ([index] elasticsearch)",
+        )
+    })?;
+    let index = Elasticsearch::connect(&index).map_err(bad_use)?;
+    let mut settings = WorkerSettings::from_config(&config);
+    if arguments.once {
+        settings.mode = Mode::UntilIdle(arguments.idle);
+    }
+    let worker = Worker::new(Arc::new(buffer), Arc::new(index), settings);
+    let counters = worker.counters();
+    serve_metrics(config.metrics.worker, &counters).await?;
+    let began = Instant::now();
+    let counts = worker.run(stop_signal()).await.map_err(own_fault)?;
+    summarize(&counts, began);
+    Ok(if counts.rejected + counts.poison_frames > 0 && arguments.once {
+        ExitCode::from(EXIT_WRONG)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// The cluster that the flag names, else the configuration; none where neither does.
+pub fn elasticsearch_settings(
+    to: Option<&str>,
+    index: &IndexConfig,
+) -> anyhow::Result<Option<ElasticsearchSettings>> {
+    let urls = match to {
+        Some(url) => vec![ServerUrl::http(url).map_err(|error| bad_use(format!("{url}: {error}")))?],
+        None => index.elasticsearch.clone(),
+    };
+    if urls.is_empty() {
+        return Ok(None);
+    }
+    let certificate_authority = match &index.ca {
+        Some(path) => {
+            let unreadable =
+                || bad_use(format!("cannot read the certificate authority file {}", path.display()));
+            Some(std::fs::read(path).map_err(|error| unreadable().context(error))?)
+        }
+        None => None,
+    };
+    Ok(Some(ElasticsearchSettings {
+        urls: urls.iter().map(|url| url.expose().to_owned()).collect(),
+        credentials: index.auth.as_ref().map(credentials).transpose().map_err(bad_use)?,
+        certificate_authority,
+        documents: document_settings(index),
+        retention: index.retention,
+    }))
+}
+
+impl WorkerSettings {
+    /// As the configuration says, named so that no other living worker has the same name.
+    pub fn from_config(config: &Config) -> WorkerSettings {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        WorkerSettings {
+            documents: document_settings(&config.index),
+            bulk_bytes: usize::try_from(config.index.bulk_bytes).unwrap_or(usize::MAX),
+            in_flight: usize::from(config.index.in_flight),
+            ..WorkerSettings::new(format!("{host}-{}", std::process::id()))
+        }
+    }
+}
+
+fn load(arguments: &WorkArgs) -> anyhow::Result<Config> {
+    let Some(path) = &arguments.config else { return Ok(Config::default()) };
+    let config = Config::load(path).map_err(bad_use)?;
+    for warning in &config.warnings {
+        eprintln!("{}", config.document.render_warning(warning));
+    }
+    Ok(config)
+}
+
+fn buffer(from: Option<&str>, buffer: &BufferConfig) -> anyhow::Result<RedisBuffer> {
+    let url = match from {
+        Some(url) => ServerUrl::redis(url).map_err(|error| bad_use(format!("--from: {error}")))?,
+        None => buffer.redis.clone().ok_or_else(|| {
+            bad_use(
+                "no Redis to claim from: name one with --from redis://HOST:6379, \
+                 or in the configuration ([buffer] redis)",
+            )
+        })?,
+    };
+    let settings = RedisSettings {
+        partitions: u32::from(buffer.partitions),
+        bytes_max: buffer.max_bytes,
+        ..RedisSettings::new(url.expose())
+    };
+    RedisBuffer::new(&settings).map_err(bad_use)
+}
+
+fn document_settings(index: &IndexConfig) -> DocumentSettings {
+    DocumentSettings { data_stream: index.data_stream.clone(), namespace: index.namespace.clone() }
+}
+
+fn credentials(auth: &Auth) -> Result<Credentials, weir_config::ReadSecretError> {
+    Ok(match auth {
+        Auth::ApiKey(key) => Credentials::ApiKey(key.read()?),
+        Auth::Basic { username, password } => {
+            Credentials::Basic { user: username.clone(), password: password.read()? }
+        }
+        Auth::Bearer(token) => Credentials::Bearer(token.read()?),
+    })
+}
+
+/// What somebody has to mend in the configuration, of the buffer or of the index, is bad use.
+fn own_fault(error: WorkError) -> anyhow::Error {
+    let usage = matches!(error, WorkError::Buffer(_) | WorkError::Setup(SetupError::Missing { .. }));
+    let error = anyhow::Error::new(error);
+    if usage { bad_use(format!("{error:#}")) } else { error }
+}
+
+async fn serve_metrics(address: Option<SocketAddr>, counters: &Arc<Counters>) -> anyhow::Result<()> {
+    match address {
+        Some(address) => metrics::serve(address, Arc::clone(counters) as Arc<dyn Observed>)
+            .await
+            .context("cannot serve the worker's metrics"),
+        None => Ok(()),
+    }
+}
+
+fn summarize(counts: &Counts, began: Instant) {
+    let seconds = began.elapsed().as_secs_f64();
+    let Counts { frames, documents, indexed, duplicates, rejected, retried, .. } = *counts;
+    eprintln!(
+        "{documents} documents of {frames} frames in {seconds:.2} s: {indexed} indexed, {duplicates} were there \
+         before, {rejected} refused, {retried} retries"
+    );
+    if rejected + counts.poison_frames > 0 {
+        eprintln!("{rejected} documents and {} frames are in the dead letters", counts.poison_frames);
+    }
+}
+
+impl Observed for Counters {
+    fn metrics(&self) -> Vec<Metric> {
+        let counts = self.counts();
+        let counter = Metric::counter;
+        vec![
+            counter("weir_worker_frames_total", "Frames acknowledged.", counts.frames),
+            counter("weir_worker_frame_bytes_total", "Encoded bytes of these frames.", counts.bytes),
+            counter("weir_worker_documents_total", "Documents with a final outcome.", counts.documents),
+            counter("weir_worker_indexed_total", "Documents stored.", counts.indexed),
+            counter("weir_worker_duplicates_total", "Documents stored before.", counts.duplicates),
+            counter("weir_worker_retried_total", "Documents sent again.", counts.retried),
+            counter("weir_worker_rejected_total", "Documents in the dead letters.", counts.rejected),
+            counter("weir_worker_covered_frames_total", "Frames indexed before.", counts.covered_frames),
+            counter("weir_worker_poison_frames_total", "Frames in the dead letters.", counts.poison_frames),
+            counter("weir_worker_bulks_total", "Bulks answered.", counts.bulks),
+        ]
+    }
+
+    fn is_ready(&self) -> bool {
+        Counters::is_ready(self)
+    }
+}
