@@ -180,7 +180,6 @@ pub fn add_shop(corpus: &mut Corpus, count: u64, end: i64, span: i64) {
     }
 }
 
-/// An embedded index in a directory that goes away with it.
 pub struct EmbeddedIndex {
     pub index: Arc<Embedded>,
     _directory: tempfile::TempDir,
@@ -228,16 +227,21 @@ impl Cluster {
     pub async fn remove(self) {
         let namespace = &self.namespace;
         let client = reqwest::Client::new();
-        for path in [
-            format!("_data_stream/logs-*-{namespace}"),
-            format!("_index_template/weir-logs-{namespace}"),
-            format!("_index_template/weir-dead_letter-{namespace}"),
-        ] {
+        let streams = format!("{}/_resolve/index/logs-*-{namespace}", self.url);
+        let found: Value = client.get(streams).send().await.unwrap().json().await.unwrap();
+        // By name: servers may refuse to delete by pattern.
+        let streams = found["data_streams"].as_array().unwrap().iter();
+        let streams = streams.map(|stream| format!("_data_stream/{}", stream["name"].as_str().unwrap()));
+        let templates =
+            ["logs", "dead_letter"].map(|name| format!("_index_template/weir-{name}-{namespace}"));
+        for path in streams.chain(templates) {
+            // A test server may not know how; its data goes with it.
             client.delete(format!("{}/{path}", self.url)).send().await.unwrap();
         }
     }
 }
 
+/// An embedded index in a directory that goes away with it.
 pub fn embedded() -> EmbeddedIndex {
     let directory = tempfile::tempdir().unwrap();
     let settings = EmbeddedSettings {
