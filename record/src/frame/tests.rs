@@ -108,7 +108,7 @@ fn end_of(lines: &[Line]) -> u64 {
 fn some_lines(count: u64) -> Vec<Line> {
     let line = |n: u64| Line {
         offset: n * 100,
-        time: (n % 3 != 0).then(|| 1_795_212_000_000_000_000 + n as i64 * 1_000_003),
+        time: (!n.is_multiple_of(3)).then(|| 1_795_212_000_000_000_000 + n as i64 * 1_000_003),
         hash: crate::identity::line_hash(&n.to_le_bytes()),
         group: (n % 2) as usize,
         document: format!(r#""message":"line {n}","log.level":"info""#).into_bytes(),
@@ -297,7 +297,7 @@ fn a_decompression_bomb_goes_no_further_than_its_stated_length() {
 #[test]
 fn too_many_groups_are_refused_before_they_are_collected() {
     let mut columns = Vec::new();
-    super::varint::push(&mut columns, u64::MAX);
+    varint::push(&mut columns, u64::MAX);
     let compressed = zstd::bulk::compress(&columns, 1).unwrap();
     let error = error_of(&frame_around(&compressed, columns.len() as u32, &[]));
     assert!(matches!(error, FrameError::Limit { limit, .. } if limit == FRAME_GROUPS_MAX), "{error}");
