@@ -13,6 +13,7 @@
 //! * A search skips partitions by their smallest and largest event time.
 
 mod document;
+mod names;
 mod offsets;
 mod partition;
 mod query;
@@ -239,7 +240,7 @@ impl Search for Embedded {
     }
 
     async fn fields(&self) -> Result<Vec<FieldInfo>, SearchError> {
-        self.blocking(search::fields).await
+        self.blocking(names::fields).await
     }
 }
 

@@ -172,13 +172,16 @@ impl Reader<'_> {
     }
 
     fn attribute(&mut self, path: &str, value: &Value) {
-        let (map, value) = match value {
-            Value::String(text) if !is_indexed(text) => return self.mark(ATTRIBUTES, path),
-            Value::String(text) if is_rare(text) => (&mut self.open.rare, OwnedValue::Str(text.clone())),
-            Value::String(text) => (&mut self.open.attributes, OwnedValue::Str(text.clone())),
-            other => (&mut self.open.attributes, number_or_flag(other)),
+        let text = match value {
+            Value::String(text) if !is_rare(text) => {
+                return insert(&mut self.open.attributes, path, OwnedValue::Str(text.clone()));
+            }
+            Value::String(text) => text,
+            other => return insert(&mut self.open.attributes, path, number_or_flag(other)),
         };
-        insert(map, path, value);
+        if is_indexed(text) {
+            insert(&mut self.open.rare, path, OwnedValue::Str(text.clone()));
+        }
         self.mark(ATTRIBUTES, path);
     }
 
@@ -186,8 +189,9 @@ impl Reader<'_> {
         let text = leaf_text(value);
         if is_indexed(&text) {
             insert(&mut self.open.labels, path, OwnedValue::Str(text.into_owned()));
+        } else {
+            self.mark(LABELS, path);
         }
-        self.mark(LABELS, path);
     }
 
     fn schema_field(&mut self, field: Field, value: &Value) {
@@ -198,12 +202,17 @@ impl Reader<'_> {
             Value::Object(_) => {}
             leaf => {
                 self.leaf(field, leaf);
-                self.mark(field.name(), "");
+                if !Fields::is_counted(field) {
+                    self.mark(field.name(), "");
+                }
             }
         }
     }
 
     fn leaf(&mut self, field: Field, value: &Value) {
+        if field == Field::EventDataset {
+            return; // always equal to data_stream.dataset, which is indexed for both
+        }
         let Some(handle) = self.fields.get(field) else { return };
         match field.kind() {
             Kind::DateNanos => {
@@ -252,7 +261,7 @@ impl Reader<'_> {
         self.mark(name, path);
     }
 
-    /// Notes that the document has this field.
+    /// Notes that the document has this field, of which no column tells.
     fn mark(&mut self, root: &str, path: &str) {
         self.path.clear();
         self.path.push_str(root);

@@ -5,8 +5,8 @@ use std::ops::Bound;
 
 use tantivy::Term;
 use tantivy::query::{
-    AllQuery, BooleanQuery, EmptyQuery, InvertedIndexRangeQuery, Occur, PhraseQuery, Query as TantivyQuery,
-    RangeQuery, RegexQuery, TermQuery,
+    AllQuery, BooleanQuery, EmptyQuery, ExistsQuery, InvertedIndexRangeQuery, Occur, PhraseQuery,
+    Query as TantivyQuery, RangeQuery, RegexQuery, TermQuery,
 };
 use tantivy::schema::{Field as Handle, IndexRecordOption};
 use weir_record::Field;
@@ -58,14 +58,21 @@ fn query_of(fields: &Fields, query: &Query) -> tantivy::Result<Boxed> {
     })
 }
 
-/// The field itself, or any field below it.
+/// A column of the field itself or of any below it; or, for what has none, its name.
 fn exists(fields: &Fields, path: &FieldPath) -> tantivy::Result<Boxed> {
     let name = path.to_string();
     let below = Pattern::new([Piece::Text(format!("{name}.")), Piece::Many]);
-    Ok(any(vec![
+    let column = || -> Boxed { Box::new(ExistsQuery::new(Fields::column(path), true)) };
+    let mut ways: Vec<Boxed> = vec![
         term(Term::from_field_text(fields.present, &name)),
         Box::new(RegexQuery::from_pattern(&regex(&below), fields.present)?),
-    ]))
+    ];
+    match path {
+        FieldPath::Schema(field) if Fields::is_counted(*field) => return Ok(column()),
+        FieldPath::Attribute(_) | FieldPath::Label(_) => ways.push(column()),
+        FieldPath::Schema(_) | FieldPath::Inner(..) => {}
+    }
+    Ok(any(ways))
 }
 
 fn schema_test(handle: Handle, test: &Test) -> tantivy::Result<Boxed> {

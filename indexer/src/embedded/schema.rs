@@ -11,14 +11,14 @@ use tantivy::{
     DateTime, Index, IndexSettings, directory::MmapDirectory, store::Compressor, store::ZstdCompressor,
 };
 use weir_record::Field;
-use weir_record::query::{Word, Words};
+use weir_record::query::{FieldPath, Word, Words};
 use weir_record::schema::{ATTRIBUTES, Kind, LABELS};
 
 /// Name of the tokenizer that cuts text into the words of the query language.
 const WORDS: &str = "weir_words";
 /// tantivy's tokenizer that takes a value whole.
 const WHOLE: &str = "raw";
-/// Field with the names of all fields of a document: answers `field:*`, whatever the field's kind.
+/// Field with the names of those fields of a document that have no column: answers `field:*` for them.
 const PRESENT: &str = "_present";
 /// Field with the document itself, its `_id` before it.
 const SOURCE: &str = "_source";
@@ -28,7 +28,8 @@ pub(super) const TIE: &str = "_tie";
 /// document: in a column it costs more than half of the indexing speed.
 const RARE: &str = "_rare";
 
-/// Keywords whose values hardly repeat: not in columns, so they are found but not counted.
+/// Keywords that are not in columns, so that they are found but not counted: their values hardly repeat, or never
+/// differ.
 const NOT_COUNTED: &[Field] = &[
     Field::TraceId,
     Field::SpanId,
@@ -38,6 +39,7 @@ const NOT_COUNTED: &[Field] = &[
     Field::UrlOriginal,
     Field::UrlFull,
     Field::UrlQuery,
+    Field::DataStreamType,
 ];
 
 /// Block of documents that is compressed together, in bytes: larger is smaller on disk and slower to show.
@@ -67,6 +69,14 @@ impl Fields {
         !matches!(field.kind(), Kind::Text | Kind::Stored | Kind::Flattened) && !NOT_COUNTED.contains(&field)
     }
 
+    /// The name of the column of a field.
+    pub fn column(path: &FieldPath) -> String {
+        match path {
+            FieldPath::Schema(Field::EventDataset) => Field::DataStreamDataset.name().to_owned(),
+            other => other.to_string(),
+        }
+    }
+
     /// Finds them in the schema of an index.
     pub fn of(schema: &Schema) -> tantivy::Result<Fields> {
         let mut handles = HashMap::new();
@@ -76,6 +86,10 @@ impl Fields {
                 let map = if field.kind() == Kind::Flattened { &mut inner } else { &mut handles };
                 map.insert(*field, handle);
             }
+        }
+        // The two are always equal: one is indexed.
+        if let Some(dataset) = handles.get(&Field::DataStreamDataset).copied() {
+            handles.insert(Field::EventDataset, dataset);
         }
         Ok(Fields {
             handles,
@@ -93,7 +107,7 @@ impl Fields {
 /// The schema of new partitions.
 pub(super) fn schema() -> Schema {
     let mut builder = Schema::builder();
-    for field in Field::ALL {
+    for field in Field::ALL.iter().filter(|field| **field != Field::EventDataset) {
         add(&mut builder, *field);
     }
     let json = || JsonObjectOptions::default().set_indexing_options(exact(WHOLE)).set_expand_dots_enabled();

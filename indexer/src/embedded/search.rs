@@ -1,6 +1,5 @@
 //! Searching all partitions and putting their answers together.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +11,6 @@ use tantivy::aggregation::agg_result::{
 };
 use tantivy::aggregation::intermediate_agg_result::IntermediateAggregationResults;
 use tantivy::aggregation::{AggContextParams, AggregationLimitsGuard, DistributedAggregationCollector, Key};
-use tantivy::columnar::ColumnType;
 use tantivy::schema::Value as _;
 use tantivy::{DocAddress, Searcher, TantivyDocument, TantivyError};
 use weir_record::Field;
@@ -24,8 +22,8 @@ use super::query::translate;
 use super::schema::Fields;
 use super::top::{Found, Place, Top, first_in_order};
 use crate::search::{
-    Aggregation, AggregationResult, BUCKETS_MAX, FieldInfo, FieldKind, Hit, LIMIT_MAX, SearchError,
-    SearchRequest, SearchResponse, TimeBucket, countable, dead_letters, wants_dead_letters,
+    Aggregation, AggregationResult, BUCKETS_MAX, Hit, LIMIT_MAX, SearchError, SearchRequest, SearchResponse,
+    TimeBucket, countable, dead_letters, wants_dead_letters,
 };
 
 /// Memory that the aggregations of one search may take, in bytes.
@@ -81,42 +79,6 @@ pub(super) fn search(
         .map(|(index, asked)| result_of(asked, counted.0.get(&index.to_string())))
         .collect();
     Ok(SearchResponse { total, hits, aggregations, took: started.elapsed() })
-}
-
-/// The names and kinds of all fields that documents of these partitions have.
-pub(super) fn fields(partitions: &[Arc<Partition>]) -> Result<Vec<FieldInfo>, SearchError> {
-    let mut kinds = BTreeMap::new();
-    for partition in partitions {
-        let searcher = partition.reader.searcher();
-        for segment in searcher.segment_readers() {
-            let names = segment.inverted_index(partition.fields.present).map_err(read_error)?;
-            let mut names = names.terms().stream().map_err(|error| read_error(error.into()))?;
-            while names.advance() {
-                let Ok(name) = std::str::from_utf8(names.key()) else { continue };
-                if !kinds.contains_key(name) {
-                    let columns = segment.fast_fields();
-                    let column = columns.dynamic_column_handles(name).ok().and_then(|handles| {
-                        handles.first().map(tantivy::columnar::DynamicColumnHandle::column_type)
-                    });
-                    kinds.insert(name.to_owned(), kind_of(name, column));
-                }
-            }
-        }
-    }
-    Ok(kinds.into_iter().map(|(name, kind)| FieldInfo { name, kind }).collect())
-}
-
-fn kind_of(name: &str, column: Option<ColumnType>) -> FieldKind {
-    match Field::from_name(name.as_bytes()) {
-        Some(field) => FieldKind::of(field.kind()),
-        None => match column {
-            Some(ColumnType::I64 | ColumnType::U64 | ColumnType::F64) => FieldKind::Number,
-            Some(ColumnType::Bool) => FieldKind::Boolean,
-            Some(ColumnType::DateTime) => FieldKind::Date,
-            Some(ColumnType::IpAddr) => FieldKind::Ip,
-            Some(ColumnType::Str | ColumnType::Bytes) | None => FieldKind::Keyword,
-        },
-    }
 }
 
 fn top_of(request: &SearchRequest) -> Result<Top, SearchError> {
@@ -183,7 +145,7 @@ fn aggregations_of(asked: &[Aggregation]) -> Result<Aggregations, SearchError> {
 fn terms(field: &str, size: usize) -> Result<Value, SearchError> {
     let path = counted_field(field)?;
     let size = size.clamp(1, BUCKETS_MAX);
-    Ok(json!({"terms": {"field": path.to_string(), "size": size, "segment_size": BUCKETS_MAX}}))
+    Ok(json!({"terms": {"field": Fields::column(&path), "size": size, "segment_size": BUCKETS_MAX}}))
 }
 
 /// The field that a name means, if its values are in a column.

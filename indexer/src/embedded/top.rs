@@ -1,7 +1,6 @@
 //! The first hits in order, and how many there are: one pass over the columns of time, sequence and tie.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::cmp::Ordering;
 
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::Column;
@@ -60,13 +59,33 @@ pub(super) struct TopOfSegment {
     sequence: Column<i64>,
     tie: Column<u64>,
     total: u64,
-    /// The worst of the first on top. Oldest first: places as they are; newest first: reversed.
-    first: Heap,
+    /// Candidates by [`rank`] of their time: the smallest come first. Cut to the first when it is full, so that a
+    /// document costs little even where every one comes before all that were seen.
+    candidates: Vec<(i64, DocId)>,
+    /// What ranks behind this is not among the first.
+    last: i64,
 }
 
-enum Heap {
-    Oldest(BinaryHeap<(Place, DocId)>),
-    Newest(BinaryHeap<(Reverse<Place>, DocId)>),
+/// Documents that tantivy hands over at once, at most.
+const BLOCK: usize = tantivy::COLLECT_BLOCK_BUFFER_LEN;
+
+/// Candidates that are collected before they are cut, at least.
+const CANDIDATES_MIN: usize = 4096;
+
+/// Maps times so that the one that comes first in `order` is the smallest.
+const fn rank(order: Order, time: i64) -> i64 {
+    match order {
+        Order::OldestFirst => time,
+        Order::NewestFirst => !time,
+    }
+}
+
+/// The same for places.
+const fn rank_of(order: Order, place: Place) -> Place {
+    match order {
+        Order::OldestFirst => place,
+        Order::NewestFirst => Place { time: !place.time, sequence: !place.sequence, tie: !place.tie },
+    }
 }
 
 impl Collector for Top {
@@ -84,10 +103,8 @@ impl Collector for Top {
             sequence: columns.i64(Field::EventSequence.name())?,
             tie: columns.u64(TIE)?,
             total: 0,
-            first: match self.order {
-                Order::OldestFirst => Heap::Oldest(BinaryHeap::new()),
-                Order::NewestFirst => Heap::Newest(BinaryHeap::new()),
-            },
+            candidates: Vec::new(),
+            last: i64::MAX,
         })
     }
 
@@ -104,55 +121,62 @@ impl Collector for Top {
 
 /// Sorts, and cuts at `limit`.
 pub(super) fn first_in_order<T>(mut found: Vec<(Place, T)>, order: Order, limit: usize) -> Vec<(Place, T)> {
-    match order {
-        Order::OldestFirst => found.sort_by_key(|(place, _)| *place),
-        Order::NewestFirst => found.sort_by_key(|(place, _)| Reverse(*place)),
-    }
+    found.sort_by_key(|(place, _)| rank_of(order, *place));
     found.truncate(limit);
     found
 }
 
 impl TopOfSegment {
-    /// Only the time is read for most documents: nearly all are behind the last of the first already.
-    fn collect_place(&mut self, doc: DocId) {
-        let time = self.time.first(doc).map_or(0, DateTime::into_timestamp_nanos);
-        if self.is_behind_all(time) {
+    fn add(&mut self, doc: DocId, time: Option<DateTime>) {
+        let time = time.map_or(0, DateTime::into_timestamp_nanos);
+        let rank = rank(self.order, time);
+        if rank > self.last || self.was_shown(doc, time) {
             return;
         }
-        let sequence = self.sequence.first(doc).unwrap_or_default();
-        let place = Place { time, sequence, tie: self.tie.first(doc).unwrap_or_default() };
-        let reached = self.after.is_some_and(|after| match self.order {
-            Order::OldestFirst => place <= after,
-            Order::NewestFirst => place >= after,
-        });
-        if reached {
-            return;
-        }
-        match &mut self.first {
-            Heap::Oldest(heap) => push(heap, (place, doc), self.limit),
-            Heap::Newest(heap) => push(heap, (Reverse(place), doc), self.limit),
+        self.candidates.push((rank, doc));
+        if self.candidates.len() >= CANDIDATES_MIN.max(self.limit * 2) {
+            self.cut();
         }
     }
 
-    fn is_behind_all(&self, time: i64) -> bool {
-        match &self.first {
-            Heap::Oldest(heap) => {
-                heap.len() == self.limit && heap.peek().is_some_and(|worst| time > worst.0.time)
-            }
-            Heap::Newest(heap) => {
-                heap.len() == self.limit && heap.peek().is_some_and(|worst| time < worst.0.0.time)
-            }
+    /// Whether it stands on an earlier page. Only where its time is that page's last the rest is looked at.
+    fn was_shown(&self, doc: DocId, time: i64) -> bool {
+        let Some(after) = self.after else { return false };
+        match rank(self.order, time).cmp(&rank(self.order, after.time)) {
+            Ordering::Less => true,
+            Ordering::Equal => rank_of(self.order, self.place(doc)) <= rank_of(self.order, after),
+            Ordering::Greater => false,
         }
     }
-}
 
-fn push<T: Ord>(heap: &mut BinaryHeap<T>, value: T, limit: usize) {
-    if heap.len() < limit {
-        heap.push(value);
-    } else if let Some(mut worst) = heap.peek_mut()
-        && value < *worst
-    {
-        *worst = value;
+    fn place(&self, doc: DocId) -> Place {
+        Place {
+            time: self.time.first(doc).map_or(0, DateTime::into_timestamp_nanos),
+            sequence: self.sequence.first(doc).unwrap_or_default(),
+            tie: self.tie.first(doc).unwrap_or_default(),
+        }
+    }
+
+    /// Keeps the first `limit`. Their times decide, and beside those only for the last time the rest of the place.
+    fn cut(&mut self) {
+        if self.candidates.len() <= self.limit {
+            return;
+        }
+        let (_, last, _) = self.candidates.select_nth_unstable(self.limit - 1);
+        let last = last.0;
+        let (mut first, mut tied) = (Vec::with_capacity(self.limit), Vec::new());
+        for (rank, doc) in std::mem::take(&mut self.candidates) {
+            match rank.cmp(&last) {
+                Ordering::Less => first.push((rank, doc)),
+                Ordering::Equal => tied.push((rank_of(self.order, self.place(doc)), doc)),
+                Ordering::Greater => {}
+            }
+        }
+        tied.sort_unstable();
+        tied.truncate(self.limit - first.len());
+        first.extend(tied.into_iter().map(|(_, doc)| (last, doc)));
+        self.candidates = first;
+        self.last = last;
     }
 }
 
@@ -162,23 +186,29 @@ impl SegmentCollector for TopOfSegment {
     fn collect(&mut self, doc: DocId, _score: Score) {
         self.total += 1;
         if self.limit > 0 {
-            self.collect_place(doc);
+            self.add(doc, self.time.first(doc));
         }
     }
 
     fn collect_block(&mut self, docs: &[DocId]) {
         self.total += docs.len() as u64;
-        if self.limit > 0 {
-            docs.iter().for_each(|doc| self.collect_place(*doc));
+        if self.limit == 0 {
+            return;
+        }
+        for docs in docs.chunks(BLOCK) {
+            let mut times = [None; BLOCK];
+            let Some(times) = times.get_mut(..docs.len()) else { continue };
+            self.time.first_vals(docs, times);
+            for (doc, time) in docs.iter().zip(times) {
+                self.add(*doc, *time);
+            }
         }
     }
 
-    fn harvest(self) -> Found {
+    fn harvest(mut self) -> Found {
+        self.cut();
         let address = |doc| DocAddress::new(self.segment, doc);
-        let first = match self.first {
-            Heap::Oldest(heap) => heap.into_iter().map(|(place, doc)| (place, address(doc))).collect(),
-            Heap::Newest(heap) => heap.into_iter().map(|(place, doc)| (place.0, address(doc))).collect(),
-        };
+        let first = self.candidates.iter().map(|(_, doc)| (self.place(*doc), address(*doc))).collect();
         Found { total: self.total, first }
     }
 }
