@@ -1,4 +1,5 @@
 //! The page's HTTP interface over a real index.
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod support;
 

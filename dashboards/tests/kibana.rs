@@ -1,4 +1,5 @@
 //! The saved objects fit together and fit the schema, and their import is checked by Kibana's own answer.
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};

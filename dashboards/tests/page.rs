@@ -1,4 +1,5 @@
 //! The page in a real browser, over a real index.
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 #[path = "support/browser.rs"]
 mod browser;

@@ -1,4 +1,5 @@
 //! Chromium, driven through ChromeDriver.
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::process::Stdio;
 use std::time::Duration;

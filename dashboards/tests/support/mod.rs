@@ -1,5 +1,6 @@
 //! Real records in a real index behind the real page.
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![expect(dead_code, reason = "each test program uses a part of it")]
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
