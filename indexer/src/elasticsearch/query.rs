@@ -1,4 +1,7 @@
 //! A [`Query`] in the query language of Elasticsearch and OpenSearch.
+//!
+//! Words are those of the server's standard analyzer. It keeps `java.net.SocketException` and `10.0.0.7:80` together,
+//! where the embedded index has a word for each part, and it has no pairs for Korean.
 
 use std::net::Ipv6Addr;
 use std::ops::Bound;

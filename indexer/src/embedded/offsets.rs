@@ -37,15 +37,18 @@ impl Ranges {
         self.0.get(at).is_some_and(|range| range.0 <= offset)
     }
 
-    /// The end of the first: everything from the file's first indexed byte up to here is in the index.
-    pub fn contiguous_end(&self) -> Option<u64> {
-        self.0.first().map(|range| range.1)
+    /// The end of what follows `base` without a hole; `base` where nothing does.
+    pub fn contiguous_end(&self, base: u64) -> u64 {
+        self.0.first().filter(|first| first.0 <= base).map_or(base, |first| first.1.max(base))
     }
 }
 
 /// One file's part of a commit.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct FileOffsets {
+    /// The first byte that was ever handed over: what lies before it is not this index's business. Without it, a
+    /// frame that was committed while an earlier one failed would look like the start of the file.
+    pub base: u64,
     pub ranges: Ranges,
     /// When something was last indexed of it, seconds since 1970.
     pub updated: i64,
@@ -56,11 +59,19 @@ pub(super) struct FileOffsets {
 pub(super) struct Offsets(HashMap<FileKey, FileOffsets>);
 
 impl Offsets {
-    /// Adds `[start, end)` of a file; `now`: seconds since 1970.
-    pub fn insert(&mut self, file: FileKey, start: u64, end: u64, now: i64) {
-        let offsets = self.0.entry(file).or_default();
-        offsets.ranges.insert(start, end);
+    /// Notes that bytes from `start` on are being indexed, whatever comes of it. `now`: seconds since 1970.
+    pub fn begin(&mut self, file: FileKey, start: u64, now: i64) {
+        let offsets =
+            self.0.entry(file).or_insert_with(|| FileOffsets { base: start, ..FileOffsets::default() });
+        offsets.base = offsets.base.min(start);
         offsets.updated = now;
+    }
+
+    /// Adds `[start, end)` of a file that was begun.
+    pub fn insert(&mut self, file: &FileKey, start: u64, end: u64) {
+        if let Some(offsets) = self.0.get_mut(file) {
+            offsets.ranges.insert(start, end);
+        }
     }
 
     /// Whether the record that begins at `offset` is in the index.
@@ -68,9 +79,9 @@ impl Offsets {
         self.0.get(file).is_some_and(|offsets| offsets.ranges.contains(offset))
     }
 
-    /// Every file's contiguous end.
+    /// Up to where each file is in the index without a hole.
     pub fn positions(&self) -> Vec<(FileKey, u64)> {
-        self.0.iter().filter_map(|(file, offsets)| Some((*file, offsets.ranges.contiguous_end()?))).collect()
+        self.0.iter().map(|(file, offsets)| (*file, offsets.ranges.contiguous_end(offsets.base))).collect()
     }
 
     fn to_rows(&self, now: i64) -> Vec<(String, FileOffsets)> {
@@ -175,12 +186,26 @@ mod tests {
     }
 
     #[test]
+    fn a_later_frame_that_is_committed_first_does_not_move_the_position() {
+        let key = FileKey { source: SourceId::from_name("a"), file: [7; 16] };
+        let mut offsets = Offsets::default();
+        offsets.begin(key, 0, 1);
+        offsets.begin(key, 100, 1);
+        offsets.insert(&key, 100, 200);
+        assert_eq!(offsets.positions(), [(key, 0)]);
+        offsets.insert(&key, 0, 100);
+        assert_eq!(offsets.positions(), [(key, 200)]);
+    }
+
+    #[test]
     fn a_commit_reads_back_and_forgets_files_of_long_ago() {
         let key = |name| FileKey { source: SourceId::from_name(name), file: [7; 16] };
         let mut offsets = Offsets::default();
-        offsets.insert(key("new"), 100, 200, FORGET_AFTER_SECONDS);
-        offsets.insert(key("new"), 300, 400, FORGET_AFTER_SECONDS);
-        offsets.insert(key("old"), 0, 9, 0);
+        offsets.begin(key("new"), 100, FORGET_AFTER_SECONDS);
+        offsets.insert(&key("new"), 100, 200);
+        offsets.insert(&key("new"), 300, 400);
+        offsets.begin(key("old"), 0, 0);
+        offsets.insert(&key("old"), 0, 9);
         let summary =
             Summary { commit: 3, documents: 2, bytes: 10, first: 1, last: 2, time: FORGET_AFTER_SECONDS };
         let text = write_commit(&summary, &offsets).expect("numbers and text");

@@ -1,17 +1,20 @@
 //! The thread that writes: it alone adds documents, commits, begins new partitions and removes old ones.
 
+use std::collections::HashSet;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use tantivy::IndexWriter;
 use tokio::sync::oneshot;
 
 use super::offsets::{Offsets, Summary, write_commit};
 use super::partition::Partition;
-use super::{EmbeddedError, EmbeddedSettings, Shared, document};
-use crate::batch::{Batch, Item};
+use super::{EmbeddedError, EmbeddedSettings, NANOS_PER_SECOND, Shared, document};
+use crate::batch::{Batch, FrameRange, Item};
 use crate::index::{DeadLetter, IndexError, Outcome};
 
 /// A document is searchable so long after it came in, at the latest.
@@ -65,6 +68,8 @@ pub(super) struct Writer {
     committed: Offsets,
     offsets: Offsets,
     summary: Summary,
+    /// Ids of dead letters that were written here, and that the worker will hand over again.
+    letters_kept: HashSet<String>,
     waiting: Vec<(Reply, Vec<Outcome>)>,
     pending_since: Option<Instant>,
     pending_bytes: u64,
@@ -90,6 +95,7 @@ impl Writer {
             committed: offsets.clone(),
             offsets,
             summary,
+            letters_kept: HashSet::new(),
             waiting: Vec::new(),
             pending_since: None,
             pending_bytes: 0,
@@ -99,6 +105,7 @@ impl Writer {
 
     /// Works until the other end of `jobs` is gone and all of them are done.
     pub fn run(mut self, jobs: &Receiver<Job>) {
+        self.hand_over_offsets();
         self.remove_old_partitions();
         loop {
             match jobs.recv_timeout(self.patience()) {
@@ -132,6 +139,12 @@ impl Writer {
     }
 
     fn add_batch(&mut self, batch: &Batch, selection: &[u32], reply: Reply) {
+        let now = now_seconds();
+        for frame in batch.frames() {
+            // What was begun stays begun, also where this bulk fails.
+            self.committed.begin(frame.file, frame.start, now);
+            self.offsets.begin(frame.file, frame.start, now);
+        }
         let mut outcomes = Vec::with_capacity(selection.len());
         for index in selection {
             let outcome = match batch.items().get(*index as usize) {
@@ -143,17 +156,41 @@ impl Writer {
                 Err(error) => return self.fail(reply, &error),
             }
         }
-        let now = now_seconds();
         for frame in batch.frames() {
-            // Whole frames only: what is left of a frame comes again, and is told apart record by record.
-            let first = selection.partition_point(|index| *index < frame.items.start);
-            let chosen = selection.get(first..).unwrap_or_default();
-            if chosen.iter().take_while(|index| **index < frame.items.end).count() == frame.items.len() {
-                self.offsets.insert(frame.file, frame.start, frame.end, now);
-            }
+            self.cover(batch, frame, selection);
         }
         self.waiting.push((reply, outcomes));
         self.pending_since.get_or_insert_with(Instant::now);
+    }
+
+    /// Notes which bytes of a frame are done: of each chosen record from its first byte to the next record's. What
+    /// made no record belongs to the record before it, or to the first.
+    fn cover(&mut self, batch: &Batch, frame: &FrameRange, selection: &[u32]) {
+        if frame.items.is_empty() {
+            return self.offsets.insert(&frame.file, frame.start, frame.end);
+        }
+        let first = selection.partition_point(|index| *index < frame.items.start);
+        let chosen = selection.get(first..).unwrap_or_default().iter().copied();
+        let start_of = |index: u32| match batch.items().get(index as usize) {
+            Some(item) if index > frame.items.start && index < frame.items.end => item.offset,
+            _ if index == frame.items.start => frame.start,
+            _ => frame.end,
+        };
+        let mut run: Option<Range<u32>> = None;
+        for index in chosen.take_while(|index| *index < frame.items.end) {
+            match &mut run {
+                Some(run) if run.end == index => run.end += 1,
+                _ => {
+                    let next = index..index + 1;
+                    if let Some(run) = run.replace(next) {
+                        self.offsets.insert(&frame.file, start_of(run.start), start_of(run.end));
+                    }
+                }
+            }
+        }
+        if let Some(run) = run {
+            self.offsets.insert(&frame.file, start_of(run.start), start_of(run.end));
+        }
     }
 
     fn add_item(&mut self, batch: &Batch, item: &Item) -> tantivy::Result<Outcome> {
@@ -164,12 +201,43 @@ impl Writer {
             return Ok(Outcome::Duplicate);
         }
         let id = item.id.to_text();
-        self.add_document(&id, batch.document(item))
+        let outcome = self.add_document(&id, batch.document(item))?;
+        if let Outcome::Rejected { status, reason } = &outcome {
+            self.keep_rejected(batch, item, *status, reason)?;
+        }
+        Ok(outcome)
+    }
+
+    /// Its bytes count as done with this commit: so its dead letter has to be in the same one.
+    fn keep_rejected(
+        &mut self,
+        batch: &Batch,
+        item: &Item,
+        status: u16,
+        reason: &str,
+    ) -> tantivy::Result<()> {
+        let letter = DeadLetter {
+            id: String::from_utf8_lossy(&item.id.to_text()).into_owned(),
+            target: batch.target(item).to_owned(),
+            document: Bytes::copy_from_slice(batch.document(item)),
+            status,
+            reason: reason.to_owned(),
+            attempts: 1,
+            time: now_seconds().saturating_mul(NANOS_PER_SECOND),
+        };
+        let document = letter.to_document(&self.settings.namespace);
+        self.add_document(letter.id.as_bytes(), document.as_bytes())?;
+        self.letters_kept.insert(letter.id);
+        Ok(())
     }
 
     fn add_letters(&mut self, letters: &[DeadLetter], namespace: &str, reply: Reply) {
         let mut outcomes = Vec::with_capacity(letters.len());
         for letter in letters {
+            if self.letters_kept.remove(&letter.id) {
+                outcomes.push(Outcome::Duplicate);
+                continue;
+            }
             let document = letter.to_document(namespace);
             match self.add_document(letter.id.as_bytes(), document.as_bytes()) {
                 Ok(outcome) => outcomes.push(outcome),
@@ -243,7 +311,8 @@ impl Writer {
         self.pending_bytes = 0;
         self.offsets.clone_from(&self.committed);
         self.summary = Summary { commit: self.summary.commit, ..self.active.summary() };
-        if self.tantivy.rollback().is_err() {
+        if let Err(error) = self.tantivy.rollback() {
+            tracing::error!(%error, "cannot take back what was not committed; leaving the partition");
             self.begin_partition();
         }
     }
@@ -267,14 +336,28 @@ impl Writer {
                 self.summary = Summary { commit: self.summary.commit, ..Summary::default() };
                 self.shared.add_partition(partition, now_seconds() / SECONDS_PER_DAY);
                 tracing::info!(partition = number, "began a new partition of the embedded index");
+                self.hand_over_offsets();
                 self.remove_old_partitions();
             }
             Err(error) => tracing::error!(%error, "cannot begin a new partition; the old one is used on"),
         }
     }
 
+    /// Commits the offsets into a new partition, before an old one that holds them may be removed.
+    fn hand_over_offsets(&mut self) {
+        if self.active.summary().commit > 0 {
+            return;
+        }
+        if let Err(error) = self.commit() {
+            self.fail_all(&error.to_string());
+        }
+    }
+
     fn remove_old_partitions(&mut self) {
         self.retention_checked = Instant::now();
+        if self.active.summary().commit == 0 {
+            return; // the offsets are in an old one only
+        }
         let retention = i64::try_from(self.settings.retention.as_secs()).unwrap_or(i64::MAX);
         let oldest = now_seconds().saturating_sub(retention);
         self.shared.remove_partitions(self.active.number, oldest, self.settings.max_bytes);

@@ -1,5 +1,6 @@
 //! The embedded index: what a kill leaves, what is a duplicate, who may open it, what is removed.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -85,12 +86,19 @@ async fn bytes_without_records_advance_the_position_too_and_a_gap_holds_it() {
 }
 
 #[tokio::test]
-async fn a_frame_that_was_sent_in_part_is_not_taken_as_whole() {
+async fn a_frame_that_was_sent_in_parts_is_done_with_its_parts() {
     let directory = tempfile::tempdir().expect("a directory");
     let index = Embedded::open(&settings(directory.path())).expect("a new index");
     let batch = batch_of(&[frame_of(1, 0, 10), frame_of(2, 0, 10)]);
-    index.bulk(&batch, &[0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]).await.expect("committed");
-    assert_eq!(index.positions(), [(file(2), 10 * RECORD_BYTES)]);
+    index.bulk(&batch, &[0, 1, 2, 5, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]).await.expect("committed");
+    drop(index);
+    let index = Embedded::open(&settings(directory.path())).expect("the same index");
+    let positions: BTreeMap<_, _> = index.positions().into_iter().collect();
+    assert_eq!(positions, BTreeMap::from([(file(1), 3 * RECORD_BYTES), (file(2), 10 * RECORD_BYTES)]));
+    let outcomes = bulk(&index, &[frame_of(1, 0, 10)]).await;
+    let duplicates: Vec<usize> = (0..10).filter(|n| outcomes[*n] == Outcome::Duplicate).collect();
+    assert_eq!(duplicates, [0, 1, 2, 5]);
+    assert_eq!(total(&index, "*").await, 20);
 }
 
 #[tokio::test]
@@ -98,12 +106,16 @@ async fn a_fragment_that_is_no_json_is_rejected_alone() {
     let directory = tempfile::tempdir().expect("a directory");
     let index = Embedded::open(&settings(directory.path())).expect("a new index");
     let fragments = [plain(0, "good"), "\"message\":broken".to_owned(), plain(1, "good")];
-    let outcomes = bulk(&index, &[frame(file(1), 0, "shop", &fragments)]).await;
+    let batch = batch_of(&[frame(file(1), 0, "shop", &fragments)]);
+    let rejected_id = String::from_utf8(batch.items()[1].id.to_text().to_vec()).expect("base64");
+    let outcomes = index.bulk(&batch, &everything(&batch)).await.expect("committed");
     assert!(matches!(&outcomes[1], Outcome::Rejected { status: 400, .. }), "{outcomes:?}");
     assert_eq!(count(&outcomes, &Outcome::Indexed), 2);
 
+    // It is kept with the commit that counts its bytes as done, whatever becomes of the worker.
+    assert_eq!(total(&index, "dataset:dead_letter").await, 1);
     let letter = DeadLetter {
-        id: "letter".to_owned(),
+        id: rejected_id,
         target: "logs-shop-default".to_owned(),
         document: bytes::Bytes::from_static(b"{\"message\":broken}"),
         status: 400,
@@ -111,9 +123,11 @@ async fn a_fragment_that_is_no_json_is_rejected_alone() {
         attempts: 1,
         time: DAY,
     };
-    assert_eq!(index.dead_letters(&[letter]).await.expect("committed"), [Outcome::Indexed]);
+    let other = DeadLetter { id: "another".to_owned(), ..letter.clone() };
+    let outcomes = index.dead_letters(&[letter, other]).await.expect("committed");
+    assert_eq!(outcomes, [Outcome::Duplicate, Outcome::Indexed]);
     assert_eq!(total(&index, "*").await, 2, "dead letters are no log records");
-    assert_eq!(total(&index, "dataset:dead_letter").await, 1);
+    assert_eq!(total(&index, "dataset:dead_letter").await, 2);
 }
 
 #[tokio::test]
@@ -147,6 +161,9 @@ async fn the_oldest_partitions_go_when_space_is_used_up_and_the_offsets_stay() {
     // The last removal is made after its bulk was answered.
     drop(index);
     assert_eq!(directories(directory.path()).len(), 1, "{:?}", directories(directory.path()));
+    let index = Embedded::open(&small).expect("the same index");
+    assert_eq!(index.documents(), 0);
+    assert_eq!(index.positions(), [(file(1), 40 * RECORD_BYTES)]);
 }
 
 #[tokio::test]
