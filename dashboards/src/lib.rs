@@ -4,7 +4,7 @@
 //! * [`kibana`]: a data view, a saved search and a dashboard, and their import.
 //!
 //! The page (`web/`) is plain HTML, CSS and JavaScript modules, embedded into the program: no build step, and nothing
-//! is loaded from elsewhere. What it may do is bounded by the headers of [`guard`].
+//! is loaded from elsewhere. What it may do is bounded by the headers that `guard.rs` sends.
 
 mod api;
 mod assets;

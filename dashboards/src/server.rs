@@ -43,7 +43,7 @@ pub struct PageSettings {
     /// Names, without a port, by which browsers may ask for the page besides addresses and `localhost`; all others are
     /// refused, because a hostile web site can give its own name this machine's address (DNS rebinding).
     pub hosts: Vec<String>,
-    /// Further routes behind the same checks: metrics, for instance.
+    /// Further routes behind the same checks: metrics, for instance. Taken already: `/live`, `/ready`, `/api/...`.
     pub routes: Router,
 }
 

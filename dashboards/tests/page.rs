@@ -306,6 +306,7 @@ async fn paused_means_that_nothing_moves() {
     scene.first_message("number 0").await;
     scene.corpus.add(now(), "checkout", json!({"message": "while paused"}));
     scene.index_more().await;
+    // That nothing happens takes time to see: four looks of a tail.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     scene.first_message("number 0").await;
     scene.browser.keys("l").await;

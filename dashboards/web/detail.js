@@ -65,12 +65,15 @@ async function copyText(text) {
 
 function fieldRow(name, value, actions) {
   const cell = element("td");
-  for (const item of Array.isArray(value) ? value : [value]) cell.append(valueNode(name, textOf(item), actions));
+  for (const item of Array.isArray(value) ? value : [value]) {
+    cell.append(valueNode(name, textOf(item), item === null ? null : actions));
+  }
   return element("tr", {}, element("th", { scope: "row", text: name }), cell);
 }
 
+// Without actions the value cannot be searched.
 function valueNode(name, text, actions) {
-  const searched = !NOT_SEARCHED.has(name) && (TEXTS.has(name) || !text.includes("\n"));
+  const searched = actions !== null && !NOT_SEARCHED.has(name) && (TEXTS.has(name) || !text.includes("\n"));
   const filterable = searched && text !== "" && text.length <= VALUE_FILTER_MAX;
   const content = element("span", { class: "value" });
   show(content, text, VALUE_SHOWN_MAX);

@@ -31,7 +31,7 @@ export class Histogram {
   constructor(holder, zoom) {
     this.#holder = holder;
     this.#zoom = zoom;
-    this.#tooltip = element("div", { class: "tooltip", hidden: true });
+    this.#tooltip = element("div", { class: "tooltip", role: "status", hidden: true });
     holder.append(this.#tooltip);
     new ResizeObserver(() => this.#draw()).observe(holder);
     holder.addEventListener("pointerdown", (event) => this.#pressed(event));

@@ -224,7 +224,7 @@ export class RecordList {
     const first = Math.max(0, this.#indexAt(top, opened) - OVERSCAN);
     const last = Math.min(count - 1, this.#indexAt(top + this.#scroller.clientHeight, opened) + OVERSCAN);
     this.#body.style.height = `${this.#topOf(count, opened)}px`;
-    this.#body.parentElement.setAttribute("aria-rowcount", this.#complete ? String(count) : "-1");
+    this.#body.closest("[role=treegrid]").setAttribute("aria-rowcount", this.#complete ? String(count) : "-1");
     const kept = new Set();
     for (let index = first; index <= last; index++) {
       const entry = this.#entries[index];
