@@ -24,7 +24,9 @@ impl Printer {
         if self.json {
             return writeln!(out, "{document}");
         }
-        let Ok(document) = serde_json::from_str::<Value>(document) else { return writeln!(out, "{document}") };
+        let Ok(document) = serde_json::from_str::<Value>(document) else {
+            return writeln!(out, "{document}");
+        };
         writeln!(out, "{}", self.line(&document))
     }
 
@@ -81,6 +83,9 @@ mod tests {
         let document = "{\"@timestamp\":\"T\",\"log.level\":\"error\",\"service.name\":\"s\",\"message\":\"a\\u001b[2Jb\\u0007\\u202ec\\nd\"}";
         let mut out = Vec::new();
         printer.print(&mut out, document).expect("written");
-        assert_eq!(String::from_utf8(out).expect("UTF-8"), "T error    s  a\\u{1b}[2Jb\\u{7}\\u{202e}c\\nd\n");
+        assert_eq!(
+            String::from_utf8(out).expect("UTF-8"),
+            "T error    s  a\\u{1b}[2Jb\\u{7}\\u{202e}c\\nd\n"
+        );
     }
 }

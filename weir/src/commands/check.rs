@@ -37,7 +37,8 @@ pub fn run(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
                 continue;
             }
             failed += 1;
-            let fault = Fault::new(test.input.span.clone(), format!("this test fails: {}", differences.join("; ")));
+            let fault =
+                Fault::new(test.input.span.clone(), format!("this test fails: {}", differences.join("; ")));
             eprintln!("{}", config.document.error(vec![fault]));
         }
     }

@@ -50,7 +50,10 @@ pub fn documents(
             lines += 1;
         }
         let taken = pipeline.take(&window[..filled], offset, at_end, take)?;
-        anyhow::ensure!(taken > 0 || ends, "a line is longer than {WINDOW_BYTES} bytes: `weir ship` cuts it, this command does not");
+        anyhow::ensure!(
+            taken > 0 || ends,
+            "a line is longer than {WINDOW_BYTES} bytes: `weir ship` cuts it, this command does not"
+        );
         window.copy_within(taken..filled, 0);
         filled -= taken;
         offset += taken as u64;
@@ -63,7 +66,8 @@ pub fn documents(
 
 /// Opens a file for [`documents`].
 pub fn open(path: &Path) -> anyhow::Result<File> {
-    File::open(path).map_err(|error| weir_process::bad_use(format!("cannot read {}: {error}", path.display())))
+    File::open(path)
+        .map_err(|error| weir_process::bad_use(format!("cannot read {}: {error}", path.display())))
 }
 
 struct Pipeline {

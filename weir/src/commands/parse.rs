@@ -63,7 +63,11 @@ pub fn run(arguments: &ParseArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn settings(arguments: &ParseArgs, sources: &[SourceSettings], path: Option<&Path>) -> anyhow::Result<SourceSettings> {
+fn settings(
+    arguments: &ParseArgs,
+    sources: &[SourceSettings],
+    path: Option<&Path>,
+) -> anyhow::Result<SourceSettings> {
     let matching = |source: &&SourceSettings| path.is_some_and(|path| source.names(path));
     let mut source = sources
         .iter()

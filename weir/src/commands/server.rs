@@ -36,7 +36,8 @@ impl ServerArgs {
         match &self.service {
             None => query.to_owned(),
             Some(service) => {
-                let quoted = format!("service.name:\"{}\"", service.replace('\\', "\\\\").replace('"', "\\\""));
+                let quoted =
+                    format!("service.name:\"{}\"", service.replace('\\', "\\\\").replace('"', "\\\""));
                 if query.trim().is_empty() { quoted } else { format!("({query}) AND {quoted}") }
             }
         }
@@ -68,11 +69,14 @@ impl ServerArgs {
         if error.is_builder() {
             return bad_use(format!("--server {server} is not a URL: write http://HOST:PORT"));
         }
-        anyhow::anyhow!("no Weir answers at {server}: start one with `weir up`, or name another with --server")
+        anyhow::anyhow!(
+            "no Weir answers at {server}: start one with `weir up`, or name another with --server"
+        )
     }
 
     fn refused(&self, own_fault: bool, fault: &Fault) -> anyhow::Error {
-        let place = fault.position.map(|position| format!(" (at character {})", position + 1)).unwrap_or_default();
+        let place =
+            fault.position.map(|position| format!(" (at character {})", position + 1)).unwrap_or_default();
         let text = format!("{}{place}", fault.error);
         if own_fault { bad_use(text) } else { anyhow::anyhow!(text) }
     }

@@ -60,7 +60,8 @@ fn show(printer: &Printer, kind: &str, data: &str) -> anyhow::Result<()> {
     if kind != "records" {
         return Ok(());
     }
-    let records: Records = serde_json::from_str(data).context("the server sends something else: are both of the same version?")?;
+    let records: Records = serde_json::from_str(data)
+        .context("the server sends something else: are both of the same version?")?;
     let mut out = io::stdout().lock();
     for hit in records.hits.iter().rev() {
         printer.print(&mut out, hit.document.get())?;

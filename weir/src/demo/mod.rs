@@ -45,7 +45,8 @@ struct Log {
 impl Demo {
     /// Opens the log files in `directory`, which is made where it is missing. The same `seed` tells the same story.
     pub fn new(directory: &Path, seed: u64) -> anyhow::Result<Demo> {
-        fs::create_dir_all(directory).with_context(|| format!("cannot make the directory {}", directory.display()))?;
+        fs::create_dir_all(directory)
+            .with_context(|| format!("cannot make the directory {}", directory.display()))?;
         let logs = SERVICES
             .iter()
             .map(|service| Log::open(directory.join(service)))
@@ -128,7 +129,8 @@ mod tests {
         Demo::new(directory.path(), 7).expect("opened").write_past().expect("written");
         let read = |name: &str| fs::read_to_string(directory.path().join(name)).expect("there");
         let checkout = read("checkout.log");
-        let line: serde_json::Value = serde_json::from_str(checkout.lines().next().expect("a line")).expect("JSON");
+        let line: serde_json::Value =
+            serde_json::from_str(checkout.lines().next().expect("a line")).expect("JSON");
         let trace = line["trace_id"].as_str().expect("a trace id");
         assert!(read("inventory.log").contains(trace));
         assert!(read("payments.log").contains(trace));

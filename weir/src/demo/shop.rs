@@ -13,7 +13,8 @@ const CHECKOUT: usize = 1;
 const INVENTORY: usize = 2;
 const PAYMENTS: usize = 3;
 
-const PRODUCTS: [&str; 6] = ["espresso-machine", "notebook", "rain-jacket", "desk-lamp", "tea-kettle", "headphones"];
+const PRODUCTS: [&str; 6] =
+    ["espresso-machine", "notebook", "rain-jacket", "desk-lamp", "tea-kettle", "headphones"];
 const PAGES: [&str; 6] = ["/", "/products", "/products/42", "/search?q=lamp", "/static/app.js", "/api/cart"];
 const AGENTS: [&str; 3] = [
     "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
@@ -77,8 +78,25 @@ impl Shop {
         let millis = 20 + self.random.below(180);
         let level = if millis > 180 { "warn" } else { "info" };
         vec![
-            (PAYMENTS, format!("time={} level={level} msg=\"payment captured\" order={order} amount={}.{:02} currency=EUR duration={millis}ms trace_id={trace}\n", iso(at, 3), cents / 100, cents % 100)),
-            (CHECKOUT, self.json_line(at, "info", "order placed", trace, &format!(r#","order_id":{order},"total_cents":{cents},"duration_ms":{}"#, millis + 31))),
+            (
+                PAYMENTS,
+                format!(
+                    "time={} level={level} msg=\"payment captured\" order={order} amount={}.{:02} currency=EUR duration={millis}ms trace_id={trace}\n",
+                    iso(at, 3),
+                    cents / 100,
+                    cents % 100
+                ),
+            ),
+            (
+                CHECKOUT,
+                self.json_line(
+                    at,
+                    "info",
+                    "order placed",
+                    trace,
+                    &format!(r#","order_id":{order},"total_cents":{cents},"duration_ms":{}"#, millis + 31),
+                ),
+            ),
             (GATEWAY, self.access_line(at, "POST", "/api/checkout", 201, 312)),
         ]
     }
@@ -92,7 +110,13 @@ impl Shop {
     }
 
     fn sold_out(&mut self, at: SystemTime, trace: &str, order: u64, product: &str) -> Lines {
-        let head = self.java_line(at, "ERROR", trace, "ReservationService", &format!("Reservation failed for order {order}"));
+        let head = self.java_line(
+            at,
+            "ERROR",
+            trace,
+            "ReservationService",
+            &format!("Reservation failed for order {order}"),
+        );
         let line = 40 + self.random.below(90);
         let stack = format!(
             "com.example.inventory.OutOfStockException: no {product} left\n\
@@ -105,7 +129,16 @@ impl Shop {
         );
         vec![
             (INVENTORY, head + &stack),
-            (CHECKOUT, self.json_line(at, "error", "checkout failed: out of stock", trace, &format!(r#","order_id":{order},"product":"{product}""#))),
+            (
+                CHECKOUT,
+                self.json_line(
+                    at,
+                    "error",
+                    "checkout failed: out of stock",
+                    trace,
+                    &format!(r#","order_id":{order},"product":"{product}""#),
+                ),
+            ),
             (GATEWAY, self.access_line(at, "POST", "/api/checkout", 409, 64)),
         ]
     }
@@ -121,14 +154,18 @@ impl Shop {
     fn java_line(&mut self, at: SystemTime, level: &str, trace: &str, class: &str, message: &str) -> String {
         let (span, thread) = (self.random.next(), self.random.below(8) + 1);
         let at = iso(at, 3);
-        format!("{at}  {level:<5} [inventory,{trace},{span:016x}] 4711 --- [nio-8080-exec-{thread}] c.e.inventory.{class} : {message}\n")
+        format!(
+            "{at}  {level:<5} [inventory,{trace},{span:016x}] 4711 --- [nio-8080-exec-{thread}] c.e.inventory.{class} : {message}\n"
+        )
     }
 
     fn access_line(&mut self, at: SystemTime, method: &str, path: &str, status: u16, bytes: u64) -> String {
         let address = format!("203.0.113.{}", self.random.below(250) + 1);
         let when = timestamp(at).to_zoned(TimeZone::UTC).strftime("%d/%b/%Y:%H:%M:%S %z");
         let agent = self.random.pick(&AGENTS);
-        format!("{address} - - [{when}] \"{method} {path} HTTP/1.1\" {status} {bytes} \"https://shop.example/\" \"{agent}\"\n")
+        format!(
+            "{address} - - [{when}] \"{method} {path} HTTP/1.1\" {status} {bytes} \"https://shop.example/\" \"{agent}\"\n"
+        )
     }
 }
 

@@ -1,0 +1,49 @@
+//! `weir setup`: installs what the index, and Kibana, need.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use weir_dashboards::kibana::{self, KibanaSettings};
+use weir_indexer::elasticsearch::Elasticsearch;
+use weir_process::bad_use;
+use weir_shipper::cli::load;
+use weir_worker::cli::elasticsearch_settings;
+
+/// Install templates, and with --kibana the data view, searches and dashboards.
+#[derive(Args)]
+pub struct SetupArgs {
+    /// The configuration file; flags override it
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Elasticsearch or OpenSearch
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    /// Also import into this Kibana; a space is part of the address: http://kibana:5601/s/operations
+    #[arg(long, value_name = "URL")]
+    kibana: Option<String>,
+}
+
+/// Safe to repeat: what is there is updated.
+pub async fn run(arguments: SetupArgs) -> anyhow::Result<ExitCode> {
+    let config = load(arguments.config.as_deref())?;
+    let settings = elasticsearch_settings(arguments.to.as_deref(), &config.index)?.ok_or_else(|| {
+        bad_use(
+            "nothing to set up: name a server with --to URL, or in the configuration ([index] elasticsearch)",
+        )
+    })?;
+    let index = Elasticsearch::connect(&settings).map_err(|error| bad_use(format!("{error:#}")))?;
+    let server = index.server().await.context("cannot set up the index")?;
+    eprintln!("{:?} {}", server.distribution, server.version);
+    index.setup().await.context("cannot set up the index")?;
+    println!("templates are installed");
+    if let Some(url) = arguments.kibana {
+        // Kibana knows the same users, keys and authorities as its Elasticsearch.
+        let certificates = settings.certificate_authority.unwrap_or_default();
+        let kibana = KibanaSettings { url, credentials: settings.credentials, certificates };
+        let objects = kibana::import(&kibana).await.context("cannot set up Kibana")?;
+        println!("{objects} objects are imported into Kibana");
+    }
+    Ok(ExitCode::SUCCESS)
+}

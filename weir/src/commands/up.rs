@@ -1,0 +1,243 @@
+//! `weir up`: shipper, buffer, worker, index and search page in one process.
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use weir_buffer::{Buffer, MemoryBuffer, RedisBuffer, RedisSettings};
+use weir_config::ServerUrl;
+use weir_dashboards::PageSettings;
+use weir_indexer::elasticsearch::{Elasticsearch, ElasticsearchSettings};
+use weir_indexer::embedded::{Embedded, EmbeddedSettings};
+use weir_indexer::{Index, Search};
+use weir_process::{bad_use, stop_signal};
+use weir_shipper::cli::{host_name, load, source_id, source_settings};
+use weir_shipper::{Mode, ShipSettings, Shipper, SourceSettings};
+use weir_worker::{Worker, WorkerSettings};
+
+use crate::demo::Demo;
+
+/// All in one: follow files, index them here, and serve the search page.
+#[derive(Args)]
+pub struct UpArgs {
+    /// Files, directories or globs to follow; default: the configuration's sources, else what is readable in /var/log
+    #[arg(value_name = "PATH|GLOB")]
+    paths: Vec<String>,
+    /// Also run demo services that write realistic logs, and follow them
+    #[arg(long)]
+    demo: bool,
+    /// Directory of the index and the checkpoint; default: $XDG_DATA_HOME/weir, or ~/.local/share/weir
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Address of the search page; default 127.0.0.1:9880
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Let other machines reach the page, which has no login
+    #[arg(long)]
+    allow_remote: bool,
+    /// Use this Redis as the buffer instead of memory
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// Use this Elasticsearch or OpenSearch instead of the embedded index
+    #[arg(long, value_name = "URL")]
+    elasticsearch: Option<String>,
+    /// The configuration file; flags override it
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// What is readable under `/var/log` without being a rotated copy of something else.
+const SYSTEM_LOGS: [&str; 1] = ["/var/log/**/*"];
+const SYSTEM_LOGS_EXCLUDED: [&str; 7] =
+    ["*.gz", "*.xz", "*.bz2", "*.zst", "*.[0-9]", "*.[0-9][0-9]", "*.old"];
+
+/// Of the buffer in memory: about five million records.
+const MEMORY_BUFFER_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Everything that was decided before anything starts.
+struct Plan {
+    data: PathBuf,
+    sources: Vec<SourceSettings>,
+    page: PageSettings,
+    demo: Option<Demo>,
+    worker: WorkerSettings,
+}
+
+/// Runs until it is told to stop.
+pub async fn run(arguments: UpArgs) -> anyhow::Result<ExitCode> {
+    let config = load(arguments.config.as_deref())?;
+    let data = data_directory(&arguments)?;
+    let page = PageSettings {
+        allow_remote: arguments.allow_remote,
+        ..PageSettings::new(arguments.listen.unwrap_or(config.page.listen))
+    };
+    let listener = weir_dashboards::bind(&page).await.map_err(|error| bad_use(format!("{error:#}")))?;
+    let demo = arguments.demo.then(|| Demo::new(&data.join("demo"), 1)).transpose()?;
+    let sources = sources(&arguments, &config, demo.as_ref())?;
+    let plan = Plan { data, sources, page, demo, worker: WorkerSettings::from_config(&config) };
+    let redis = redis(&arguments, &config)?;
+    match elasticsearch(&arguments, &config)? {
+        Some(settings) => {
+            let index =
+                Arc::new(Elasticsearch::connect(&settings).map_err(|error| bad_use(format!("{error:#}")))?);
+            match redis {
+                Some(buffer) => pipeline(plan, listener, Arc::new(buffer), index).await,
+                None => {
+                    pipeline(plan, listener, Arc::new(MemoryBuffer::new(MEMORY_BUFFER_BYTES)), index).await
+                }
+            }
+        }
+        None => {
+            let index = Arc::new(open_embedded(&arguments, &config, &plan.data)?);
+            match redis {
+                Some(buffer) => pipeline(plan, listener, Arc::new(buffer), index).await,
+                None => {
+                    // The index knows how far each file is in it: a buffer that begins empty goes on from there.
+                    let buffer = MemoryBuffer::with_positions(MEMORY_BUFFER_BYTES, index.positions());
+                    pipeline(plan, listener, Arc::new(buffer), index).await
+                }
+            }
+        }
+    }
+}
+
+/// Starts in the order of the records' way backwards, and stops in the order of their way.
+async fn pipeline<B: Buffer, I: Index + Search>(
+    plan: Plan,
+    listener: tokio::net::TcpListener,
+    buffer: Arc<B>,
+    index: Arc<I>,
+) -> anyhow::Result<ExitCode> {
+    let address = listener.local_addr().context("the page has no address")?;
+    let (stop_page, page_stopped) = watch::channel(());
+    let page =
+        tokio::spawn(weir_dashboards::serve(listener, Arc::clone(&index), plan.page, ended(page_stopped)));
+
+    let (stop_worker, worker_stopped) = watch::channel(());
+    let worker = Worker::new(Arc::clone(&buffer), index, plan.worker);
+    let worker = tokio::spawn(worker.run(ended(worker_stopped)));
+
+    let shipper = Shipper::new(ShipSettings {
+        state: plan.data.join("state"),
+        source: source_id(),
+        host: host_name(),
+        sources: plan.sources,
+        mode: Mode::Follow,
+    })
+    .map_err(|error| bad_use(format!("{error:#}")))?;
+    let stop_demo = Arc::new(AtomicBool::new(false));
+    if let Some(mut demo) = plan.demo {
+        demo.write_past().context("cannot write the demo's logs")?;
+        demo.spawn(Arc::clone(&stop_demo)).context("cannot start the demo")?;
+    }
+    announce(address);
+    let shipped = shipper.run(buffer, stop_or_end(&worker)).await;
+    drop(stop_worker);
+    let worked = worker.await.context("the worker has crashed")?;
+    drop(stop_page);
+    page.await.context("the page has crashed")?;
+    shipped?;
+    worked?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Resolves at a signal, or when the worker has ended by itself: then nothing would be indexed any more.
+async fn stop_or_end<T>(worker: &JoinHandle<T>) {
+    let ended = async {
+        while !worker.is_finished() {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    };
+    tokio::select! {
+        () = stop_signal() => {}
+        () = ended => {}
+    }
+}
+
+/// Resolves when the other end is dropped.
+async fn ended(mut stopped: watch::Receiver<()>) {
+    while stopped.changed().await.is_ok() {}
+}
+
+fn announce(address: SocketAddr) {
+    if std::io::stdout().is_terminal() {
+        println!("\n  Search your logs at  http://{address}\n  Stop with Ctrl-C.\n");
+    } else {
+        println!("http://{address}");
+    }
+}
+
+fn data_directory(arguments: &UpArgs) -> anyhow::Result<PathBuf> {
+    if let Some(data) = &arguments.data {
+        return Ok(data.clone());
+    }
+    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    named("XDG_DATA_HOME")
+        .or_else(|| Some(named("HOME")?.join(".local/share")))
+        .map(|base| base.join("weir"))
+        .ok_or_else(|| bad_use("no home directory for the data: name a directory with --data"))
+}
+
+fn sources(
+    arguments: &UpArgs,
+    config: &weir_config::Config,
+    demo: Option<&Demo>,
+) -> anyhow::Result<Vec<SourceSettings>> {
+    let mut sources = Vec::new();
+    if let Some(demo) = demo {
+        sources.push(SourceSettings::new(demo.paths().map(|path| path.display().to_string()).collect()));
+    }
+    if !arguments.paths.is_empty() {
+        sources.push(SourceSettings::new(arguments.paths.clone()));
+    } else if demo.is_none() {
+        let configured = config.sources.iter().map(source_settings).collect::<anyhow::Result<Vec<_>>>()?;
+        sources.extend(if configured.is_empty() { vec![system_logs()] } else { configured });
+    }
+    Ok(sources)
+}
+
+fn system_logs() -> SourceSettings {
+    let owned = |patterns: &[&str]| patterns.iter().map(|&pattern| pattern.to_owned()).collect();
+    SourceSettings { exclude: owned(&SYSTEM_LOGS_EXCLUDED), ..SourceSettings::new(owned(&SYSTEM_LOGS)) }
+}
+
+fn redis(arguments: &UpArgs, config: &weir_config::Config) -> anyhow::Result<Option<RedisBuffer>> {
+    let url = match &arguments.redis {
+        Some(url) => Some(ServerUrl::redis(url).map_err(|error| bad_use(format!("--redis: {error}")))?),
+        None => config.buffer.redis.clone(),
+    };
+    let Some(url) = url else { return Ok(None) };
+    let settings = RedisSettings {
+        partitions: u32::from(config.buffer.partitions),
+        bytes_max: config.buffer.max_bytes,
+        ..RedisSettings::new(url.expose())
+    };
+    Ok(Some(RedisBuffer::new(&settings).map_err(bad_use)?))
+}
+
+fn elasticsearch(
+    arguments: &UpArgs,
+    config: &weir_config::Config,
+) -> anyhow::Result<Option<ElasticsearchSettings>> {
+    weir_worker::cli::elasticsearch_settings(arguments.elasticsearch.as_deref(), &config.index)
+}
+
+fn open_embedded(arguments: &UpArgs, config: &weir_config::Config, data: &Path) -> anyhow::Result<Embedded> {
+    // The configuration names a place of its own; `--data` and the default of this command hold everything together.
+    let configured = arguments.data.is_none() && arguments.config.is_some();
+    let data = if configured { config.embedded.data.clone() } else { data.join("index") };
+    let settings = EmbeddedSettings {
+        data,
+        retention: config.embedded.retention,
+        max_bytes: config.embedded.max_bytes,
+        namespace: config.index.namespace.clone(),
+    };
+    Embedded::open(&settings).map_err(|error| bad_use(format!("{:#}", anyhow::Error::new(error))))
+}
