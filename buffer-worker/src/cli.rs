@@ -91,6 +91,7 @@ pub fn elasticsearch_settings(
         certificate_authority,
         documents: document_settings(index),
         retention: index.retention,
+        gzip: index.gzip,
     }))
 }
 

@@ -65,6 +65,8 @@ pub struct ElasticsearchSettings {
     pub documents: DocumentSettings,
     /// How long streams keep documents, where the server can be told so in a template; none: its own default.
     pub retention: Option<Duration>,
+    /// Compress bulks: worth it where the link is slower than the compressor.
+    pub gzip: bool,
 }
 
 /// Why there can be no connection, whatever the server does.

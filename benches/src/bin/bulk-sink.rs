@@ -1,7 +1,8 @@
 //! A bulk server that answers at once and keeps nothing: what is measured against it is not Elasticsearch.
 //!
 //! `bulk-sink ADDRESS [--delay-ms N]` prints its address and serves until it is killed. It reads bodies by their
-//! content length, counts their lines, and says that every document was stored. `GET /_sink` answers what it has seen:
+//! content length, counts their lines, and says that every document was stored: of each, as Elasticsearch does, where the
+//! request asks for items in its `filter_path`, else in one word. `GET /_sink` answers what it has seen:
 //! `{"requests":N,"documents":N,"bytes":N,"cpu_ms":N}`, its own CPU time included, to be subtracted on a shared machine.
 
 use std::io;
@@ -30,6 +31,7 @@ static BYTES: AtomicU64 = AtomicU64::new(0);
 /// What of a request's head matters.
 struct Head {
     is_bulk: bool,
+    wants_items: bool,
     is_put: bool,
     path: String,
     content_length: usize,
@@ -113,7 +115,7 @@ async fn connection(mut stream: TcpStream, delay: Duration) -> io::Result<()> {
                 tokio::time::sleep(delay).await;
             }
         }
-        stream.write_all(answer(&head).as_bytes()).await?;
+        stream.write_all(answer(&head, lines / 2).as_bytes()).await?;
     }
 }
 
@@ -132,6 +134,7 @@ fn parse(head: &[u8]) -> io::Result<Head> {
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
     };
     Ok(Head {
+        wants_items: target.contains("filter_path=") && target.contains("items"),
         is_bulk: method == "POST" && path.ends_with("/_bulk"),
         is_put: matches!(method, "PUT" | "POST"),
         path: path.to_owned(),
@@ -139,8 +142,9 @@ fn parse(head: &[u8]) -> io::Result<Head> {
     })
 }
 
-fn answer(head: &Head) -> String {
+fn answer(head: &Head, documents: u64) -> String {
     let (status, body) = match head.path.as_str() {
+        _ if head.is_bulk && head.wants_items => ("200 OK", items(documents)),
         _ if head.is_bulk => ("200 OK", STORED.to_owned()),
         _ if head.is_put => ("200 OK", ACKNOWLEDGED.to_owned()),
         "/" => ("200 OK", ROOT.to_owned()),
@@ -152,6 +156,12 @@ fn answer(head: &Head) -> String {
          content-length: {}\r\n\r\n{body}",
         body.len()
     )
+}
+
+fn items(documents: u64) -> String {
+    const ITEM: &str = r#"{"create":{"status":201}},"#;
+    let items = ITEM.repeat(usize::try_from(documents).unwrap_or(0));
+    format!(r#"{{"errors":false,"items":[{}]}}"#, items.trim_end_matches(','))
 }
 
 fn seen() -> String {

@@ -1,5 +1,6 @@
 //! The servers of one cluster, and single requests to them. A server that failed rests for a while.
 
+use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -7,9 +8,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use elasticsearch::auth::Credentials as TransportCredentials;
 use elasticsearch::cert::{Certificate, CertificateValidation};
-use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use elasticsearch::http::headers::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
 use elasticsearch::http::{Method, Url};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use super::{ConnectError, Credentials, ElasticsearchSettings};
 use crate::index::IndexError;
@@ -28,6 +31,13 @@ const REASON_BYTES_MAX: usize = 300;
 pub(super) enum Content {
     Json,
     Lines,
+}
+
+/// How a body is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    Identity,
+    Gzip,
 }
 
 /// One request.
@@ -83,6 +93,8 @@ impl Answer {
 pub(super) struct Nodes {
     nodes: Vec<Node>,
     next: AtomicUsize,
+    /// Whether bulks are compressed.
+    gzip: bool,
 }
 
 #[derive(Debug)]
@@ -107,13 +119,20 @@ impl Nodes {
         if nodes.is_empty() {
             return Err(ConnectError::NoUrl);
         }
-        Ok(Nodes { nodes, next: AtomicUsize::new(0) })
+        Ok(Nodes { nodes, next: AtomicUsize::new(0), gzip: settings.gzip })
     }
 
     /// Sends one request to one server, and reads all of the answer.
-    pub async fn send(&self, request: Request<'_>) -> Result<Answer, IndexError> {
+    pub async fn send(&self, mut request: Request<'_>) -> Result<Answer, IndexError> {
+        let mut encoding = Encoding::Identity;
+        if let Some((Content::Lines, body)) = &mut request.body
+            && self.gzip
+        {
+            *body = compress(body.clone()).await?;
+            encoding = Encoding::Gzip;
+        }
         let node = self.pick();
-        let answer = node.send(request).await;
+        let answer = node.send(request, encoding).await;
         node.note(answer.is_ok());
         answer
     }
@@ -159,7 +178,7 @@ impl Node {
         Ok(Node { name, transport, health: Mutex::new(Health::default()) })
     }
 
-    async fn send(&self, request: Request<'_>) -> Result<Answer, IndexError> {
+    async fn send(&self, request: Request<'_>, encoding: Encoding) -> Result<Answer, IndexError> {
         let Request { method, path, parameters, body, timeout } = request;
         let mut headers = HeaderMap::new();
         let content_type = match body {
@@ -167,6 +186,9 @@ impl Node {
             Some((Content::Json, _)) | None => "application/json",
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if encoding == Encoding::Gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         let body = body.map(|(_, bytes)| bytes);
         let unreachable = |error: &elasticsearch::Error| IndexError::Unreachable {
             node: self.name.clone(),
@@ -204,6 +226,21 @@ impl Node {
 
     fn health(&self) -> MutexGuard<'_, Health> {
         self.health.lock().expect("no panic while it is held")
+    }
+}
+
+/// Compresses a body on a thread for blocking work: 5 MB take about 10 ms, too long for the reactor. Level 1: a link
+/// on which the other levels pay is too slow for logs.
+async fn compress(body: Bytes) -> Result<Bytes, IndexError> {
+    let compressed = tokio::task::spawn_blocking(move || {
+        let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+        encoder.write_all(&body)?;
+        encoder.finish()
+    });
+    match compressed.await {
+        Ok(Ok(bytes)) => Ok(Bytes::from(bytes)),
+        Ok(Err(error)) => Err(IndexError::Write(error.to_string())),
+        Err(_) => Err(IndexError::Closed),
     }
 }
 
