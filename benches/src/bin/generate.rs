@@ -16,11 +16,12 @@ const FIRST_NANOS: i64 = 1_793_491_200_000_000_000;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let line: fn(&mut dyn Write, &mut Random, i64) -> io::Result<()> = match arguments.first().map(String::as_str) {
-        Some("json") => json_line,
-        Some("access") => access_line,
-        _ => return usage(),
-    };
+    let line: fn(&mut dyn Write, &mut Random, i64) -> io::Result<()> =
+        match arguments.first().map(String::as_str) {
+            Some("json") => json_line,
+            Some("access") => access_line,
+            _ => return usage(),
+        };
     let Some(lines) = arguments.get(1).and_then(|lines| lines.parse::<i64>().ok()) else { return usage() };
     match write_lines(line, lines) {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,10 +37,7 @@ fn usage() -> ExitCode {
     ExitCode::from(2)
 }
 
-fn write_lines(
-    line: fn(&mut dyn Write, &mut Random, i64) -> io::Result<()>,
-    lines: i64,
-) -> io::Result<()> {
+fn write_lines(line: fn(&mut dyn Write, &mut Random, i64) -> io::Result<()>, lines: i64) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for number in 0..lines {
@@ -72,7 +70,8 @@ fn access_line(out: &mut dyn Write, random: &mut Random, number: i64) -> io::Res
     let second = number * STEP_NANOS / 1_000_000_000;
     let (hour, minute, second) = (second / 3600 % 24, second / 60 % 60, second % 60);
     let (method, status, agent) = (random.pick(&METHODS), random.pick(&STATUSES), random.pick(&AGENTS));
-    let (a, b, item, bytes) = (random.below(256), random.below(256), random.below(100_000), random.below(60_000));
+    let (a, b, item, bytes) =
+        (random.below(256), random.below(256), random.below(100_000), random.below(60_000));
     writeln!(
         out,
         "10.20.{a}.{b} - - [01/Nov/2026:{hour:02}:{minute:02}:{second:02} +0000] \"{method} /shop/items/{item}?ref=home HTTP/1.1\" {status} {bytes} \"https://shop.example/list\" \"{agent}\""

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tantivy::columnar::DynamicColumnHandle;
 use tantivy::schema::{Field as Handle, Type};
 use tantivy::{SegmentReader, TantivyError};
 use weir_record::Field;
@@ -35,9 +36,13 @@ pub(super) fn fields(partitions: &[Arc<Partition>]) -> Result<Vec<FieldInfo>, Se
 fn add_fields(kinds: &mut Kinds, fields: &Fields, segment: &SegmentReader) -> tantivy::Result<()> {
     for field in Field::ALL.iter().filter(|field| Fields::is_counted(**field)) {
         let column = Fields::column(&weir_record::query::FieldPath::Schema(*field));
-        if !kinds.contains_key(field.name())
-            && !segment.fast_fields().dynamic_column_handles(&column)?.is_empty()
-        {
+        if kinds.contains_key(field.name()) {
+            continue;
+        }
+        // Every field of the schema has a column, also where no document has the field.
+        let mut columns = segment.fast_fields().dynamic_column_handles(&column)?.into_iter();
+        let is_used = |column: DynamicColumnHandle| Ok::<_, TantivyError>(column.open()?.num_values() > 0);
+        if columns.try_fold(false, |used, column| Ok::<_, TantivyError>(used || is_used(column)?))? {
             kinds.insert(field.name().to_owned(), FieldKind::of(field.kind()));
         }
     }

@@ -33,7 +33,7 @@ pub async fn run(arguments: SetupArgs) -> anyhow::Result<ExitCode> {
             "nothing to set up: name a server with --to URL, or in the configuration ([index] elasticsearch)",
         )
     })?;
-    let index = Elasticsearch::connect(&settings).map_err(|error| bad_use(format!("{error:#}")))?;
+    let index = Elasticsearch::connect(&settings).map_err(bad_use)?;
     let server = index.server().await.context("cannot set up the index")?;
     eprintln!("{:?} {}", server.distribution, server.version);
     index.setup().await.context("cannot set up the index")?;

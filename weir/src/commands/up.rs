@@ -78,15 +78,16 @@ pub async fn run(arguments: UpArgs) -> anyhow::Result<ExitCode> {
         allow_remote: arguments.allow_remote,
         ..PageSettings::new(arguments.listen.unwrap_or(config.page.listen))
     };
-    let listener = weir_dashboards::bind(&page).await.map_err(|error| bad_use(format!("{error:#}")))?;
+    let listener = weir_dashboards::bind(&page)
+        .await
+        .map_err(|error| bad_use(format!("{:#}", anyhow::Error::new(error))))?;
     let demo = arguments.demo.then(|| Demo::new(&data.join("demo"), 1)).transpose()?;
     let sources = sources(&arguments, &config, demo.as_ref())?;
     let plan = Plan { data, sources, page, demo, worker: WorkerSettings::from_config(&config) };
     let redis = redis(&arguments, &config)?;
     match elasticsearch(&arguments, &config)? {
         Some(settings) => {
-            let index =
-                Arc::new(Elasticsearch::connect(&settings).map_err(|error| bad_use(format!("{error:#}")))?);
+            let index = Arc::new(Elasticsearch::connect(&settings).map_err(bad_use)?);
             match redis {
                 Some(buffer) => pipeline(plan, listener, Arc::new(buffer), index).await,
                 None => {
@@ -131,7 +132,7 @@ async fn pipeline<B: Buffer, I: Index + Search>(
         sources: plan.sources,
         mode: Mode::Follow,
     })
-    .map_err(|error| bad_use(format!("{error:#}")))?;
+    .map_err(|error| bad_use(format!("{:#}", anyhow::Error::new(error))))?;
     let stop_demo = Arc::new(AtomicBool::new(false));
     if let Some(mut demo) = plan.demo {
         demo.write_past().context("cannot write the demo's logs")?;
