@@ -15,6 +15,7 @@ use weir_indexer::{DocumentSettings, SetupError};
 use weir_process::metrics::{self, Metric, Observed};
 use weir_process::{EXIT_WRONG, bad_use, stop_signal};
 
+use crate::watch::chain;
 use crate::{Counters, Counts, Mode, WorkError, Worker, WorkerSettings};
 
 /// Drain the buffer into Elasticsearch or OpenSearch.
@@ -71,7 +72,10 @@ pub fn elasticsearch_settings(
     index: &IndexConfig,
 ) -> anyhow::Result<Option<ElasticsearchSettings>> {
     let urls = match to {
-        Some(url) => vec![ServerUrl::http(url).map_err(|error| bad_use(format!("{url}: {error}")))?],
+        // Not shown: a URL may hold a password.
+        Some(url) => {
+            vec![ServerUrl::http(url).map_err(|error| bad_use(format!("the index's address: {error}")))?]
+        }
         None => index.elasticsearch.clone(),
     };
     if urls.is_empty() {
@@ -110,7 +114,7 @@ impl WorkerSettings {
 
 fn load(arguments: &WorkArgs) -> anyhow::Result<Config> {
     let Some(path) = &arguments.config else { return Ok(Config::default()) };
-    let config = Config::load(path).map_err(bad_use)?;
+    let config = Config::load(path).map_err(|error| bad_use(chain(&error)))?;
     for warning in &config.warnings {
         eprintln!("{}", config.document.render_warning(warning));
     }

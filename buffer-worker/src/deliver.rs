@@ -11,6 +11,10 @@ use crate::backoff::Backoff;
 use crate::load::now;
 use crate::worker::Shared;
 
+/// An overloaded index is sent less at once, but not less than this, in bytes: an index that takes no bulk of this size
+/// is short of something else, and many small bulks are more work for it, not less.
+const OVERLOADED_BYTES_MIN: usize = 1024 * 1024;
+
 /// What is left to do of a bulk.
 struct Delivery<B, I> {
     shared: Arc<Shared<B, I>>,
@@ -169,7 +173,7 @@ impl<B: Buffer, I: Index> Delivery<B, I> {
             }
             Progress::Partly => backoff.reset(),
             Progress::Standstill { reason } => {
-                self.items_max = (self.selection().len() / 2).max(1);
+                self.send_less();
                 if !self.is_parked {
                     tracing::warn!(documents = self.pending.len(), "the index puts documents off: {reason}");
                 }
@@ -179,10 +183,17 @@ impl<B: Buffer, I: Index> Delivery<B, I> {
         tokio::time::sleep(backoff.next(None)).await;
     }
 
+    /// The next attempts send half as many documents at once.
+    fn send_less(&mut self) {
+        let bytes_per_item = (self.batch.bytes() / self.batch.len().max(1)).max(1);
+        let items_min = (OVERLOADED_BYTES_MIN / bytes_per_item).max(1);
+        self.items_max = (self.selection().len() / 2).max(items_min);
+    }
+
     /// Waits after an answer that says nothing of any document.
     async fn wait(&mut self, error: &IndexError, backoff: &mut Backoff) {
         if let IndexError::Overloaded { .. } = error {
-            self.items_max = (self.selection().len() / 2).max(1);
+            self.send_less();
         }
         self.shared.index_watch.fails(error);
         self.shared.index_watch.wait(backoff.next(error.retry_after())).await;

@@ -131,7 +131,7 @@ impl<B: Buffer, I: Index> Worker<B, I> {
     }
 
     /// Works until `shutdown`, or as its mode says. Both the buffer and the index are waited for when they are not
-    /// there. After a stop, what was begun has [`STOP_TIMEOUT`] to finish; all else goes back to the buffer.
+    /// there. After a stop, what was begun has 10 seconds to finish; all else goes back to the buffer.
     ///
     /// # Errors
     /// What no waiting mends.

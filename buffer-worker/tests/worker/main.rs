@@ -1,0 +1,10 @@
+//! The worker between a real Redis and a bulk server that does what it is told.
+
+#[cfg(test)]
+mod bulk_server;
+#[cfg(test)]
+mod outcomes;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,242 @@
+//! What becomes of documents, whatever the servers do.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::sync::oneshot;
+use weir_buffer::testing::TestRedis;
+use weir_buffer::{Buffer, Depth, MemoryBuffer, RedisBuffer};
+use weir_indexer::embedded::{Embedded, EmbeddedSettings};
+use weir_indexer::{Elasticsearch, ElasticsearchSettings, Search, SearchRequest};
+use weir_record::query::Query;
+use weir_worker::{Counts, Mode, Worker, WorkerSettings};
+
+use crate::bulk_server::{Behaviour, BulkServer, REFUSED};
+use crate::support::{self, DOCUMENTS, buffer, end, frames, frames_with, ids, indexed, push, until};
+
+fn index(server: &BulkServer) -> Arc<Elasticsearch> {
+    let settings =
+        ElasticsearchSettings { urls: vec![server.url.clone()], ..ElasticsearchSettings::default() };
+    Arc::new(Elasticsearch::connect(&settings).unwrap())
+}
+
+/// Small bulks, so that there are many.
+fn settings(mode: Mode) -> WorkerSettings {
+    WorkerSettings { bulk_bytes: 60_000, mode, ..WorkerSettings::new("test") }
+}
+
+const ONCE: Mode = Mode::UntilIdle(Duration::from_millis(200));
+
+async fn drain(buffer: &RedisBuffer, server: &BulkServer) -> Counts {
+    let worker = Worker::new(Arc::new(buffer.clone()), index(server), settings(ONCE));
+    tokio::time::timeout(support::PATIENCE, worker.run(std::future::pending())).await.unwrap().unwrap()
+}
+
+fn stored_ids(server: &BulkServer) -> BTreeSet<String> {
+    server.stored().into_keys().collect()
+}
+
+/// Watches that `indexed` never runs ahead of what is stored, until it has come to `end`.
+async fn watch_acknowledgements(buffer: &RedisBuffer, server: &BulkServer, file: u64, end: u64) {
+    loop {
+        let indexed = indexed(buffer, file).await;
+        let stored = stored_ids(server);
+        let early: Vec<String> = ids(file, indexed).difference(&stored).cloned().collect();
+        assert!(early.is_empty(), "acknowledged up to {indexed}, but not stored: {early:?}");
+        if indexed == end {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_document_is_stored_once_and_acknowledged_late_whatever_the_server_does() {
+    let Some(redis) = TestRedis::start() else { return };
+    let bad_days = [
+        Behaviour::CutAfterwards,
+        Behaviour::Good,
+        Behaviour::SomeLater,
+        Behaviour::Unavailable,
+        Behaviour::Good,
+        Behaviour::Garbled,
+        Behaviour::Slow,
+        Behaviour::Cut,
+        Behaviour::Good,
+        Behaviour::Short,
+        Behaviour::Good,
+        Behaviour::Overloaded,
+    ];
+    let server = BulkServer::start(move |number| bad_days[number % bad_days.len()]).await;
+    let buffer = buffer(&redis);
+    for file in [1, 2] {
+        push(&buffer, &frames(file, 30)).await;
+    }
+    let (counts, (), ()) = tokio::join!(
+        drain(&buffer, &server),
+        watch_acknowledgements(&buffer, &server, 1, end(30)),
+        watch_acknowledgements(&buffer, &server, 2, end(30)),
+    );
+    let expected: BTreeSet<String> = ids(1, end(30)).union(&ids(2, end(30))).cloned().collect();
+    assert_eq!(stored_ids(&server), expected);
+    assert_eq!(buffer.depth().await.unwrap(), Depth::default());
+    assert_eq!((counts.documents, counts.frames), (60 * DOCUMENTS, 60));
+    assert_eq!(counts.indexed + counts.duplicates, counts.documents);
+    assert!(counts.retried > 0 && counts.duplicates > 0 && server.repeats() > 0, "{counts:?}");
+    let document = server.stored().into_values().next().unwrap();
+    assert_eq!(document["service.name"], "test");
+    assert_eq!(document["event.dataset"], "test");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bulk_that_alone_is_too_much_for_the_server_is_sent_in_parts() {
+    let Some(redis) = TestRedis::start() else { return };
+    let server = BulkServer::start(|_| Behaviour::OverloadedByMuch).await;
+    let buffer = buffer(&redis);
+    push(&buffer, &frames_with(1, 4, |_| "long ".repeat(8_000))).await;
+    let settings = WorkerSettings { bulk_bytes: 8 * 1024 * 1024, ..settings(ONCE) };
+    let worker = Worker::new(Arc::new(buffer.clone()), index(&server), settings);
+    let counts = worker.run(std::future::pending()).await.unwrap();
+    assert_eq!((counts.indexed, counts.frames), (4 * DOCUMENTS, 4));
+    assert!(counts.retried > 0, "{counts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_document_goes_to_the_dead_letters_and_hinders_no_other() {
+    let Some(redis) = TestRedis::start() else { return };
+    // The letters too meet a bad day.
+    let server = BulkServer::start(|number| [Behaviour::Good, Behaviour::Unavailable][number % 2]).await;
+    let buffer = buffer(&redis);
+    let message =
+        |offset: u64| if offset.is_multiple_of(70) { REFUSED.to_owned() } else { "fine".to_owned() };
+    push(&buffer, &frames_with(1, 10, message)).await;
+    let counts = drain(&buffer, &server).await;
+    let refused = (0..end(10)).step_by(10).filter(|offset| offset % 70 == 0).count();
+    assert_eq!((counts.rejected as usize, counts.documents), (refused, 10 * DOCUMENTS));
+    assert_eq!(server.letters().len(), refused);
+    assert_eq!(server.stored_count() + refused, ids(1, end(10)).len());
+    let letter = &server.letters()[0];
+    assert!(letter["event.original"].as_str().unwrap().contains(REFUSED), "{letter}");
+    assert!(letter["error.message"].as_str().unwrap().contains("document_parsing_exception"), "{letter}");
+    assert_eq!(
+        (letter["error.code"].as_str(), letter["labels.target"].as_str()),
+        (Some("400"), Some("logs-test-default"))
+    );
+    assert_eq!(indexed(&buffer, 1).await, end(10));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poison_frame_is_kept_bytes_intact_and_the_others_flow() {
+    let Some(redis) = TestRedis::start() else { return };
+    let server = BulkServer::start(|_| Behaviour::Good).await;
+    let buffer = buffer(&redis);
+    let mut all = frames(1, 5);
+    let middle = all[2].bytes.len() / 2;
+    all[2].bytes[middle] ^= 1;
+    push(&buffer, &all).await;
+    redis.command(&["XADD", "weir:{logs:0}:frames", "*", "frame", "what is this"]);
+    let counts = drain(&buffer, &server).await;
+    assert_eq!((counts.poison_frames, counts.documents), (2, 4 * DOCUMENTS));
+    let kept: BTreeSet<Vec<u8>> = server
+        .letters()
+        .iter()
+        .map(|letter| STANDARD.decode(letter["event.original"].as_str().unwrap()).unwrap())
+        .collect();
+    assert_eq!(kept, [all[2].bytes.clone(), b"what is this".to_vec()].into());
+    let attempts: Vec<_> = server.letters().iter().map(|letter| letter["labels.attempts"].clone()).collect();
+    assert_eq!(attempts, ["3", "3"], "it was given back before it was condemned");
+    assert_eq!(indexed(&buffer, 1).await, end(5), "the file goes on behind it");
+    assert_eq!(buffer.depth().await.unwrap(), Depth::default());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_destination_that_is_down_is_waited_for_and_little_is_claimed_meanwhile() {
+    let Some(redis) = TestRedis::start() else { return };
+    let server = BulkServer::start(|_| Behaviour::Good).await;
+    let buffer = buffer(&redis);
+    push(&buffer, &frames(1, 20)).await;
+    let worker = Worker::new(Arc::new(buffer.clone()), index(&server), settings(Mode::Forever));
+    let counters = worker.counters();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(worker.run(async { drop(stopped.await) }));
+    until("the first frames are indexed", async || indexed(&buffer, 1).await == end(20)).await;
+    assert!(counters.is_ready());
+
+    server.set_up(false);
+    push(&buffer, &frames(2, 300)).await;
+    until("some attempts failed", async || server.turned_away() >= 4).await;
+    assert!(!counters.is_ready());
+    let pending = redis.command(&["XPENDING", "weir:{logs:0}:frames", "weir"]);
+    let redis::Value::Array(pending) = pending else { panic!("{pending:?}") };
+    let redis::Value::Int(claimed) = pending[0] else { panic!("{pending:?}") };
+    assert!((1..=100).contains(&claimed), "{claimed} of 300 frames are claimed");
+
+    server.set_up(true);
+    until("all is indexed", async || indexed(&buffer, 2).await == end(300)).await;
+    assert!(counters.is_ready());
+    drop(stop);
+    running.await.unwrap().unwrap();
+    assert_eq!(server.stored_count() as u64, 320 * DOCUMENTS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_buffer_is_waited_for_too() {
+    let Some(mut redis) = TestRedis::start() else { return };
+    let server = BulkServer::start(|_| Behaviour::Good).await;
+    let buffer = buffer(&redis);
+    push(&buffer, &frames(1, 3)).await;
+    let worker = Worker::new(Arc::new(buffer.clone()), index(&server), settings(Mode::Forever));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(worker.run(async { drop(stopped.await) }));
+    until("the first frames are indexed", async || indexed(&buffer, 1).await == end(3)).await;
+    redis.kill();
+    redis.restart();
+    until("redis is back", async || buffer.depth().await.is_ok()).await;
+    push(&buffer, &frames(2, 3)).await;
+    until("what came later is indexed", async || indexed(&buffer, 2).await == end(3)).await;
+    drop(stop);
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_indexed_before_and_what_is_empty_is_acknowledged_without_being_sent() {
+    let Some(redis) = TestRedis::start() else { return };
+    let server = BulkServer::start(|_| Behaviour::Good).await;
+    let buffer = buffer(&redis);
+    push(&buffer, &frames(1, 5)).await;
+    drain(&buffer, &server).await;
+    let bulks = server.bulks();
+    assert!(buffer.rewind(&support::file(1), end(5), 0).await.unwrap());
+    push(&buffer, &frames(1, 5)).await;
+    let mut empty = Vec::new();
+    weir_record::FrameBuilder::new(support::file(2), 0, 0).unwrap().finish(100, 1, &mut empty);
+    push(&buffer, &empty).await;
+    let counts = drain(&buffer, &server).await;
+    assert_eq!((counts.covered_frames, counts.documents, counts.frames), (5, 0, 1));
+    assert_eq!(server.bulks(), bulks);
+    assert_eq!(indexed(&buffer, 2).await, 100);
+    assert_eq!(buffer.depth().await.unwrap(), Depth::default());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_buffer_in_memory_and_the_embedded_index_work_together() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings_of_index = EmbeddedSettings {
+        data: directory.path().to_owned(),
+        retention: Duration::from_secs(3600 * 24 * 365 * 100),
+        max_bytes: u64::MAX,
+        namespace: "default".to_owned(),
+    };
+    let index = Arc::new(Embedded::open(&settings_of_index).unwrap());
+    let buffer = Arc::new(MemoryBuffer::with_positions(1 << 30, index.positions()));
+    push(&*buffer, &frames(1, 20)).await;
+    let worker = Worker::new(Arc::clone(&buffer), Arc::clone(&index), settings(ONCE));
+    let counts = worker.run(std::future::pending()).await.unwrap();
+    assert_eq!(counts.indexed, 20 * DOCUMENTS);
+    let found = index.search(&SearchRequest::new(Query::parse("").unwrap())).await.unwrap();
+    assert_eq!(found.total, 20 * DOCUMENTS);
+    assert_eq!(index.positions().into_iter().collect::<Vec<_>>(), [(support::file(1), end(20))]);
+}
