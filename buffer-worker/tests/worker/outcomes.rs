@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -89,6 +90,30 @@ async fn every_document_is_stored_once_and_acknowledged_late_whatever_the_server
     let document = server.stored().into_values().next().unwrap();
     assert_eq!(document["service.name"], "test");
     assert_eq!(document["event.dataset"], "test");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_waits_for_its_last_document_and_its_neighbours_do_not() {
+    let Some(redis) = TestRedis::start() else { return };
+    let is_well = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&is_well);
+    // The first document of each bulk is put off: in the end the very first is left.
+    let behave = move |_| if asked.load(Ordering::Relaxed) { Behaviour::Good } else { Behaviour::SomeLater };
+    let server = BulkServer::start(behave).await;
+    let buffer = buffer(&redis);
+    push(&buffer, &frames(1, 2)).await;
+    let watching = async {
+        until("one document is left", async || server.stored_count() as u64 == 2 * DOCUMENTS - 1).await;
+        until("the other frame is acknowledged", async || buffer.depth().await.unwrap().frames == 1).await;
+        let attempts = server.bulks();
+        until("the last one is tried again", async || server.bulks() >= attempts + 2).await;
+        assert_eq!(buffer.depth().await.unwrap().frames, 1);
+        assert_eq!(indexed(&buffer, 1).await, 0);
+        is_well.store(true, Ordering::Relaxed);
+    };
+    let (counts, ()) = tokio::join!(drain(&buffer, &server), watching);
+    assert_eq!((counts.indexed, counts.frames), (2 * DOCUMENTS, 2));
+    assert_eq!(indexed(&buffer, 1).await, end(2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
