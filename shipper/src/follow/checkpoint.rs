@@ -1,7 +1,7 @@
 //! The checkpoint: how far each file was read, in one file that is replaced as a whole.
 //!
 //! ```text
-//!  "WEIRCKPT" | version u32 | saved at, ns u64 | count u32 | count × entry | CRC-32 of all before u32
+//!  "WEIRCKPT" | version u32 | scanned at, ns u64 | count u32 | count × entry | CRC-32 of all before u32
 //!  entry: device u64 | inode u64 | birth ns i64 | generation u32 | sequence base i64 | indexed u64 | pushed u64
 //!       | check offset u64 | check hash u64 | path length u16 | path
 //! ```
@@ -49,8 +49,9 @@ pub struct ContentCheck {
 /// All entries, and when they were written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Nanoseconds since 1970; zero where nothing was ever saved.
-    pub saved_at: u64,
+    /// When the last scan before it began, nanoseconds since 1970; zero where nothing was ever saved. Every file that
+    /// was born before is among the entries, or is indexed, or is not wanted.
+    pub scanned_at: u64,
     /// One for each file.
     pub entries: Vec<Entry>,
 }
@@ -117,7 +118,7 @@ impl Checkpoint {
         let mut out = Vec::with_capacity(64 + self.entries.len() * 160);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&self.saved_at.to_le_bytes());
+        out.extend_from_slice(&self.scanned_at.to_le_bytes());
         out.extend_from_slice(&(self.entries.len() as u32).to_le_bytes());
         for entry in &self.entries {
             entry.encode(&mut out);
@@ -208,10 +209,10 @@ impl<'a> Reader<'a> {
     }
 
     fn checkpoint(&mut self) -> Option<Checkpoint> {
-        let saved_at = self.u64()?;
+        let scanned_at = self.u64()?;
         let count = self.u32()?;
         let entries = (0..count).map(|_| self.entry()).collect::<Option<Vec<Entry>>>()?;
-        Some(Checkpoint { saved_at, entries })
+        Some(Checkpoint { scanned_at, entries })
     }
 
     fn entry(&mut self) -> Option<Entry> {
@@ -248,7 +249,7 @@ mod tests {
             check: ContentCheck { offset: 200, hash: u64::MAX },
             path: PathBuf::from(format!("/var/log/app-{inode}.log")),
         };
-        Checkpoint { saved_at: 42, entries: (0..3).map(entry).collect() }
+        Checkpoint { scanned_at: 42, entries: (0..3).map(entry).collect() }
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod watch;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -119,7 +120,7 @@ pub struct Follower {
     known: HashMap<FileIdentity, FileKey>,
     /// When each file is looked at next.
     due: BinaryHeap<Reverse<(Instant, FileKey)>>,
-    /// From the last life: files that were not met yet in this one.
+    /// Files that are not followed yet: of the last life, and those that the buffer is being asked about.
     remembered: HashMap<FileIdentity, Entry>,
     /// Files below this birth time that nobody followed are not siblings that appeared since.
     born_after: i64,
@@ -131,6 +132,8 @@ pub struct Follower {
     progress: Arc<Progress>,
     stop: Arc<AtomicBool>,
     first_scan: bool,
+    /// When the last scan began, nanoseconds since 1970: what was born before is in the checkpoint, or not wanted.
+    scanned_at: i64,
 }
 
 /// The follower's ends of its two channels.
@@ -168,7 +171,7 @@ impl Follower {
         let globs = settings.sources.iter().map(Globs::new).collect::<Result<Vec<_>, _>>()?;
         let saved = Checkpoint::load(&settings.state)?;
         let born_after =
-            if saved.saved_at > 0 { saved.saved_at as i64 } else { nanos_now() } - BIRTH_CLOCK_LAG;
+            if saved.scanned_at > 0 { saved.scanned_at as i64 } else { nanos_now() } - BIRTH_CLOCK_LAG;
         let remembered =
             saved.entries.into_iter().map(|entry| (without_generation(entry.identity), entry)).collect();
         let nobody = FileKey::new(
@@ -196,6 +199,7 @@ impl Follower {
             progress,
             stop,
             first_scan: true,
+            scanned_at: born_after + BIRTH_CLOCK_LAG,
         })
     }
 
@@ -206,7 +210,7 @@ impl Follower {
         while !self.stop.load(Ordering::Relaxed) {
             let now = Instant::now();
             if now >= next_scan {
-                self.scan(now);
+                self.scan(now)?;
                 next_scan = now + SCAN_INTERVAL;
             }
             let next_look = self.look_at_due_files(Instant::now());
@@ -304,7 +308,8 @@ impl Follower {
     }
 
     /// Finds new files, and notes which names are gone.
-    fn scan(&mut self, now: Instant) {
+    fn scan(&mut self, now: Instant) -> Result<(), FollowError> {
+        let began = nanos_now();
         let found: Vec<Found> =
             self.globs.iter().enumerate().flat_map(|(at, globs)| globs.scan(at)).collect();
         let listed: HashSet<FileIdentity> = found.iter().map(|found| identity(&found.metadata)).collect();
@@ -322,12 +327,14 @@ impl Follower {
         }
         self.mark_gone(&listed);
         self.add_siblings(&listed, &mut fresh);
-        self.meet(fresh, now);
-        if std::mem::take(&mut self.first_scan) && self.files.is_empty() && self.complaints.is_empty() {
+        self.scanned_at = began;
+        self.meet(fresh, now)?;
+        if std::mem::take(&mut self.first_scan) && listed.is_empty() {
             let patterns: Vec<&str> =
                 self.settings.sources.iter().flat_map(|s| &s.paths).map(String::as_str).collect();
             tracing::warn!(paths = ?patterns, "no file matches: waiting for one");
         }
+        Ok(())
     }
 
     fn mark_gone(&mut self, listed: &HashSet<FileIdentity>) {
@@ -367,20 +374,25 @@ impl Follower {
     }
 
     /// Begins to follow files: asks the buffer where each stands.
-    fn meet(&mut self, fresh: Vec<(FileIdentity, Found)>, now: Instant) {
+    fn meet(&mut self, fresh: Vec<(FileIdentity, Found)>, now: Instant) -> Result<(), FollowError> {
         let entries: Vec<(Entry, Found)> = fresh
             .into_iter()
             .filter_map(|(who, found)| self.check_kind(&found).then(|| (self.entry_of(who, &found), found)))
             .collect();
+        if self.first_scan {
+            // Whatever happens from here on: the next start knows these files, wherever they were rotated to meanwhile.
+            self.save()?;
+        }
         if entries.is_empty() {
-            return;
+            return Ok(());
         }
         let key = |entry: &Entry| FileKey::new(self.settings.source, &entry.identity);
         let files: Vec<FileKey> = entries.iter().map(|(entry, _)| key(entry)).collect();
-        let Some(positions) = self.locate(files) else { return };
+        let Some(positions) = self.locate(files) else { return Ok(()) };
         for ((entry, found), position) in entries.into_iter().zip(positions) {
             self.follow(entry, &found, position, now);
         }
+        Ok(())
     }
 
     fn entry_of(&mut self, who: FileIdentity, found: &Found) -> Entry {
@@ -396,13 +408,19 @@ impl Follower {
             check: ContentCheck::default(),
             path: found.path.clone(),
         };
-        let known_path = self.remembered.get(&who).map(|entry| entry.path.clone());
-        let entry = self.remembered.remove(&who).unwrap_or(fresh);
         // A rotated file keeps the name it was written under.
-        Entry { path: known_path.unwrap_or_else(|| found.path.clone()), ..entry }
+        self.remembered.entry(who).or_insert(fresh).clone()
     }
 
     fn follow(&mut self, mut entry: Entry, found: &Found, position: Position, now: Instant) {
+        let who = without_generation(entry.identity);
+        let handle = match open_same(&found.path, who) {
+            Ok(Some(handle)) => handle,
+            // It was rotated while the buffer was asked: the next scan finds it under its new name.
+            Ok(None) => return,
+            Err(error) => return self.complain_of(&found.path, &error),
+        };
+        self.remembered.remove(&who);
         let was_read = entry.pushed.max(position.pushed.unwrap_or(0));
         let same = is_same_content(&found.path, &entry.check, found.metadata.len(), was_read);
         entry.indexed = entry.indexed.max(position.indexed.unwrap_or(0));
@@ -414,15 +432,9 @@ impl Follower {
             let source = self.settings.source;
             file.begin_generation(|identity| FileKey::new(source, identity));
         }
-        match open_log(&found.path) {
-            Ok(handle) => file.handle = Some(handle),
-            Err(error) => {
-                self.complain_of(&found.path, &error);
-                return;
-            }
-        }
+        file.handle = Some(handle);
         tracing::info!(path = %found.path.display(), offset = file.offset, "following");
-        self.known.insert(without_generation(file.identity), file.key);
+        self.known.insert(who, file.key);
         self.due.push(Reverse((now, file.key)));
         self.files.insert(file.key, file);
     }
@@ -534,7 +546,7 @@ impl Follower {
         }
         let entries =
             self.files.values().map(Followed::entry).chain(self.remembered.values().cloned()).collect();
-        let checkpoint = Checkpoint { saved_at: nanos_now() as u64, entries };
+        let checkpoint = Checkpoint { scanned_at: self.scanned_at as u64, entries };
         Ok(checkpoint.save(&self.settings.state)?)
     }
 
@@ -548,6 +560,15 @@ impl Follower {
             tracing::warn!(path = %path.display(), %error, "cannot read this file: it is tried again at every scan");
             self.progress.unreadable();
         }
+    }
+}
+
+/// Opens the file at `path`; none if it is not, or no longer, the one that is meant.
+fn open_same(path: &Path, meant: FileIdentity) -> std::io::Result<Option<File>> {
+    match open_log(path) {
+        Ok(handle) => Ok((identity(&handle.metadata()?) == meant).then_some(handle)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -72,6 +72,10 @@ impl Program {
         until_or(&format!("stderr has {words:?}"), || self.stderr().contains(words), || self.stderr());
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
