@@ -60,7 +60,7 @@ pub enum BindError {
     /// Other machines could reach it, and nobody allowed that.
     #[error(
         "the page would be open to other machines at {listen}, and it has no login: \
-         listen on 127.0.0.1:{}, or allow remote access explicitly", listen.port()
+         listen on 127.0.0.1:{}, or allow it with --allow-remote", listen.port()
     )]
     Remote {
         /// The address asked for.

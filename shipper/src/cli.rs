@@ -15,6 +15,7 @@ use weir_record::{Query, SourceId};
 
 use crate::parse::{Format, Multiline, Zone};
 use crate::progress::{Counts, Progress};
+use crate::push::chain;
 use crate::settings::{Mode, Settled, ShipSettings, SourceSettings, Start};
 use crate::ship::{ShipError, Shipper};
 
@@ -70,7 +71,7 @@ pub async fn run(arguments: ShipArgs) -> anyhow::Result<ExitCode> {
 /// Reads the configuration, or the defaults where none is named.
 pub fn load(path: Option<&Path>) -> anyhow::Result<Config> {
     let Some(path) = path else { return Ok(Config::default()) };
-    let config = Config::load(path).map_err(bad_use)?;
+    let config = Config::load(path).map_err(|error| bad_use(chain(&error)))?;
     for warning in &config.warnings {
         eprintln!("{}", config.document.render_warning(warning));
     }

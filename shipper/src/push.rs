@@ -26,6 +26,10 @@ const POSITIONS_INTERVAL: Duration = Duration::from_millis(500);
 /// removed behind our back.
 const REPAIR_AFTER: Duration = Duration::from_secs(30);
 
+/// Reasons that are said of one spell of trouble: one whose reason changes (refused, then a wrong password) is worth
+/// another line, one whose reason always changes is not.
+const REASONS_MAX: usize = 8;
+
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
@@ -248,21 +252,22 @@ impl<B: Buffer> Pusher<B> {
     }
 }
 
-/// One spell of trouble with the buffer: said when it begins and when it is over, waited for in between.
+/// One spell of trouble with the buffer: said when it begins, when its reason changes and when it is over, waited for in between.
 #[derive(Default)]
 struct Trouble {
     backoff: Option<Duration>,
+    /// The reasons that were told.
+    said: Vec<String>,
 }
 
 impl Trouble {
     async fn wait(&mut self, error: &BufferError) {
-        let backoff = match self.backoff {
-            Some(backoff) => (backoff * 2).min(BACKOFF_MAX),
-            None => {
-                tracing::warn!(error = %chain(error), "the buffer does not take frames: waiting, the log files keep everything");
-                BACKOFF_MIN
-            }
-        };
+        let reason = chain(error);
+        if self.said.len() < REASONS_MAX && !self.said.contains(&reason) {
+            tracing::warn!(error = %reason, "the buffer does not take frames: waiting, the log files keep everything");
+            self.said.push(reason);
+        }
+        let backoff = self.backoff.map_or(BACKOFF_MIN, |backoff| (backoff * 2).min(BACKOFF_MAX));
         self.backoff = Some(backoff);
         sleep(backoff).await;
     }
