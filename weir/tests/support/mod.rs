@@ -199,7 +199,7 @@ pub struct Random(u64);
 impl Random {
     pub fn new() -> Random {
         let told = std::env::var("WEIR_TEST_SEED").ok().map(|seed| seed.parse().unwrap());
-        let seed = told.unwrap_or_else(|| unique());
+        let seed = told.unwrap_or_else(unique);
         println!("WEIR_TEST_SEED={seed}");
         Random(seed)
     }
