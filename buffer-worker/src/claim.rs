@@ -16,7 +16,7 @@ const FRAMES_MAX: usize = 16;
 /// Bytes of one claim, encoded.
 const BYTES_MAX: usize = 1024 * 1024;
 
-/// How long a claim waits for a frame: a stop is noticed within this.
+/// How long a claim waits for a frame.
 const WAIT: Duration = Duration::from_secs(1);
 
 /// Claims until `stop`, or until nobody takes the claims any more.
@@ -26,31 +26,37 @@ const WAIT: Duration = Duration::from_secs(1);
 pub(crate) async fn run<B: Buffer, I>(
     shared: Arc<Shared<B, I>>,
     claims: mpsc::Sender<Vec<Claim>>,
-    stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), BufferError> {
+    tokio::select! {
+        result = claim_for_ever(&shared, claims) => result,
+        // What a claim brings that is broken off here goes to others: this consumer ends.
+        _ = stop.wait_for(|stop| *stop) => Ok(()),
+    }
+}
+
+async fn claim_for_ever<B: Buffer, I>(
+    shared: &Shared<B, I>,
+    claims: mpsc::Sender<Vec<Claim>>,
 ) -> Result<(), BufferError> {
     let mut backoff = Backoff::new();
     let mut consumer = None;
-    while !*stop.borrow() {
-        match next(&shared, &mut consumer).await {
+    loop {
+        match next(shared, &mut consumer).await {
             Ok(found) => {
                 backoff.reset();
                 shared.buffer_watch.works();
                 if !found.is_empty() && claims.send(found).await.is_err() {
-                    break;
+                    return Ok(());
                 }
             }
             Err(error) if error.is_transient() => {
                 shared.buffer_watch.fails(&error);
-                let mut stop = stop.clone();
-                tokio::select! {
-                    () = tokio::time::sleep(backoff.next(error.retry_after())) => {}
-                    _ = stop.wait_for(|stop| *stop) => {}
-                }
+                tokio::time::sleep(backoff.next(error.retry_after())).await;
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(())
 }
 
 /// The next claims that have to be indexed.
