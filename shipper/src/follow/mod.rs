@@ -9,6 +9,7 @@ mod checkpoint;
 mod discover;
 mod file;
 pub mod group;
+mod messages;
 mod open;
 pub mod records;
 mod watch;
@@ -19,12 +20,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use weir_buffer::Position;
-use weir_record::{FileIdentity, FileKey, Frame, FrameBuilder};
+use weir_record::{FileIdentity, FileKey, FrameBuilder};
 
 pub use self::checkpoint::CheckpointError;
 use self::checkpoint::{Checkpoint, ContentCheck, Entry};
@@ -32,6 +33,7 @@ use self::discover::{Found, rotated_siblings};
 pub use self::discover::{GlobError, Globs};
 pub use self::file::nanos_now;
 use self::file::{Followed, Presence, TurnEnd, Workbench};
+pub use self::messages::{Channels, Event, Order};
 use self::open::{check_before, identity, not_text, open_log};
 use self::records::Assembler;
 use self::watch::DirectoryWatch;
@@ -42,60 +44,6 @@ use crate::settings::{
 
 /// The file system's clock ticks coarsely: a file may be born this many nanoseconds before our clock says so.
 const BIRTH_CLOCK_LAG: i64 = 20_000_000;
-
-/// What the follower is told.
-#[derive(Debug)]
-pub enum Event {
-    /// A directory changed: look for new files now.
-    Wake,
-    /// The buffer has a file's bytes up to `end`.
-    Pushed {
-        /// Which file.
-        file: FileKey,
-        /// Of the frame.
-        epoch: u32,
-        /// Where the frame ended.
-        end: u64,
-    },
-    /// The buffer is at another offset than the frames: go there. None: it knows nothing of the file.
-    Rewind {
-        /// Which file.
-        file: FileKey,
-        /// Of the frame.
-        epoch: u32,
-        /// What the buffer has.
-        to: Option<u64>,
-    },
-    /// The index has a file's bytes up to `offset`.
-    Indexed {
-        /// Which file.
-        file: FileKey,
-        /// The buffer's `indexed`.
-        offset: u64,
-    },
-    /// The pushing task has ended.
-    Drained,
-}
-
-/// What the follower asks of the pushing task.
-pub enum Order {
-    /// Push a frame.
-    Push {
-        /// The frame.
-        frame: Frame,
-        /// Where the file may be started when the buffer knows nothing of it.
-        safe: u64,
-        /// The file's epoch.
-        epoch: u32,
-    },
-    /// Answer where files stand.
-    Locate {
-        /// Which files.
-        files: Vec<FileKey>,
-        /// One position each, in order.
-        reply: SyncSender<Vec<Position>>,
-    },
-}
 
 /// Why following could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -134,30 +82,6 @@ pub struct Follower {
     first_scan: bool,
     /// When the last scan began, nanoseconds since 1970: what was born before is in the checkpoint, or not wanted.
     scanned_at: i64,
-}
-
-/// The follower's ends of its two channels.
-pub struct Channels {
-    /// To the pushing task.
-    pub orders: mpsc::Sender<Order>,
-    /// Into the follower.
-    pub event_sender: Sender<Event>,
-    /// Out of the follower's queue.
-    pub events: Receiver<Event>,
-}
-
-impl Channels {
-    /// Both channels, and the pushing task's end of the first.
-    pub fn new() -> (Channels, mpsc::Receiver<Order>) {
-        let (orders, orders_end) = mpsc::channel(crate::settings::FRAMES_IN_FLIGHT);
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the follower may wait for room in the other channel while it is told something: a bound on both \
-                      could lock them up; what is told is bounded by the frames in flight and the files"
-        )]
-        let (event_sender, events) = channel();
-        (Channels { orders, event_sender, events }, orders_end)
-    }
 }
 
 impl Follower {
