@@ -8,6 +8,8 @@
 //! Everything that was claimed is in memory at most once as a frame and once as a bulk, and both are bounded: when
 //! the index takes nothing, nothing more is claimed, and the buffer absorbs what comes.
 
+#![warn(missing_docs)]
+
 mod backoff;
 mod claim;
 pub mod cli;

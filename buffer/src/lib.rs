@@ -8,6 +8,8 @@
 //!
 //! Two implementations keep the same rules: [`RedisBuffer`] between processes, [`MemoryBuffer`] within one.
 
+#![warn(missing_docs)]
+
 use std::future::Future;
 use std::time::Duration;
 
