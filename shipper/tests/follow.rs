@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use weir_buffer::{Buffer as _, ClaimId, Consumer as _, MemoryBuffer, MemoryConsumer};
 use weir_record::frame::Decoder;
-use weir_record::{FileKey, SourceId};
+use weir_record::{FileKey, Query, SourceId};
 use weir_shipper::parse::Format;
 use weir_shipper::{Mode, Settled, ShipError, ShipSettings, Shipper, SourceSettings, Start};
 
@@ -25,6 +25,7 @@ struct Rig {
     consumer: MemoryConsumer,
     running: Option<Running>,
     start: Start,
+    drop: Vec<Query>,
     /// `_id` to message: as the index would see it.
     arrived: HashMap<String, Arrived>,
     claims: Vec<ClaimId>,
@@ -53,6 +54,7 @@ impl Rig {
             consumer,
             running: None,
             start: Start::Beginning,
+            drop: Vec::new(),
             arrived: HashMap::new(),
             claims: Vec::new(),
         }
@@ -66,6 +68,7 @@ impl Rig {
         let mut source = SourceSettings::new(vec![self.log("*.log").display().to_string()]);
         source.format = Format::Plain;
         source.start = self.start;
+        source.drop = self.drop.clone();
         ShipSettings {
             state: self.directory.path().join("state"),
             source: SourceId::from_name("test"),
@@ -399,6 +402,17 @@ async fn start_at_the_end_leaves_out_only_what_was_there_before() {
     );
     assert!(!rig.messages().contains(&"line 00000".to_owned()), "what was there before is left out");
     rig.stop().await;
+}
+
+#[tokio::test]
+async fn records_that_a_rule_drops_are_not_shipped_and_their_bytes_count_as_done() {
+    let mut rig = Rig::new().await;
+    rig.drop = vec![Query::parse("message:noise").expect("a query")];
+    append(&rig.log("a.log"), "noise 1\nline 00000\nnoise 2\nline 00001\nnoise 3\n");
+    rig.once().await;
+    rig.expect(&lines(0..2)).await;
+    let file = rig.claims[0].range().expect("a range").file;
+    assert_eq!(position(&rig.buffer, file).await.0, Some(46), "the dropped lines at both ends are covered");
 }
 
 #[tokio::test]
