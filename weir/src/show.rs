@@ -21,13 +21,11 @@ impl Printer {
 
     /// Prints one document.
     pub fn print(&self, out: &mut dyn Write, document: &str) -> io::Result<()> {
-        if self.json {
-            return writeln!(out, "{document}");
-        }
-        let Ok(document) = serde_json::from_str::<Value>(document) else {
-            return writeln!(out, "{document}");
+        let line = match serde_json::from_str::<Value>(document) {
+            Ok(read) if !self.json => self.line(&read),
+            _ => document.to_owned(),
         };
-        writeln!(out, "{}", self.line(&document))
+        writeln!(out, "{line}").or_else(ignore_closed)
     }
 
     fn line(&self, document: &Value) -> String {
@@ -62,6 +60,11 @@ impl Printer {
         }
         safe
     }
+}
+
+/// Whoever reads our output may stop early: that is no fault, and there is nothing left to do.
+pub fn ignore_closed(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::BrokenPipe { std::process::exit(0) } else { Err(error) }
 }
 
 fn colour(level: &str) -> &'static str {

@@ -10,6 +10,7 @@ use weir_shipper::cli::{host_name, load, source_settings};
 use weir_shipper::parse::{Format, Multiline, Zone};
 
 use super::lines::{self, Summary};
+use crate::show::ignore_closed;
 
 /// Show the documents that lines become, one JSON object a line.
 #[derive(Args)]
@@ -134,9 +135,4 @@ fn summarize(arguments: &ParseArgs, total: &Summary) {
     };
     let Summary { records, lines, not_understood, .. } = total;
     eprintln!("{records} records, {lines} lines, format {format}, {not_understood} not parsed");
-}
-
-/// Whoever reads the output may stop early: that is no fault.
-fn ignore_closed(error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::BrokenPipe { std::process::exit(0) } else { Err(error) }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::server::{ServerArgs, moment};
-use crate::show::Printer;
+use crate::show::{Printer, ignore_closed};
 
 /// Search records.
 #[derive(Args)]
@@ -66,7 +66,7 @@ pub async fn run(arguments: SearchArgs) -> anyhow::Result<ExitCode> {
     for hit in hits.iter().rev() {
         printer.print(&mut out, hit.document.get())?;
     }
-    out.flush()?;
+    out.flush().or_else(ignore_closed)?;
     eprintln!("{} of {total} records", hits.len());
     Ok(ExitCode::SUCCESS)
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use weir_process::stop_signal;
 
 use super::server::ServerArgs;
-use crate::show::Printer;
+use crate::show::{Printer, ignore_closed};
 
 /// Follow new records.
 #[derive(Args)]
@@ -69,7 +69,7 @@ fn show(printer: &Printer, kind: &str, data: &str) -> anyhow::Result<()> {
     if records.left_out > 0 {
         eprintln!("... {} more came at the same time and are not shown: search for them", records.left_out);
     }
-    Ok(out.flush()?)
+    Ok(out.flush().or_else(ignore_closed)?)
 }
 
 /// Server-sent events out of a stream of bytes. <https://html.spec.whatwg.org/multipage/server-sent-events.html>
