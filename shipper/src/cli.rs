@@ -64,7 +64,16 @@ pub async fn run(arguments: ShipArgs) -> anyhow::Result<ExitCode> {
     let progress = shipper.progress();
     serve_metrics(config.metrics.shipper, &progress).await?;
     let began = Instant::now();
-    shipper.run(buffer, stop_signal()).await.map_err(own_fault)?;
+    let mut stopped = false;
+    let stop = async {
+        stop_signal().await;
+        stopped = true;
+    };
+    shipper.run(buffer, stop).await.map_err(own_fault)?;
+    if once && stopped {
+        eprintln!("stopped before everything was shipped: the next run goes on from here");
+        return Ok(ExitCode::from(EXIT_WRONG));
+    }
     Ok(if once { summarize(&progress.counts(), began) } else { ExitCode::SUCCESS })
 }
 

@@ -346,6 +346,19 @@ fn shipping_goes_on_by_itself_when_redis_comes() {
 }
 
 #[test]
+fn a_shipment_that_was_stopped_before_its_end_is_no_success() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = write(directory.path(), "a.log", "one\ntwo\n");
+    let state = directory.path().join("state");
+    let url = format!("redis://127.0.0.1:{}", free_port());
+    let arguments = ["ship", "--to", &url, "--state", text(&state), "--once", text(&log)];
+    let mut ship = Program::start(weir(arguments));
+    ship.says("the buffer does not take frames");
+    assert_eq!(ship.stop(), Some(1), "{}", ship.stderr());
+    assert!(ship.stderr().contains("the next run goes on from here"), "{}", ship.stderr());
+}
+
+#[test]
 fn indexing_goes_on_by_itself_when_elasticsearch_comes() {
     let Some(server) = SearchServer::of("WEIR_TEST_ELASTICSEARCH") else { return };
     let Some(redis) = TestRedis::start() else { return };
