@@ -178,19 +178,31 @@ fn settings(arguments: &ShipArgs, config: &Config) -> anyhow::Result<ShipSetting
 }
 
 fn connect(to: Option<&str>, buffer: &BufferConfig) -> anyhow::Result<RedisBuffer> {
-    let url = match to {
-        Some(url) => ServerUrl::redis(url).map_err(|error| bad_use(format!("--to: {error}")))?,
-        None => buffer
-            .redis
-            .clone()
-            .ok_or_else(|| bad_use("no Redis to push into: name one with --to redis://HOST:6379, or in the configuration ([buffer] redis)"))?,
+    redis_buffer("--to", to, buffer)?.ok_or_else(|| {
+        bad_use(
+            "no Redis to push into: name one with --to redis://HOST:6379, \
+             or in the configuration ([buffer] redis)",
+        )
+    })
+}
+
+/// The buffer in the Redis that the flag names, else the configuration; none where neither does.
+pub fn redis_buffer(
+    flag: &str,
+    url: Option<&str>,
+    buffer: &BufferConfig,
+) -> anyhow::Result<Option<RedisBuffer>> {
+    let url = match url {
+        Some(url) => Some(ServerUrl::redis(url).map_err(|error| bad_use(format!("{flag}: {error}")))?),
+        None => buffer.redis.clone(),
     };
+    let Some(url) = url else { return Ok(None) };
     let settings = RedisSettings {
         partitions: u32::from(buffer.partitions),
         bytes_max: buffer.max_bytes,
         ..RedisSettings::new(url.expose())
     };
-    RedisBuffer::new(&settings).map_err(bad_use)
+    Ok(Some(RedisBuffer::new(&settings).map_err(bad_use)?))
 }
 
 /// A wrong path pattern or an unusable state directory is the user's to mend.
@@ -216,6 +228,10 @@ fn summarize(counts: &Counts, began: Instant) -> ExitCode {
     let seconds = began.elapsed().as_secs_f64();
     let megabytes = counts.bytes_read as f64 / 1e6;
     eprintln!("shipped {} records ({megabytes:.1} MB) in {seconds:.2} s", counts.records);
+    let (dropped, truncated) = (counts.records_dropped, counts.records_truncated);
+    if dropped + truncated > 0 {
+        eprintln!("{dropped} of them were dropped by rule, {truncated} cut at the limit of a line");
+    }
     let unread = counts.files_unreadable;
     if unread > 0 {
         eprintln!("{unread} files could not be read");
@@ -234,6 +250,21 @@ impl Observed for Progress {
                 counts.bytes_read,
             ),
             Metric::counter("weir_shipper_records_total", "Records read.", counts.records),
+            Metric::counter(
+                "weir_shipper_unparsed_records_total",
+                "Records that no parser understood.",
+                counts.records_not_understood,
+            ),
+            Metric::counter(
+                "weir_shipper_truncated_records_total",
+                "Records cut at the limit of a line.",
+                counts.records_truncated,
+            ),
+            Metric::counter(
+                "weir_shipper_dropped_records_total",
+                "Records that a rule dropped.",
+                counts.records_dropped,
+            ),
             Metric::counter(
                 "weir_shipper_pushed_frames_total",
                 "Frames that the buffer accepted.",

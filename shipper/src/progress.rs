@@ -2,11 +2,16 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::follow::records::RecordCounts;
+
 /// Counters since the start of the process.
 #[derive(Debug, Default)]
 pub struct Progress {
     bytes_read: AtomicU64,
     records: AtomicU64,
+    records_not_understood: AtomicU64,
+    records_truncated: AtomicU64,
+    records_dropped: AtomicU64,
     frames_pushed: AtomicU64,
     bytes_pushed: AtomicU64,
     files_skipped: AtomicU64,
@@ -20,8 +25,14 @@ pub struct Progress {
 pub struct Counts {
     /// Bytes of log files that were read into frames.
     pub bytes_read: u64,
-    /// Records in these frames.
+    /// Records read, those that a rule dropped included.
     pub records: u64,
+    /// Records that no parser understood: their text is in `message`.
+    pub records_not_understood: u64,
+    /// Records that were cut at the limit of a line.
+    pub records_truncated: u64,
+    /// Records that a rule dropped.
+    pub records_dropped: u64,
     /// Frames that the buffer accepted.
     pub frames_pushed: u64,
     /// Their encoded bytes.
@@ -36,9 +47,12 @@ pub struct Counts {
 
 impl Progress {
     /// Bytes were read and made into records.
-    pub fn read(&self, bytes: u64, records: u64) {
+    pub fn read(&self, bytes: u64, counted: RecordCounts) {
         self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
-        self.records.fetch_add(records, Ordering::Relaxed);
+        self.records.fetch_add(counted.records, Ordering::Relaxed);
+        self.records_not_understood.fetch_add(counted.not_understood, Ordering::Relaxed);
+        self.records_truncated.fetch_add(counted.truncated, Ordering::Relaxed);
+        self.records_dropped.fetch_add(counted.dropped, Ordering::Relaxed);
     }
 
     /// The buffer accepted a frame.
@@ -78,6 +92,9 @@ impl Progress {
         Counts {
             bytes_read: read(&self.bytes_read),
             records: read(&self.records),
+            records_not_understood: read(&self.records_not_understood),
+            records_truncated: read(&self.records_truncated),
+            records_dropped: read(&self.records_dropped),
             frames_pushed: read(&self.frames_pushed),
             bytes_pushed: read(&self.bytes_pushed),
             files_skipped: read(&self.files_skipped),

@@ -14,7 +14,7 @@ use weir_buffer::{Buffer as _, ClaimId, Consumer as _, MemoryBuffer, MemoryConsu
 use weir_record::frame::Decoder;
 use weir_record::{FileKey, Query, SourceId};
 use weir_shipper::parse::Format;
-use weir_shipper::{Mode, Settled, ShipError, ShipSettings, Shipper, SourceSettings, Start};
+use weir_shipper::{Counts, Mode, Settled, ShipError, ShipSettings, Shipper, SourceSettings, Start};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -94,9 +94,11 @@ impl Rig {
         task.await.expect("no panic").expect("a clean end");
     }
 
-    async fn once(&mut self) {
+    async fn once(&mut self) -> Counts {
         let shipper = Shipper::new(self.settings(Mode::Once(Settled::Pushed))).expect("started");
+        let progress = shipper.progress();
         shipper.run(Arc::clone(&self.buffer), std::future::pending()).await.expect("a clean end");
+        progress.counts()
     }
 
     /// Takes what is in the buffer, without acknowledging.
@@ -364,7 +366,8 @@ async fn a_line_over_the_limit_is_cut_and_counted_and_the_file_goes_on() {
         file.write_all(&vec![b'x'; 1024 * 1024]).expect("written");
     }
     file.write_all(b"\nafter\n").expect("written");
-    rig.once().await;
+    let counts = rig.once().await;
+    assert_eq!((counts.records, counts.records_truncated), (3, 1));
     rig.claim().await;
     let messages = rig.messages();
     assert_eq!(messages.len(), 3);
@@ -409,7 +412,8 @@ async fn records_that_a_rule_drops_are_not_shipped_and_their_bytes_count_as_done
     let mut rig = Rig::new().await;
     rig.drop = vec![Query::parse("message:noise").expect("a query")];
     append(&rig.log("a.log"), "noise 1\nline 00000\nnoise 2\nline 00001\nnoise 3\n");
-    rig.once().await;
+    let counts = rig.once().await;
+    assert_eq!((counts.records, counts.records_dropped), (5, 3));
     rig.expect(&lines(0..2)).await;
     let file = rig.claims[0].range().expect("a range").file;
     assert_eq!(position(&rig.buffer, file).await.0, Some(46), "the dropped lines at both ends are covered");

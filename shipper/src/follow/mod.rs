@@ -167,18 +167,17 @@ impl Follower {
     fn look(&mut self, key: FileKey, now: Instant) {
         let once = matches!(self.settings.mode, Mode::Once(_));
         let Some(file) = self.files.get_mut(&key) else { return };
-        if file.assembler.is_none() {
+        let assembler = file.assembler.get_or_insert_with(|| {
             let source = &self.settings.sources[file.source];
-            file.assembler = Some(Assembler::new(source, Some(&self.settings.host), Some(&file.path)));
-        }
+            Assembler::new(source, Some(&self.settings.host), Some(&file.path))
+        });
+        let counts = assembler.counts();
         let finish = once || file.is_finished(now);
         let offset = file.offset;
         let end = file.turn(&mut self.bench, finish, now);
+        let counted = file.assembler.as_ref().map_or(counts, Assembler::counts) - counts;
         let (epoch, safe) = (file.epoch, file.indexed);
-        self.progress.read(
-            file.offset - offset,
-            self.bench.frames.iter().map(|frame| u64::from(frame.header.count)).sum(),
-        );
+        self.progress.read(file.offset - offset, counted);
         for frame in self.bench.frames.drain(..) {
             // Fails only when the pushing task is gone, which it says itself.
             if self.orders.blocking_send(Order::Push { frame, safe, epoch }).is_err() {

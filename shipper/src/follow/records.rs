@@ -53,8 +53,24 @@ pub struct RecordCounts {
     pub records: u64,
     /// Records that no parser understood: their text is in `message`.
     pub not_understood: u64,
+    /// Records that were cut at the limit of a line.
+    pub truncated: u64,
     /// Records that a rule dropped.
     pub dropped: u64,
+}
+
+impl std::ops::Sub for RecordCounts {
+    type Output = RecordCounts;
+
+    /// What has come since `earlier`.
+    fn sub(self, earlier: RecordCounts) -> RecordCounts {
+        RecordCounts {
+            records: self.records - earlier.records,
+            not_understood: self.not_understood - earlier.not_understood,
+            truncated: self.truncated - earlier.truncated,
+            dropped: self.dropped - earlier.dropped,
+        }
+    }
 }
 
 /// Where records go: the frame builder, and the frames it has finished.
@@ -126,7 +142,7 @@ impl Assembler {
         match open {
             Some(record) if at_end == AtEnd::Wait => Taken { bytes: record.start, holds_record: true },
             Some(record) => {
-                self.emit(bytes, offset, record, 0, sink);
+                self.emit(bytes, offset, record, sink);
                 Taken { bytes: record.next, holds_record: false }
             }
             None => Taken { bytes: line_start, holds_record: false },
@@ -152,7 +168,7 @@ impl Assembler {
             if self.parser.continues(&bytes[record.start..record.end], &bytes[line.start..line.end]) {
                 return Some(Open { start: record.start, ..line });
             }
-            self.emit(bytes, offset, record, 0, sink);
+            self.emit(bytes, offset, record, sink);
         }
         if is_blank(&bytes[line.start..line.end]) {
             return None;
@@ -160,14 +176,14 @@ impl Assembler {
         if self.parser.may_continue(&bytes[line.start..line.end]) {
             return Some(line);
         }
-        self.emit(bytes, offset, line, 0, sink);
+        self.emit(bytes, offset, line, sink);
         None
     }
 
-    fn emit(&mut self, bytes: &[u8], offset: u64, record: Open, missing: u64, sink: &mut Sink<'_>) {
+    fn emit(&mut self, bytes: &[u8], offset: u64, record: Open, sink: &mut Sink<'_>) {
         let text = &bytes[record.start..record.end];
         let kept = if text.len() > LINE_BYTES_MAX { cut(text) } else { text };
-        let missing = missing + (text.len() - kept.len()) as u64;
+        let missing = (text.len() - kept.len()) as u64;
         self.emit_record(kept, missing, offset + record.start as u64, offset + record.next as u64, sink);
     }
 
@@ -181,6 +197,7 @@ impl Assembler {
         };
         self.counts.records += 1;
         self.counts.not_understood += u64::from(!parsed.understood);
+        self.counts.truncated += u64::from(missing > 0);
         if !self.drop.is_empty() && matches_any(&self.drop, sink.builder.pending_document(), group) {
             self.counts.dropped += 1;
             sink.builder.rollback();

@@ -11,14 +11,13 @@ use anyhow::Context as _;
 use clap::Args;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use weir_buffer::{Buffer, MemoryBuffer, RedisBuffer, RedisSettings};
-use weir_config::ServerUrl;
+use weir_buffer::{Buffer, MemoryBuffer};
 use weir_dashboards::PageSettings;
 use weir_indexer::elasticsearch::{Elasticsearch, ElasticsearchSettings};
 use weir_indexer::embedded::{Embedded, EmbeddedSettings};
 use weir_indexer::{Index, Search};
 use weir_process::{bad_use, stop_signal};
-use weir_shipper::cli::{host_name, load, source_id, source_settings};
+use weir_shipper::cli::{host_name, load, redis_buffer, source_id, source_settings};
 use weir_shipper::{Mode, ShipSettings, Shipper, SourceSettings};
 use weir_worker::{Worker, WorkerSettings};
 
@@ -84,7 +83,7 @@ pub async fn run(arguments: UpArgs) -> anyhow::Result<ExitCode> {
     let demo = arguments.demo.then(|| Demo::new(&data.join("demo"), 1)).transpose()?;
     let sources = sources(&arguments, &config, demo.as_ref())?;
     let plan = Plan { data, sources, page, demo, worker: WorkerSettings::from_config(&config) };
-    let redis = redis(&arguments, &config)?;
+    let redis = redis_buffer("--redis", arguments.redis.as_deref(), &config.buffer)?;
     match elasticsearch(&arguments, &config)? {
         Some(settings) => {
             let index = Arc::new(Elasticsearch::connect(&settings).map_err(bad_use)?);
@@ -207,20 +206,6 @@ fn sources(
 fn system_logs() -> SourceSettings {
     let owned = |patterns: &[&str]| patterns.iter().map(|&pattern| pattern.to_owned()).collect();
     SourceSettings { exclude: owned(&SYSTEM_LOGS_EXCLUDED), ..SourceSettings::new(owned(&SYSTEM_LOGS)) }
-}
-
-fn redis(arguments: &UpArgs, config: &weir_config::Config) -> anyhow::Result<Option<RedisBuffer>> {
-    let url = match &arguments.redis {
-        Some(url) => Some(ServerUrl::redis(url).map_err(|error| bad_use(format!("--redis: {error}")))?),
-        None => config.buffer.redis.clone(),
-    };
-    let Some(url) = url else { return Ok(None) };
-    let settings = RedisSettings {
-        partitions: u32::from(config.buffer.partitions),
-        bytes_max: config.buffer.max_bytes,
-        ..RedisSettings::new(url.expose())
-    };
-    Ok(Some(RedisBuffer::new(&settings).map_err(bad_use)?))
 }
 
 fn elasticsearch(
