@@ -110,6 +110,8 @@ pub fn source_settings(source: &SourceConfig) -> anyhow::Result<SourceSettings> 
             })
             .collect::<anyhow::Result<_>>()?,
         labels: source.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        remove_when_indexed: false,
+        origin: None,
     })
 }
 

@@ -13,5 +13,5 @@ pub mod settings;
 mod ship;
 
 pub use progress::{Counts, Progress};
-pub use settings::{Mode, Settled, ShipSettings, SourceSettings, Start};
+pub use settings::{LineHost, Mode, Origin, Settled, ShipSettings, SourceSettings, Start};
 pub use ship::{ShipError, Shipper};

@@ -27,6 +27,8 @@ pub struct ShipSettings {
 pub enum Mode {
     /// Until it is told to stop.
     Follow,
+    /// Until an input has ended (standard input), and its records are where [`Settled`] says.
+    Input(Settled),
     /// Until every file was read to its end, and its records are where [`Settled`] says.
     Once(Settled),
 }
@@ -63,6 +65,30 @@ pub struct SourceSettings {
     pub labels: Vec<(String, String)>,
     /// A record that matches one of these is not shipped, and counted.
     pub drop: Vec<Query>,
+    /// Whether a rotated file is deleted from disk once it is finished and indexed: the journal of an input.
+    pub remove_when_indexed: bool,
+    /// What stands in records for the path of a file that is only the journal of an input; none: the path itself.
+    pub origin: Option<Origin>,
+}
+
+/// Where the lines of a journal came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// `log.file.path` of the records, such as `stdin` or `syslog udp://127.0.0.1:5514`.
+    pub name: String,
+    /// `service.name`, where neither the configuration nor the line names one.
+    pub service: String,
+    /// Who wrote the lines.
+    pub host: LineHost,
+}
+
+/// The machine that the lines of an input are from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineHost {
+    /// The shipper's own: `host.name` is its name.
+    Here,
+    /// Any: `host.name` is what the line states.
+    Stated,
 }
 
 /// Where a new file is read from.
@@ -89,7 +115,14 @@ impl SourceSettings {
             environment: None,
             labels: Vec::new(),
             drop: Vec::new(),
+            remove_when_indexed: false,
+            origin: None,
         }
+    }
+
+    /// Whether the lines themselves state their host: then the shipper's is not theirs.
+    pub fn states_host(&self) -> bool {
+        self.origin.as_ref().is_some_and(|origin| origin.host == LineHost::Stated)
     }
 
     /// Whether the source's patterns name this path.
@@ -102,7 +135,8 @@ impl SourceSettings {
     pub fn settled_fields(&self) -> impl Iterator<Item = Field> {
         let service = self.service.as_ref().map(|_| Field::ServiceName);
         let environment = self.environment.as_ref().map(|_| Field::ServiceEnvironment);
-        [Field::HostName, Field::LogFilePath].into_iter().chain(service).chain(environment)
+        let host = (!self.states_host()).then_some(Field::HostName);
+        [Field::LogFilePath].into_iter().chain(host).chain(service).chain(environment)
     }
 }
 

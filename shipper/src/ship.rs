@@ -1,5 +1,6 @@
 //! One shipper: the following thread and the pushing task, from start to stop.
 
+use std::convert::Infallible;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -71,20 +72,43 @@ impl Shipper {
         buffer: Arc<B>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ShipError> {
+        self.run_until(buffer, stop, std::future::pending()).await
+    }
+
+    /// The same, and with [`Mode::Input`](crate::Mode::Input) until all is done that came before `ended` resolved.
+    pub async fn run_until<B: Buffer>(
+        self,
+        buffer: Arc<B>,
+        stop: impl Future<Output = ()>,
+        ended: impl Future<Output = ()>,
+    ) -> Result<(), ShipError> {
         let (channels, orders) = Channels::new();
         let events = channels.event_sender.clone();
         let stopping = Arc::new(AtomicBool::new(false));
-        let follower =
-            Follower::new(self.settings, channels, Arc::clone(&self.progress), Arc::clone(&stopping))?;
-        let (ended, mut follower_end) = oneshot::channel();
+        let ending = Arc::new(AtomicBool::new(false));
+        let follower = Follower::new(
+            self.settings,
+            channels,
+            Arc::clone(&self.progress),
+            Arc::clone(&stopping),
+            Arc::clone(&ending),
+        )?;
+        let (follower_ended, mut follower_end) = oneshot::channel();
         thread::Builder::new()
             .name("follow".into())
-            .spawn(move || ended.send(follower.run()))
+            .spawn(move || follower_ended.send(follower.run()))
             .map_err(ShipError::Thread)?;
 
         let mut pusher = tokio::spawn(Pusher::new(buffer, events.clone(), self.progress).run(orders));
+        let tell_end = async {
+            ended.await;
+            ending.store(true, Ordering::Relaxed);
+            drop(events.send(Event::Wake));
+            std::future::pending::<Infallible>().await
+        };
         let result = tokio::select! {
             result = &mut follower_end => result,
+            never = tell_end => match never {},
             () = stop => {
                 stopping.store(true, Ordering::Relaxed);
                 // Wakes the follower; it is gone only if it has just ended by itself.

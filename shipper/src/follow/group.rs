@@ -16,11 +16,12 @@ const UNNAMED_SERVICE: &str = "unknown";
 /// The shared fields of the file at `path`; without a path, of a stream.
 pub fn of_file(source: &SourceSettings, host: Option<&str>, path: Option<&Path>) -> Group {
     let mut fields = Vec::new();
-    if let Some(host) = host {
+    if let Some(host) = host.filter(|_| !source.states_host()) {
         member(&mut fields, Field::HostName.name(), host);
     }
-    if let Some(path) = path {
-        member(&mut fields, Field::LogFilePath.name(), &path.to_string_lossy());
+    let origin = source.origin.as_ref();
+    if let Some(path) = origin.map(|origin| origin.name.as_str().into()).or(path.map(Path::to_string_lossy)) {
+        member(&mut fields, Field::LogFilePath.name(), &path);
     }
     if let Some(environment) = &source.environment {
         member(&mut fields, Field::ServiceEnvironment.name(), environment);
@@ -29,7 +30,10 @@ pub fn of_file(source: &SourceSettings, host: Option<&str>, path: Option<&Path>)
         member(&mut fields, &format!("{LABELS}.{name}"), value);
     }
     let base = Group { dataset: String::new(), fields: String::from_utf8_lossy(&fields).into_owned() };
-    let guessed = || path.map_or_else(|| UNNAMED_SERVICE.to_owned(), service_of);
+    let guessed = || match origin {
+        Some(origin) => origin.service.clone(),
+        None => path.map_or_else(|| UNNAMED_SERVICE.to_owned(), service_of),
+    };
     with_service(&base, &source.service.clone().unwrap_or_else(guessed))
 }
 
@@ -59,6 +63,7 @@ fn member(fields: &mut Vec<u8>, name: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{LineHost, Origin};
 
     #[test]
     fn a_group_holds_every_shared_field_once_and_another_service_replaces_the_first() {
@@ -72,5 +77,19 @@ mod tests {
         let other = with_service(&group, "Other");
         assert_eq!(other.fields, format!(r#"{rest},"service.name":"Other""#));
         assert_eq!(other.dataset, "other");
+    }
+
+    #[test]
+    fn records_of_a_journal_name_where_their_lines_came_from_and_the_shipper_only_where_it_wrote_them() {
+        let mut source = SourceSettings::new(Vec::new());
+        let journal = Some(Path::new("/var/lib/weir/journal/stdin/current.log"));
+        let origin = |host| Origin { name: "stdin".into(), service: "stdin".into(), host };
+        source.origin = Some(origin(LineHost::Here));
+        let group = of_file(&source, Some("web-1"), journal);
+        assert_eq!(group.fields, r#""host.name":"web-1","log.file.path":"stdin","service.name":"stdin""#);
+        source.origin = Some(origin(LineHost::Stated));
+        let group = of_file(&source, Some("web-1"), journal);
+        assert_eq!(group.fields, r#""log.file.path":"stdin","service.name":"stdin""#);
+        assert!(source.settled_fields().all(|field| field != Field::HostName));
     }
 }

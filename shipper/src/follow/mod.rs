@@ -79,18 +79,20 @@ pub struct Follower {
     complaints: HashSet<PathBuf>,
     progress: Arc<Progress>,
     stop: Arc<AtomicBool>,
+    ending: Ending,
     first_scan: bool,
     /// When the last scan began, nanoseconds since 1970: what was born before is in the checkpoint, or not wanted.
     scanned_at: i64,
 }
 
 impl Follower {
-    /// Reads the checkpoint and the patterns. `stop`: set to end.
+    /// Reads the checkpoint and the patterns. `stop`: set to end. `ended`: set when [`Mode::Input`] has its last line.
     pub fn new(
         settings: ShipSettings,
         channels: Channels,
         progress: Arc<Progress>,
         stop: Arc<AtomicBool>,
+        ended: Arc<AtomicBool>,
     ) -> Result<Follower, FollowError> {
         let globs = settings.sources.iter().map(Globs::new).collect::<Result<Vec<_>, _>>()?;
         let saved = Checkpoint::load(&settings.state)?;
@@ -122,6 +124,7 @@ impl Follower {
             complaints: HashSet::new(),
             progress,
             stop,
+            ending: Ending { ended, seen: false },
             first_scan: true,
             scanned_at: born_after + BIRTH_CLOCK_LAG,
         })
@@ -133,6 +136,11 @@ impl Follower {
         let mut next_save = Instant::now() + CHECKPOINT_INTERVAL;
         while !self.stop.load(Ordering::Relaxed) {
             let now = Instant::now();
+            if self.ending.has_just_come() {
+                // What was seen before says nothing about the last lines: every file is looked at once more.
+                self.due.extend(self.files.keys().map(|&key| Reverse((now, key))));
+                next_scan = now;
+            }
             if now >= next_scan {
                 self.scan(now)?;
                 next_scan = now + SCAN_INTERVAL;
@@ -165,7 +173,7 @@ impl Follower {
     }
 
     fn look(&mut self, key: FileKey, now: Instant) {
-        let once = matches!(self.settings.mode, Mode::Once(_));
+        let once = self.once().is_some();
         let Some(file) = self.files.get_mut(&key) else { return };
         let assembler = file.assembler.get_or_insert_with(|| {
             let source = &self.settings.sources[file.source];
@@ -365,7 +373,9 @@ impl Follower {
     /// Whether a file can be read, and is text. What is not is said once.
     fn check_kind(&mut self, found: &Found) -> bool {
         let path = &found.path;
-        match open_log(path).and_then(|file| not_text(&file)) {
+        // A journal holds what was acknowledged, whatever it is.
+        let is_journal = self.settings.sources[found.source].remove_when_indexed;
+        match open_log(path).and_then(|file| if is_journal { Ok(None) } else { not_text(&file) }) {
             Ok(None) => true,
             Ok(Some(what)) => {
                 if self.complaints.insert(path.clone()) {
@@ -435,9 +445,18 @@ impl Follower {
         }
     }
 
+    /// Where records have to be for this to end, once no more lines will come.
+    fn once(&self) -> Option<Settled> {
+        match self.settings.mode {
+            Mode::Once(settled) => Some(settled),
+            Mode::Input(settled) => self.ending.seen.then_some(settled),
+            Mode::Follow => None,
+        }
+    }
+
     /// With `--once`: whether everything was read and has arrived.
     fn is_done(&self) -> bool {
-        let Mode::Once(settled) = self.settings.mode else { return false };
+        let Some(settled) = self.once() else { return false };
         self.files.values().all(|file| {
             let arrived = match settled {
                 Settled::Pushed => file.is_pushed(),
@@ -482,6 +501,22 @@ impl Follower {
         if self.complaints.insert(path.to_path_buf()) {
             tracing::warn!(path = %path.display(), %error, "cannot read this file: it is tried again at every scan");
             self.progress.unreadable();
+        }
+    }
+}
+
+/// The end of an input whose lines are followed.
+struct Ending {
+    ended: Arc<AtomicBool>,
+    seen: bool,
+}
+
+impl Ending {
+    /// True once, when the end has come.
+    fn has_just_come(&mut self) -> bool {
+        !self.seen && {
+            self.seen = self.ended.load(Ordering::Relaxed);
+            self.seen
         }
     }
 }
