@@ -146,7 +146,13 @@ fn parsers(criterion: &mut Criterion) {
     for (name, format, lines) in formats {
         let mut reserved = FieldSet::weir_only();
         reserved.insert(Field::HostName);
-        let settings = ParserSettings { format, multiline: Multiline::Auto, zone: Zone::local(), reserved };
+        let settings = ParserSettings {
+            format,
+            multiline: Multiline::Auto,
+            zone: Zone::local(),
+            reserved,
+            ..ParserSettings::default()
+        };
         let mut parser = Parser::new(&settings);
         parser.detect(lines[..32].join("\n").as_bytes());
         let mut out = Vec::with_capacity(1 << 20);

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 mod document;
 mod expand;
+mod format;
 mod reader;
 mod secret;
 mod sections;
@@ -24,12 +25,13 @@ mod units;
 mod url;
 
 pub use document::{ConfigError, Document, Fault, Located};
+pub use format::{Format, FormatError};
 pub use secret::{ReadSecretError, Secret};
 pub use sections::{
     Auth, BULK_BYTES_MAX, BufferConfig, EmbeddedConfig, IN_FLIGHT_MAX, IndexConfig, MetricsConfig,
     PARTITIONS_MAX, PageConfig,
 };
-pub use source::{Format, Multiline, Scalar, SourceConfig, SourceTest, Start};
+pub use source::{Multiline, Scalar, SourceConfig, SourceTest, Start};
 pub use units::{UnitError, parse_duration, parse_size};
 pub use url::{ServerUrl, UrlError};
 

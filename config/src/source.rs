@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::document::{Fault, Located};
+use crate::format::Format;
 use crate::reader::Reader;
 
 /// One `[[source]]`.
@@ -18,6 +19,9 @@ pub struct SourceConfig {
     pub exclude: Vec<Located<String>>,
     /// `format`: what a line is. Default `auto`. Set it when detection is wrong, or to be sure that it never changes.
     pub format: Format,
+    /// `columns`: names of a `csv` or `tsv` file's columns. Default: its first line is the header. Set it when the file
+    /// has none.
+    pub columns: Vec<String>,
     /// `multiline`: how lines are joined to one record. Default `auto`.
     pub multiline: Multiline,
     /// `timezone`: of time stamps without a zone: `local` (which follows `TZ`), `UTC`, a name such as `Europe/Berlin`,
@@ -43,6 +47,7 @@ impl Default for SourceConfig {
             paths: Vec::new(),
             exclude: Vec::new(),
             format: Format::default(),
+            columns: Vec::new(),
             multiline: Multiline::default(),
             timezone: Located::from("local".to_owned()),
             start: Start::default(),
@@ -74,6 +79,7 @@ impl SourceConfig {
             paths,
             exclude: source.texts("exclude"),
             format: source.choice("format", Format::NAMES).unwrap_or_default(),
+            columns: source.texts("columns").into_iter().map(|text| text.value).collect(),
             multiline: source.choice("multiline", Multiline::NAMES).unwrap_or_default(),
             timezone,
             start: source.choice("start", Start::NAMES).unwrap_or_default(),
@@ -96,42 +102,6 @@ fn check_timezone(source: &Reader<'_, '_>, timezone: &Located<String>) {
         let fault = Fault::new(timezone.span.clone(), format!("`{}` is not a time zone", timezone.value));
         source.fault(fault.with_help("write \"local\", \"UTC\", \"Europe/Berlin\" or \"+02:00\""));
     }
-}
-
-/// How a line is parsed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Format {
-    /// Found out from the first lines of each file.
-    #[default]
-    Auto,
-    /// One JSON object a line.
-    Json,
-    /// `key=value` pairs.
-    Logfmt,
-    /// Combined access log of nginx and Apache.
-    Combined,
-    /// Common access log (NCSA).
-    Common,
-    /// Syslog, RFC 3164 or RFC 5424.
-    Syslog,
-    /// Plain lines with stack traces.
-    Java,
-    /// Any text; a time stamp and a level at its start are recognised.
-    Plain,
-}
-
-impl Format {
-    /// Every format and its name.
-    pub const NAMES: &'static [(&'static str, Self)] = &[
-        ("auto", Self::Auto),
-        ("json", Self::Json),
-        ("logfmt", Self::Logfmt),
-        ("combined", Self::Combined),
-        ("common", Self::Common),
-        ("syslog", Self::Syslog),
-        ("java", Self::Java),
-        ("plain", Self::Plain),
-    ];
 }
 
 /// How lines are joined to one record.

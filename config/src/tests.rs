@@ -133,7 +133,9 @@ fn the_reference_configuration_names_every_choice() {
         of.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" | ")
     }
     for choices in [names(Format::NAMES), names(Multiline::NAMES), names(Start::NAMES)] {
-        assert!(REFERENCE.contains(&format!("# {choices}")), "weir.toml does not say {choices}");
+        // A long list goes on in the next comment line.
+        let reference = REFERENCE.replace("\n# ", " ");
+        assert!(reference.contains(&format!(" {choices}")), "weir.toml does not say {choices}");
     }
 }
 

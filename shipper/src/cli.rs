@@ -13,7 +13,7 @@ use weir_process::metrics::{self, Metric, Observed};
 use weir_process::{EXIT_WRONG, bad_use, stop_signal};
 use weir_record::{Query, SourceId};
 
-use crate::parse::{Format, Multiline, Zone};
+use crate::parse::{Multiline, Zone};
 use crate::progress::{Counts, Progress};
 use crate::push::chain;
 use crate::settings::{Mode, Settled, ShipSettings, SourceSettings, Start};
@@ -93,7 +93,8 @@ pub fn source_settings(source: &SourceConfig) -> anyhow::Result<SourceSettings> 
         service: source.service.clone(),
         paths: source.paths.iter().map(|path| path.value.clone()).collect(),
         exclude: source.exclude.iter().map(|path| path.value.clone()).collect(),
-        format: format(source.format),
+        format: source.format,
+        columns: source.columns.clone(),
         multiline: multiline(source.multiline),
         zone: source.timezone.value.parse::<Zone>().map_err(bad_use)?,
         start: match source.start {
@@ -113,19 +114,6 @@ pub fn source_settings(source: &SourceConfig) -> anyhow::Result<SourceSettings> 
         remove_when_indexed: false,
         origin: None,
     })
-}
-
-fn format(format: weir_config::Format) -> Format {
-    match format {
-        weir_config::Format::Auto => Format::Auto,
-        weir_config::Format::Json => Format::Json,
-        weir_config::Format::Logfmt => Format::Logfmt,
-        weir_config::Format::Combined => Format::Combined,
-        weir_config::Format::Common => Format::Common,
-        weir_config::Format::Syslog => Format::Syslog,
-        weir_config::Format::Java => Format::Java,
-        weir_config::Format::Plain => Format::Plain,
-    }
 }
 
 fn multiline(multiline: weir_config::Multiline) -> Multiline {

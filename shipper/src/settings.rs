@@ -53,6 +53,8 @@ pub struct SourceSettings {
     pub exclude: Vec<String>,
     /// How lines are read.
     pub format: Format,
+    /// Names of the columns of separated values; none: the first line has them.
+    pub columns: Vec<String>,
     /// Which lines are joined.
     pub multiline: Multiline,
     /// Of time stamps that name none.
@@ -109,6 +111,7 @@ impl SourceSettings {
             paths,
             exclude: Vec::new(),
             format: Format::Auto,
+            columns: Vec::new(),
             multiline: Multiline::Auto,
             zone: Zone::local(),
             start: Start::Beginning,

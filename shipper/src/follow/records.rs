@@ -38,7 +38,6 @@ pub struct Taken {
 /// The part of a file's state that parsing needs.
 pub struct Assembler {
     parser: Parser,
-    detection: Option<Detection>,
     group: Group,
     drop: Vec<Query>,
     /// The group of the last line's service, and the service.
@@ -100,9 +99,9 @@ impl Assembler {
             reserved.insert(field);
         }
         let (format, multiline, zone) = (source.format, source.multiline, source.zone.clone());
+        let columns = source.columns.clone();
         Assembler {
-            parser: Parser::new(&ParserSettings { format, multiline, zone, reserved }),
-            detection: None,
+            parser: Parser::new(&ParserSettings { format, columns, multiline, zone, reserved }),
             group: group::of_file(source, host, path),
             drop: source.drop.clone(),
             other: None,
@@ -110,9 +109,9 @@ impl Assembler {
         }
     }
 
-    /// The format that the first lines have, once there were any.
+    /// The format that the lines have, once there were any.
     pub fn detection(&self) -> Option<Detection> {
-        self.detection
+        self.parser.detection()
     }
 
     /// What became of the records so far.
@@ -122,8 +121,8 @@ impl Assembler {
 
     /// Takes whole records from `bytes`, which begin at `offset` of the file, at the start of a line.
     pub fn take(&mut self, bytes: &[u8], offset: u64, at_end: AtEnd, sink: &mut Sink<'_>) -> Taken {
-        if self.detection.is_none() {
-            self.detection = self.parser.detect(bytes.get(..SAMPLE_BYTES_MAX).unwrap_or(bytes));
+        if self.parser.detection().is_none() {
+            self.parser.detect(bytes.get(..SAMPLE_BYTES_MAX).unwrap_or(bytes));
         }
         let mut open: Option<Open> = None;
         let mut line_start = 0;

@@ -1,190 +1,129 @@
-//! The formats of lines, and how one is told from a file's first lines.
+//! How a file's format is found out: every parser is asked about its first lines, and asked again when the format no
+//! longer fits.
 
-use std::fmt;
-use std::str::FromStr;
-
-use super::time::begins_with_time;
-use super::{access, json};
-
-/// How a file's lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// Found out by itself, line by line where the file is mixed.
-    #[default]
-    Auto,
-    /// A JSON object a line.
-    Json,
-    /// `key=value` pairs.
-    Logfmt,
-    /// Access log with referrer and user agent.
-    Combined,
-    /// Access log.
-    Common,
-    /// RFC 3164 and RFC 5424, in files without `<PRI>`.
-    Syslog,
-    /// Plain lines with stack traces.
-    Java,
-    /// Plain lines: time stamp, level, message.
-    Plain,
-}
-
-/// The name is none of a format.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown format {0:?}: use auto, json, logfmt, combined, common, syslog, java or plain")]
-pub struct FormatError(String);
+pub use weir_config::{Format, FormatError};
 
 /// Whether a format was told or is guessed from the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Certainty {
-    /// By the configuration, or by the file's other lines.
+    /// By the configuration.
     Told,
+    /// By the file's other lines: what fits the format is taken, also where the line alone could be something else.
+    Detected,
     /// From the line alone: only what cannot be anything else is taken.
     Guessed,
 }
 
-/// What a file's first lines say about its format.
+/// What a file's lines say about its format.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Detection {
-    /// The format of most lines.
+    /// The format that fits best.
     pub format: Format,
-    /// The share of lines that have it, 0 to 1.
+    /// How well, 0 to 1: the mean of its lines' scores. 1 where every line is of the format and of no other.
     pub confidence: f32,
 }
 
-impl Format {
-    /// Every format.
-    pub const ALL: [Format; 8] = [
-        Format::Auto,
-        Format::Json,
-        Format::Logfmt,
-        Format::Combined,
-        Format::Common,
-        Format::Syslog,
-        Format::Java,
-        Format::Plain,
-    ];
+/// How well one line fits a format, 0 to 100.
+pub(super) type Score = u32;
 
-    /// The name in the configuration.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Format::Auto => "auto",
-            Format::Json => "json",
-            Format::Logfmt => "logfmt",
-            Format::Combined => "combined",
-            Format::Common => "common",
-            Format::Syslog => "syslog",
-            Format::Java => "java",
-            Format::Plain => "plain",
+/// The line cannot be anything else.
+pub(super) const CERTAIN: Score = 100;
+/// The line fits the format if the file has it.
+pub(super) const FITTING: Score = 80;
+/// Text in which something was recognised, and which fits no other format of the file.
+pub(super) const RECOGNISED: Score = 90;
+/// Text in which nothing was recognised, or which fits another format of the file.
+pub(super) const TEXT: Score = 20;
+
+/// The scores of a sample's lines, by format.
+#[derive(Debug)]
+pub(super) struct Tally {
+    lines: u32,
+    scores: [Score; Format::ALL.len()],
+}
+
+impl Tally {
+    pub(super) const fn new() -> Tally {
+        Tally { lines: 0, scores: [0; Format::ALL.len()] }
+    }
+
+    /// Counts a line.
+    pub(super) fn line(&mut self) {
+        self.lines += 1;
+    }
+
+    /// Adds a line's score.
+    pub(super) fn add(&mut self, format: Format, score: Score) {
+        self.scores[format as usize] += score;
+    }
+
+    /// The formats that had a score.
+    pub(super) fn formats(&self) -> Vec<Format> {
+        Format::ALL.iter().copied().filter(|format| self.scores[*format as usize] > 0).collect()
+    }
+
+    /// The format with the highest score; the first of those that are alike. None without lines.
+    pub(super) fn best(&self) -> Option<Detection> {
+        let scores = Format::ALL.iter().copied().zip(self.scores).rev();
+        let (format, score) = scores.max_by_key(|(_, score)| *score)?;
+        (self.lines > 0)
+            .then(|| Detection { format, confidence: score as f32 / (self.lines * CERTAIN) as f32 })
+    }
+}
+
+/// Watches whether a file's records still have the format that was detected.
+#[derive(Debug)]
+pub(super) struct Watch {
+    /// Records of other formats since the last judgement, less those of the format itself.
+    strangers: u32,
+    /// So many, and the file is judged anew.
+    strangers_max: u32,
+    /// The strangers' first lines: what the file is judged by.
+    sample: Vec<u8>,
+}
+
+impl Watch {
+    /// Enough that a burst of another program's lines in the same file changes nothing.
+    const STRANGERS_MIN: u32 = 32;
+    /// A file that stays mixed is judged ever more rarely, up to this.
+    const STRANGERS_MAX: u32 = 1 << 16;
+    /// Most bytes of the sample, and of one line in it.
+    const SAMPLE_BYTES_MAX: usize = 1 << 14;
+    const LINE_BYTES_MAX: usize = 1 << 10;
+
+    pub(super) const fn new() -> Watch {
+        Watch { strangers: 0, strangers_max: Self::STRANGERS_MIN, sample: Vec::new() }
+    }
+
+    /// Notes a record of the file's own format.
+    #[inline]
+    pub(super) fn own(&mut self) {
+        if self.strangers > 0 {
+            self.strangers -= 1;
+            if self.strangers == 0 {
+                self.sample.clear();
+            }
         }
     }
-}
 
-impl fmt::Display for Format {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.as_str())
-    }
-}
-
-impl FromStr for Format {
-    type Err = FormatError;
-
-    fn from_str(name: &str) -> Result<Format, FormatError> {
-        let known = Format::ALL.into_iter().find(|format| format.as_str() == name);
-        known.ok_or_else(|| FormatError(name.to_owned()))
-    }
-}
-
-/// Most lines that a detection looks at.
-const SAMPLE_LINES_MAX: usize = 64;
-
-/// The format of most lines of a sample; continuation lines do not count. None for a sample without lines.
-pub fn detect(sample: &[u8]) -> Option<Detection> {
-    let mut counts = [0usize; Format::ALL.len()];
-    let mut lines = 0;
-    for line in sample.split(|&byte| byte == b'\n').take(SAMPLE_LINES_MAX) {
-        let text = String::from_utf8_lossy(line.trim_ascii_end());
-        if text.is_empty() || text.starts_with([' ', '\t']) {
-            continue;
+    /// Notes a record of another format, or of none. Returns a sample where the file has to be judged anew.
+    pub(super) fn stranger(&mut self, record: &str) -> Option<Vec<u8>> {
+        self.strangers += 1;
+        let line = record.lines().next().unwrap_or_default().as_bytes();
+        if line.len() <= Self::LINE_BYTES_MAX && self.sample.len() + line.len() < Self::SAMPLE_BYTES_MAX {
+            self.sample.extend_from_slice(line);
+            self.sample.push(b'\n');
         }
-        lines += 1;
-        counts[shape(&text) as usize] += 1;
-    }
-    let (format, count) = Format::ALL.into_iter().zip(counts).max_by_key(|(_, count)| *count)?;
-    (lines > 0).then(|| Detection { format, confidence: count as f32 / lines as f32 })
-}
-
-/// The format of one line, as far as the line alone tells.
-fn shape(line: &str) -> Format {
-    let first = line.as_bytes().first().copied().unwrap_or_default();
-    if first == b'{' && json::is_object(line) {
-        return Format::Json;
-    }
-    if let Some(access) = access::shape(line) {
-        return match access {
-            access::Access::Combined => Format::Combined,
-            access::Access::Common => Format::Common,
-        };
-    }
-    if is_syslog(line) {
-        return Format::Syslog;
-    }
-    if is_logfmt(line) {
-        return Format::Logfmt;
-    }
-    Format::Plain
-}
-
-/// Whether a line is syslog without doubt: `<PRI>`, a time stamp without a year, or a program with its process.
-fn is_syslog(line: &str) -> bool {
-    if let Some((priority, _)) = line.strip_prefix('<').and_then(|rest| rest.split_once('>')) {
-        return priority.len() <= 3 && priority.bytes().all(|byte| byte.is_ascii_digit());
-    }
-    if !begins_with_time(line.as_bytes()) {
-        return false;
-    }
-    let is_named_month = line.as_bytes().get(3) == Some(&b' ') && line.as_bytes().get(15) == Some(&b' ');
-    let mut words = line.split(' ').skip(1);
-    let program = line.contains('T').then(|| words.nth(1)).flatten();
-    let has_process = program.is_some_and(|program| program.contains('[') && program.ends_with("]:"));
-    is_named_month || has_process
-}
-
-fn is_logfmt(line: &str) -> bool {
-    line.split(' ').next().is_some_and(|word| word.contains('='))
-        && line.matches('=').nth(1).is_some()
-        && !line.starts_with(['=', '"'])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(sample: &str, format: Format, confidence: f32) {
-        let found = detect(sample.as_bytes()).expect("lines");
-        assert_eq!(found, Detection { format, confidence }, "{sample}");
-    }
-
-    #[test]
-    fn the_format_of_most_lines_is_found() {
-        check("{\"msg\":\"a\"}\n{\"msg\":\"b\"}\nnpm start\n{}\n", Format::Json, 0.75);
-        check("level=info msg=a\nlevel=info msg=\"b c\"\n", Format::Logfmt, 1.0);
-        check("::1 - - [20/Nov/2026:21:39:19 +0000] \"GET / HTTP/1.0\" 200 5\n", Format::Common, 1.0);
-        check(
-            "::1 - - [20/Nov/2026:21:39:19 +0000] \"GET / HTTP/1.0\" 200 5 \"-\" \"curl\"\n",
-            Format::Combined,
-            1.0,
-        );
-        check("Nov 20 21:39:19 host app[1]: x\nNov 20 21:39:19 host kernel: y\n", Format::Syslog, 1.0);
-        check("2026-11-20T21:39:19.123456+01:00 host app[1]: x\n", Format::Syslog, 1.0);
-        check("2026-11-20 21:39:19 INFO a\n\tat b\n2026-11-20 21:39:19 INFO c=d\n", Format::Plain, 1.0);
-        assert_eq!(detect(b"\n\n"), None);
-    }
-
-    #[test]
-    fn names_read_back_as_their_formats() {
-        for format in Format::ALL {
-            assert_eq!(format.to_string().parse(), Ok(format));
+        if self.strangers < self.strangers_max {
+            return None;
         }
-        assert!("yaml".parse::<Format>().expect_err("unknown").to_string().contains("yaml"));
+        self.strangers = 0;
+        Some(std::mem::take(&mut self.sample))
+    }
+
+    /// Notes the outcome of a judgement: one that changed nothing makes the next one rarer.
+    pub(super) fn judged(&mut self, has_changed: bool) {
+        self.strangers_max =
+            if has_changed { Self::STRANGERS_MIN } else { (self.strangers_max * 2).min(Self::STRANGERS_MAX) };
     }
 }

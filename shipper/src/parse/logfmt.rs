@@ -13,7 +13,7 @@ pub(super) struct Scratch {
 }
 
 /// Fills `draft` from `line`. False where the line is not logfmt: the draft has to be reset then. Where the format was
-/// only guessed, every word must be a pair, and there must be two.
+/// only guessed, every word must be a pair, and there must be two; where it was detected, the first word must be one.
 pub(super) fn parse(line: &str, certainty: Certainty, draft: &mut Draft<'_>, scratch: &mut Scratch) -> bool {
     let (mut rest, mut pairs) = (line.trim_ascii_start(), 0);
     while !rest.is_empty() {
@@ -26,7 +26,11 @@ pub(super) fn parse(line: &str, certainty: Certainty, draft: &mut Draft<'_>, scr
             }
             Word::Bare(key) => {
                 draft.writer.attribute(key).extend_from_slice(b"true");
-                certainty == Certainty::Told
+                match certainty {
+                    Certainty::Told => true,
+                    Certainty::Detected => pairs > 0,
+                    Certainty::Guessed => false,
+                }
             }
         };
         if !understood || draft.writer.is_full() {
@@ -34,7 +38,7 @@ pub(super) fn parse(line: &str, certainty: Certainty, draft: &mut Draft<'_>, scr
         }
         rest = after.trim_ascii_start();
     }
-    let pairs_min = if certainty == Certainty::Told { 1 } else { 2 };
+    let pairs_min = if certainty == Certainty::Guessed { 2 } else { 1 };
     if pairs < pairs_min {
         return false;
     }

@@ -3,6 +3,7 @@
 //! What no parser understands is kept whole in `message`, tagged `unparsed`; a wrong guess never drops or garbles.
 
 mod access;
+mod dispatch;
 mod draft;
 mod duration;
 mod format;
@@ -24,12 +25,13 @@ use weir_record::DocumentWriter;
 use weir_record::document::{DocumentScratch, FieldSet, Tag};
 use weir_record::schema::Field;
 
-pub use format::{Detection, Format, FormatError, detect};
+pub use format::{Detection, Format, FormatError};
 pub use multiline::{LINES_MAX, Multiline, MultilineError};
 pub use zone::{Zone, ZoneError};
 
+use dispatch::Parsers;
 use draft::Draft;
-use format::Certainty;
+use format::{Certainty, Watch};
 use multiline::Joiner;
 use zone::Clock;
 
@@ -38,6 +40,8 @@ use zone::Clock;
 pub struct ParserSettings {
     /// Their format.
     pub format: Format,
+    /// The names of the columns of separated values; none: the file's first line has them.
+    pub columns: Vec<String>,
     /// How the lines of one event are joined.
     pub multiline: Multiline,
     /// The zone of time stamps without one.
@@ -62,14 +66,16 @@ pub struct Parsed<'p> {
 #[derive(Debug)]
 pub struct Parser {
     format: Format,
+    detection: Option<Detection>,
+    /// The format that is tried first where the format is `auto`; `auto` where no format is sure enough.
     detected: Format,
+    watch: Watch,
     reserved: FieldSet,
     takes_service: bool,
     joiner: Joiner,
     clock: Clock,
     document: DocumentScratch,
-    json: json::Scratch,
-    logfmt: logfmt::Scratch,
+    parsers: Parsers,
     service: String,
 }
 
@@ -81,25 +87,35 @@ impl Parser {
             |field: &Field| *field != Field::LogTruncatedBytes && settings.reserved.contains(*field);
         Parser {
             format: settings.format,
+            detection: None,
             detected: Format::Auto,
+            watch: Watch::new(),
             reserved: Field::ALL.iter().copied().filter(reserved).collect(),
             takes_service: !settings.reserved.contains(Field::ServiceName),
             joiner: Joiner::new(settings.multiline, settings.format),
             clock: Clock::new(settings.zone.clone()),
             document: DocumentScratch::default(),
-            json: json::Scratch::default(),
-            logfmt: logfmt::Scratch::default(),
+            parsers: Parsers::new(settings),
             service: String::new(),
         }
     }
 
     /// Looks at a file's first lines, so that `auto` tries their format first. Optional: lines are told apart one by
-    /// one without it, only with less certainty where formats look alike.
+    /// one without it, only with less certainty where formats look alike. The file is judged anew by itself once its
+    /// records have another format for a while.
     pub fn detect(&mut self, sample: &[u8]) -> Option<Detection> {
-        let detection = detect(sample)?;
         const CONFIDENCE_MIN: f32 = 0.5;
-        self.detected = if detection.confidence >= CONFIDENCE_MIN { detection.format } else { Format::Auto };
-        Some(detection)
+        self.detection = self.parsers.judge(sample);
+        self.detected = self
+            .detection
+            .filter(|detection| detection.confidence >= CONFIDENCE_MIN)
+            .map_or(Format::Auto, |detection| detection.format);
+        self.detection
+    }
+
+    /// What the last judgement was; none before the first.
+    pub fn detection(&self) -> Option<Detection> {
+        self.detection
     }
 
     /// Whether `line` (no newline, no trailing CR) goes on the record whose bytes so far are `open`.
@@ -130,8 +146,12 @@ impl Parser {
         };
         let writer = DocumentWriter::new(out, &mut self.document, self.reserved);
         let mut draft = Draft::new(writer, &mut self.clock, &mut self.service, self.takes_service);
-        let dispatch = Dispatch { json: &mut self.json, logfmt: &mut self.logfmt };
-        let understood = dispatch.fill(&text, self.format, self.detected, &mut draft);
+        let fit = if self.format == Format::Auto {
+            self.parsers.fill(&text, self.detected, &mut draft)
+        } else {
+            self.parsers.fill_as(self.format, Certainty::Told, &text, &mut draft).then_some(self.format)
+        };
+        let understood = fit.is_some();
         if !understood {
             draft.reset();
             draft.writer.string(Field::Message, &text);
@@ -147,56 +167,21 @@ impl Parser {
             draft.writer.integer(Field::LogTruncatedBytes, bytes);
         }
         let time = draft.finish();
+        if self.format == Format::Auto {
+            self.watch(fit, &text);
+        }
         Parsed { time, service: Some(self.service.as_str()).filter(|name| !name.is_empty()), understood }
     }
-}
 
-/// The parsers that keep something between lines.
-struct Dispatch<'p> {
-    json: &'p mut json::Scratch,
-    logfmt: &'p mut logfmt::Scratch,
-}
-
-impl Dispatch<'_> {
-    /// Fills the draft; false where the record was not understood.
-    fn fill(mut self, text: &str, format: Format, detected: Format, draft: &mut Draft<'_>) -> bool {
-        if format != Format::Auto {
-            return self.fill_as(format, Certainty::Told, text, draft);
+    /// Judges the file anew once its records have not been of the detected format for a while.
+    fn watch(&mut self, fit: Option<Format>, record: &str) {
+        if fit.is_some_and(|format| format == self.detected) {
+            return self.watch.own();
         }
-        // A JSON line is one wherever it stands. Else the file's own format is tried first, then what the line's
-        // first bytes suggest; plain takes what is left.
-        let first = text.as_bytes().iter().copied().find(|byte| *byte != b' ').unwrap_or_default();
-        if first == b'{' && self.fill_as(Format::Json, Certainty::Told, text, draft) {
-            return true;
-        }
-        if matches!(detected, Format::Logfmt | Format::Combined | Format::Common | Format::Syslog)
-            && self.try_as(detected, Certainty::Told, text, draft)
-        {
-            return true;
-        }
-        let guesses: &[Format] = match first {
-            b'{' => &[],
-            b'<' => &[Format::Syslog],
-            b'0'..=b'9' => &[Format::Combined, Format::Syslog],
-            b':' => &[Format::Combined],
-            _ => &[Format::Syslog, Format::Combined, Format::Logfmt],
-        };
-        guesses.iter().any(|guess| self.try_as(*guess, Certainty::Guessed, text, draft))
-            || self.try_as(Format::Plain, Certainty::Guessed, text, draft)
-    }
-
-    fn try_as(&mut self, format: Format, certainty: Certainty, text: &str, draft: &mut Draft<'_>) -> bool {
-        draft.reset();
-        self.fill_as(format, certainty, text, draft)
-    }
-
-    fn fill_as(&mut self, format: Format, certainty: Certainty, text: &str, draft: &mut Draft<'_>) -> bool {
-        match format {
-            Format::Json => json::parse(text, draft, self.json),
-            Format::Logfmt => logfmt::parse(text, certainty, draft, self.logfmt),
-            Format::Combined | Format::Common => access::parse(text, draft).is_some(),
-            Format::Syslog => syslog::parse(text, certainty, draft),
-            Format::Auto | Format::Java | Format::Plain => plain::parse(text, draft),
+        if let Some(sample) = self.watch.stranger(record) {
+            let before = self.detected;
+            self.detect(&sample);
+            self.watch.judged(self.detected != before);
         }
     }
 }

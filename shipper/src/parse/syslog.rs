@@ -139,7 +139,7 @@ fn without_priority(line: &str, certainty: Certainty, draft: &mut Draft<'_>) -> 
     let (time, rest) = line.split_at(length);
     let (hostname, rest) = rest.strip_prefix(' ')?.split_once(' ')?;
     let tag = tag(rest);
-    let is_certain = certainty == Certainty::Told
+    let is_certain = certainty != Certainty::Guessed
         || time.starts_with(|c: char| c.is_ascii_uppercase()) && !time.contains(',')
         || tag.as_ref().is_some_and(|tag| tag.pid.is_some())
         || is_rsyslog_time(time) && tag.is_some();

@@ -71,10 +71,27 @@ fn a_file_of_syslog_is_read_as_such_where_a_line_alone_is_not_certain() {
 }
 
 #[test]
+fn a_file_whose_shape_changes_is_judged_anew() {
+    let mut parser = Parser::new(&ParserSettings::default());
+    parser.detect(b"{\"msg\":\"a\"}\n");
+    let mut detected_after = |line: &str, count: u32| {
+        for _ in 0..count {
+            parse_with(&mut parser, line.as_bytes());
+        }
+        parser.detection().expect("judged").format
+    };
+    assert_eq!(detected_after("Nov 20 01:39:19 host app[1]: d", 31), Format::Json);
+    assert_eq!(detected_after(r#"{"msg":"b"}"#, 100), Format::Json);
+    assert_eq!(detected_after("Nov 20 01:39:19 host app[1]: d", 31), Format::Json);
+    assert_eq!(detected_after("Nov 20 01:39:19 host app[1]: d", 1), Format::Syslog);
+    assert_eq!(detected_after("level=info msg=x", 32), Format::Logfmt);
+}
+
+#[test]
 fn any_bytes_become_a_document_that_has_lost_nothing() {
     let mut parsers: Vec<Parser> = Format::ALL
-        .into_iter()
-        .map(|format| Parser::new(&ParserSettings { format, ..ParserSettings::default() }))
+        .iter()
+        .map(|&format| Parser::new(&ParserSettings { format, ..ParserSettings::default() }))
         .collect();
     bolero::check!().with_type::<Vec<u8>>().with_iterations(20_000).for_each(|bytes| {
         for parser in &mut parsers {
@@ -138,8 +155,8 @@ fn any_pieces_of_real_lines_become_documents_that_have_lost_nothing() {
         "-",
     ];
     let mut parsers: Vec<Parser> = Format::ALL
-        .into_iter()
-        .map(|format| Parser::new(&ParserSettings { format, ..ParserSettings::default() }))
+        .iter()
+        .map(|&format| Parser::new(&ParserSettings { format, ..ParserSettings::default() }))
         .collect();
     bolero::check!().with_type::<Vec<u8>>().with_iterations(20_000).for_each(|choices| {
         let line: String = choices.iter().map(|choice| PIECES[usize::from(*choice) % PIECES.len()]).collect();

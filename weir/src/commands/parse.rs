@@ -15,7 +15,7 @@ use crate::show::ignore_closed;
 /// Show the documents that lines become, one JSON object a line.
 #[derive(Args)]
 pub struct ParseArgs {
-    /// How the lines are written: auto, json, logfmt, combined, common, syslog, java, plain
+    /// How the lines are written: auto, json, logfmt, combined, syslog, csv, plain, and more (see weir.toml)
     #[arg(long, value_name = "NAME")]
     format: Option<Format>,
     /// How lines are joined: auto, none, java

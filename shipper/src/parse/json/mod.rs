@@ -34,13 +34,6 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>, scratch: &mut Scratch) ->
     true
 }
 
-/// Whether `line` is a whole JSON object.
-pub(super) fn is_object(line: &str) -> bool {
-    let mut cursor = Cursor::new(line);
-    cursor.blanks();
-    cursor.peek() == Some(b'{') && cursor.value(0, &mut Vec::new()).is_some() && cursor.is_at_end()
-}
-
 /// A member whose place is known only when the whole line has been read.
 struct Weak<'l> {
     meaning: Meaning,

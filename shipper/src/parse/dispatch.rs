@@ -1,0 +1,158 @@
+//! Which parser takes a line: the file's own format first, then what the line's first byte suggests, then plain.
+
+use super::draft::Draft;
+use super::format::{CERTAIN, Certainty, Detection, FITTING, Format, RECOGNISED, TEXT, Tally};
+use super::zone::{Clock, Zone};
+use super::{ParserSettings, access, json, logfmt, plain, syslog};
+use weir_record::DocumentWriter;
+use weir_record::document::{DocumentScratch, FieldSet};
+
+/// Most lines that a judgement looks at.
+const SAMPLE_LINES_MAX: usize = 64;
+
+/// The parsers, with what some of them keep between lines.
+#[derive(Debug)]
+pub(super) struct Parsers {
+    json: json::Scratch,
+    logfmt: logfmt::Scratch,
+}
+
+impl Parsers {
+    pub(super) fn new(_settings: &ParserSettings) -> Parsers {
+        Parsers { json: json::Scratch::default(), logfmt: logfmt::Scratch::default() }
+    }
+
+    /// Fills the draft from a record of a file of any format; `detected` is tried first. Returns the format that took
+    /// it; none where it was not understood.
+    pub(super) fn fill(&mut self, text: &str, detected: Format, draft: &mut Draft<'_>) -> Option<Format> {
+        // A JSON line is one wherever it stands.
+        let first = text.as_bytes().iter().copied().find(|byte| *byte != b' ').unwrap_or_default();
+        if first == b'{' && self.fill_as(Format::Json, Certainty::Detected, text, draft) {
+            return Some(Format::Json);
+        }
+        if !matches!(detected, Format::Auto | Format::Json | Format::Plain)
+            && self.try_as(detected, Certainty::Detected, text, draft)
+        {
+            return Some(detected);
+        }
+        let mut candidates = guesses(first).iter().chain(&[Format::Plain]).copied();
+        candidates.find(|guess| self.try_as(*guess, Certainty::Guessed, text, draft))
+    }
+
+    fn try_as(&mut self, format: Format, certainty: Certainty, text: &str, draft: &mut Draft<'_>) -> bool {
+        draft.reset();
+        self.fill_as(format, certainty, text, draft)
+    }
+
+    /// Fills the draft from a record of this format; false where it has another.
+    pub(super) fn fill_as(
+        &mut self,
+        format: Format,
+        certainty: Certainty,
+        text: &str,
+        draft: &mut Draft<'_>,
+    ) -> bool {
+        match format {
+            Format::Json => json::parse(text, draft, &mut self.json),
+            Format::Logfmt => logfmt::parse(text, certainty, draft, &mut self.logfmt),
+            Format::Combined | Format::Common => access::parse(text, draft).is_some(),
+            Format::Syslog => syslog::parse(text, certainty, draft),
+            _ => plain::parse(text, draft),
+        }
+    }
+
+    /// The format that fits the lines of a sample best; continuation lines do not count. None without lines.
+    pub(super) fn judge(&mut self, sample: &[u8]) -> Option<Detection> {
+        let sample = String::from_utf8_lossy(sample);
+        let lines = sample.lines().filter(|line| !line.is_empty() && !line.starts_with([' ', '\t']));
+        let mut trial = Trial::new();
+        let (mut tally, mut texts) = (Tally::new(), Vec::new());
+        for line in lines.take(SAMPLE_LINES_MAX) {
+            tally.line();
+            match trial.attempt(|draft| self.fill(line, Format::Auto, draft)) {
+                Some(Format::Plain) => texts.push((line, RECOGNISED)),
+                None => texts.push((line, TEXT)),
+                Some(format) => tally.add(format, CERTAIN),
+            }
+        }
+        // What a line alone leaves open is settled by the other lines of the file.
+        let formats = tally.formats();
+        for (line, score) in texts {
+            let mut is_text = true;
+            for &format in &formats {
+                if trial.attempt(|draft| self.fill_as(format, Certainty::Detected, line, draft)) {
+                    tally.add(format, FITTING);
+                    is_text = false;
+                }
+            }
+            tally.add(Format::Plain, if is_text { score } else { TEXT });
+        }
+        tally.best()
+    }
+}
+
+/// The formats that a line beginning with this byte may have beside plain, in the order in which they are tried.
+fn guesses(first: u8) -> &'static [Format] {
+    match first {
+        b'{' => &[],
+        b'<' => &[Format::Syslog],
+        b'0'..=b'9' => &[Format::Combined, Format::Syslog],
+        b':' => &[Format::Combined],
+        _ => &[Format::Syslog, Format::Combined, Format::Logfmt],
+    }
+}
+
+/// What a judgement parses lines into.
+struct Trial {
+    out: Vec<u8>,
+    document: DocumentScratch,
+    clock: Clock,
+    service: String,
+}
+
+impl Trial {
+    fn new() -> Trial {
+        /// 2100-01-01: whatever the year, a date without one has a moment before it.
+        const READ_TIME: i64 = 4_102_444_800_000_000_000;
+        let mut clock = Clock::new(Zone::Utc);
+        clock.set_read_time(READ_TIME);
+        Trial { out: Vec::new(), document: DocumentScratch::default(), clock, service: String::new() }
+    }
+
+    fn attempt<R>(&mut self, parse: impl FnOnce(&mut Draft<'_>) -> R) -> R {
+        self.out.clear();
+        let writer = DocumentWriter::new(&mut self.out, &mut self.document, FieldSet::EMPTY);
+        parse(&mut Draft::new(writer, &mut self.clock, &mut self.service, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(sample: &str) -> Option<Detection> {
+        Parsers::new(&ParserSettings::default()).judge(sample.as_bytes())
+    }
+
+    #[track_caller]
+    fn check(sample: &str, format: Format, confidence: f32) {
+        assert_eq!(judge(sample), Some(Detection { format, confidence }), "{sample}");
+    }
+
+    #[test]
+    fn the_format_that_fits_best_is_found() {
+        check("{\"msg\":\"a\"}\n{\"msg\":\"b\"}\nnpm start\n{}\n", Format::Json, 0.75);
+        check("level=info msg=a\nlevel=info msg=\"b c\"\n", Format::Logfmt, 1.0);
+        check("::1 - - [20/Nov/2026:21:39:19 +0000] \"GET / HTTP/1.0\" 200 5\n", Format::Combined, 1.0);
+        check("Nov 20 21:39:19 host app[1]: x\nNov 20 21:39:19 host kernel: y\n", Format::Syslog, 1.0);
+        check("2026-11-20T21:39:19.123456+01:00 host app[1]: x\n", Format::Syslog, 1.0);
+        check("2026-11-20 21:39:19 INFO a\n\tat b\n2026-11-20 21:39:19 INFO c=d\n", Format::Plain, 0.9);
+        check("hello\nworld\n", Format::Plain, 0.2);
+        assert_eq!(judge("\n\n"), None);
+    }
+
+    #[test]
+    fn a_line_that_could_be_two_things_is_what_the_others_are() {
+        check("2026-11-20T21:39:19Z host app[1]: x\n2026-11-20T21:39:19Z host app: y\n", Format::Syslog, 0.9);
+    }
+}

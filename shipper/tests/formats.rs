@@ -1,0 +1,157 @@
+//! Golden files: `formats/<name>.log` are lines as software writes them, `<name>.expected.jsonl` the documents that they
+//! become, one a line. A new format adds its two files; `WEIR_BLESS=1` writes the second one, to be read with care.
+//!
+//! Where `<name>` begins with a format's name, up to a dash, `auto` must detect that format. An optional
+//! `<name>.settings.json` holds `format` and `columns` as the configuration has them.
+
+mod support;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+use support::{read_document, words_lost};
+use weir_shipper::parse::{Format, Parser, ParserSettings};
+
+/// 2026-11-21T12:00:00Z, when the files are read.
+const READ_TIME: i64 = 1_795_262_400_000_000_000;
+/// As much of a file as the shipper looks at first.
+const SAMPLE_BYTES_MAX: usize = 64 * 1024;
+/// Fewer would not show a format's variants.
+const LINES_MIN: usize = 20;
+
+/// A golden file.
+struct Golden {
+    path: PathBuf,
+    name: String,
+    text: Vec<u8>,
+}
+
+fn golden_files() -> Vec<Golden> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats");
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(&directory)
+        .expect("the directory of the golden files")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "there are golden files");
+    let read = |path: PathBuf| Golden {
+        name: path.file_stem().expect("a name").to_string_lossy().into_owned(),
+        text: std::fs::read(&path).expect("a golden file"),
+        path,
+    };
+    paths.into_iter().map(read).collect()
+}
+
+impl Golden {
+    fn settings(&self) -> ParserSettings {
+        let Ok(text) = std::fs::read(self.path.with_extension("settings.json")) else {
+            return ParserSettings::default();
+        };
+        let settings: HashMap<String, Value> = serde_json::from_slice(&text).expect("settings are JSON");
+        let format = settings.get("format").map_or(Format::Auto, |name| {
+            name.as_str().expect("a format's name").parse().expect("a known format")
+        });
+        let columns = settings.get("columns").and_then(Value::as_array).into_iter().flatten();
+        let columns = columns.map(|name| name.as_str().expect("a column's name").to_owned()).collect();
+        ParserSettings { format, columns, ..ParserSettings::default() }
+    }
+
+    /// The format that the file's name promises.
+    fn promised(&self) -> Option<Format> {
+        self.name.split('-').next()?.parse().ok()
+    }
+
+    /// The records of the file and their documents.
+    fn documents(&self) -> Vec<(String, Map<String, Value>)> {
+        let mut parser = Parser::new(&self.settings());
+        let sample = self.text.get(..SAMPLE_BYTES_MAX).unwrap_or(&self.text);
+        let detection = parser.detect(sample).expect("a golden file has lines");
+        if let Some(promised) = self.promised() {
+            assert_eq!(detection.format, promised, "{}: {detection:?}", self.name);
+        }
+        let parse = |record: Vec<u8>| {
+            let mut out = Vec::new();
+            parser.parse(&record, READ_TIME, 0, &mut out);
+            (String::from_utf8_lossy(&record).into_owned(), read_document(&out))
+        };
+        records(&mut Parser::new(&self.settings()), &self.text).into_iter().map(parse).collect()
+    }
+
+    fn expected(&self) -> Vec<Map<String, Value>> {
+        let text = std::fs::read_to_string(self.path.with_extension("expected.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("an expectation is JSON")).collect()
+    }
+
+    fn bless(&self, documents: &[(String, Map<String, Value>)]) {
+        let lines: String =
+            documents.iter().map(|(_, document)| format!("{}\n", Value::Object(document.clone()))).collect();
+        std::fs::write(self.path.with_extension("expected.jsonl"), lines).expect("written");
+    }
+}
+
+/// The records of a file: its lines, joined as the shipper joins them.
+fn records(parser: &mut Parser, text: &[u8]) -> Vec<Vec<u8>> {
+    let mut records: Vec<Vec<u8>> = Vec::new();
+    for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        match records.last_mut() {
+            Some(open) if parser.continues(open, line) => {
+                open.push(b'\n');
+                open.extend_from_slice(line);
+            }
+            _ => records.push(line.to_vec()),
+        }
+    }
+    records
+}
+
+#[test]
+fn every_golden_line_becomes_its_document() {
+    for golden in golden_files() {
+        let documents = golden.documents();
+        if std::env::var_os("WEIR_BLESS").is_some() {
+            golden.bless(&documents);
+        }
+        let expected = golden.expected();
+        for (at, (record, document)) in documents.iter().enumerate() {
+            let expected = expected.get(at);
+            assert!(
+                Some(document) == expected,
+                "{}, record {}: {record}\n     got {}\nexpected {}",
+                golden.name,
+                at + 1,
+                serde_json::to_string_pretty(document).expect("JSON"),
+                serde_json::to_string_pretty(&expected).expect("JSON"),
+            );
+        }
+        assert_eq!(documents.len(), expected.len(), "{}: documents", golden.name);
+        let lines = golden.text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+        assert!(lines >= LINES_MIN, "{} has {lines} lines: {LINES_MIN} at least", golden.name);
+    }
+}
+
+#[test]
+fn no_word_of_a_golden_line_is_lost() {
+    for golden in golden_files() {
+        for (record, document) in golden.documents() {
+            let lost = words_lost(&record, &document);
+            assert!(lost.is_empty(), "{}: {lost:?} of {record}\nin {document:?}", golden.name);
+        }
+    }
+}
+
+#[test]
+fn a_golden_line_alone_in_its_file_loses_nothing_either() {
+    for golden in golden_files() {
+        let mut parser = Parser::new(&ParserSettings::default());
+        for record in records(&mut Parser::new(&golden.settings()), &golden.text) {
+            let mut out = Vec::new();
+            parser.parse(&record, READ_TIME, 0, &mut out);
+            let (record, document) = (String::from_utf8_lossy(&record), read_document(&out));
+            let lost = words_lost(&record, &document);
+            assert!(lost.is_empty(), "{}: {lost:?} of {record}\nin {document:?}", golden.name);
+        }
+    }
+}
