@@ -4,6 +4,7 @@
 //! ([`push`]). Nothing waits in memory that could not be read again: the log file is the write-ahead log.
 
 pub mod cli;
+mod disk;
 pub mod follow;
 pub mod parse;
 pub mod progress;

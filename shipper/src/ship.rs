@@ -96,7 +96,10 @@ impl Shipper {
         let (follower_ended, mut follower_end) = oneshot::channel();
         thread::Builder::new()
             .name("follow".into())
-            .spawn(move || follower_ended.send(follower.run()))
+            .spawn(move || {
+                follower.run();
+                follower_ended.send(())
+            })
             .map_err(ShipError::Thread)?;
 
         let mut pusher = tokio::spawn(Pusher::new(buffer, events.clone(), self.progress).run(orders));
@@ -122,7 +125,7 @@ impl Shipper {
                 follower_end.await
             }
         };
-        Ok(result.map_err(|_| ShipError::Crashed)??)
+        result.map_err(|_| ShipError::Crashed)
     }
 }
 

@@ -9,7 +9,7 @@ use memchr::memchr;
 use weir_record::limits::LINE_BYTES_MAX;
 use weir_record::{FileIdentity, FileKey, Frame, FrameBuilder};
 
-use super::checkpoint::{ContentCheck, Entry};
+use super::checkpoint::{ContentCheck, Entry, EntryState, Head};
 use super::open::{check_before, open_log, read_fully};
 use super::records::{Assembler, AtEnd, Sink};
 use crate::settings::{
@@ -125,6 +125,10 @@ impl Followed {
             indexed: self.indexed,
             pushed: self.pushed,
             check: self.check,
+            head: Head::default(),
+            size: self.size,
+            changed_nanos: 0,
+            state: EntryState::Live,
             path: self.path.clone(),
         }
     }

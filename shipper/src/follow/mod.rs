@@ -28,7 +28,7 @@ use weir_buffer::Position;
 use weir_record::{FileIdentity, FileKey, FrameBuilder};
 
 pub use self::checkpoint::CheckpointError;
-use self::checkpoint::{Checkpoint, ContentCheck, Entry};
+use self::checkpoint::{Checkpoint, ContentCheck, Entry, EntryState, Head, Provenance};
 use self::discover::{Found, rotated_siblings};
 pub use self::discover::{GlobError, Globs};
 pub use self::file::nanos_now;
@@ -38,6 +38,7 @@ use self::open::{check_before, identity, not_text, open_log};
 use self::records::Assembler;
 use self::watch::DirectoryWatch;
 use crate::progress::Progress;
+use crate::push::chain;
 use crate::settings::{
     CHECKPOINT_INTERVAL, IDLE_CLOSE, Mode, SCAN_INTERVAL, STOP_DEADLINE, Settled, ShipSettings, Start,
 };
@@ -45,10 +46,10 @@ use crate::settings::{
 /// The file system's clock ticks coarsely: a file may be born this many nanoseconds before our clock says so.
 const BIRTH_CLOCK_LAG: i64 = 20_000_000;
 
-/// Why following could not go on.
+/// Why following could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {
-    /// The checkpoint cannot be read or written.
+    /// The checkpoint cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// A path pattern is wrong.
@@ -70,6 +71,9 @@ pub struct Follower {
     due: BinaryHeap<Reverse<(Instant, FileKey)>>,
     /// Files that are not followed yet: of the last life, and those that the buffer is being asked about.
     remembered: HashMap<FileIdentity, Entry>,
+    checkpoint: Checkpoint,
+    /// What is said of a checkpoint that cannot be saved, until it can.
+    save_complaint: Option<String>,
     /// Files below this birth time that nobody followed are not siblings that appeared since.
     born_after: i64,
     bench: Workbench,
@@ -95,11 +99,15 @@ impl Follower {
         ended: Arc<AtomicBool>,
     ) -> Result<Follower, FollowError> {
         let globs = settings.sources.iter().map(Globs::new).collect::<Result<Vec<_>, _>>()?;
-        let saved = Checkpoint::load(&settings.state)?;
-        let born_after =
-            if saved.scanned_at > 0 { saved.scanned_at as i64 } else { nanos_now() } - BIRTH_CLOCK_LAG;
+        let mut checkpoint = Checkpoint::open(&settings.state)?;
+        checkpoint.expire(nanos_now() as u64 / 1_000_000_000);
+        let last_scan = match checkpoint.provenance() {
+            Provenance::Whole => checkpoint.scanned_at() as i64,
+            Provenance::Nothing | Provenance::Partial => nanos_now(),
+        };
+        let born_after = last_scan - BIRTH_CLOCK_LAG;
         let remembered =
-            saved.entries.into_iter().map(|entry| (without_generation(entry.identity), entry)).collect();
+            checkpoint.entries().map(|entry| (without_generation(entry.identity), entry.clone())).collect();
         let nobody = FileKey::new(
             settings.source,
             &FileIdentity { device: 0, inode: 0, birth_nanos: 0, generation: 0 },
@@ -116,6 +124,8 @@ impl Follower {
             known: HashMap::new(),
             due: BinaryHeap::new(),
             remembered,
+            checkpoint,
+            save_complaint: None,
             born_after,
             bench: Workbench::new(builder),
             orders: channels.orders,
@@ -131,7 +141,7 @@ impl Follower {
     }
 
     /// Follows until told to stop, or with `--once` until all is done. Blocks: run it on a thread of its own.
-    pub fn run(mut self) -> Result<(), FollowError> {
+    pub fn run(mut self) {
         let mut next_scan = Instant::now();
         let mut next_save = Instant::now() + CHECKPOINT_INTERVAL;
         while !self.stop.load(Ordering::Relaxed) {
@@ -142,7 +152,7 @@ impl Follower {
                 next_scan = now;
             }
             if now >= next_scan {
-                self.scan(now)?;
+                self.scan(now);
                 next_scan = now + SCAN_INTERVAL;
             }
             let next_look = self.look_at_due_files(Instant::now());
@@ -150,14 +160,14 @@ impl Follower {
                 break;
             }
             if now >= next_save {
-                self.save()?;
+                self.save();
                 next_save = now + CHECKPOINT_INTERVAL;
             }
             if self.wait(next_look.min(next_scan).min(next_save)) {
                 next_scan = Instant::now();
             }
         }
-        self.finish()
+        self.finish();
     }
 
     /// Reads every file that is due, the longest overdue first. Returns when the next one is.
@@ -222,6 +232,7 @@ impl Follower {
 
     fn restart_truncated(&mut self, key: FileKey, now: Instant) {
         let Some(mut file) = self.files.remove(&key) else { return };
+        self.checkpoint.remove(&file.identity);
         let lost = file.offset - file.indexed;
         tracing::info!(path = %file.path.display(), read = file.offset, not_indexed = lost, "file was truncated: reading it from its beginning");
         let source = self.settings.source;
@@ -234,12 +245,13 @@ impl Follower {
     fn forget(&mut self, key: FileKey) {
         if let Some(file) = self.files.remove(&key) {
             self.known.remove(&without_generation(file.identity));
+            self.checkpoint.remove(&file.identity);
             tracing::debug!(path = %file.path.display(), "rotated file is indexed: let go");
         }
     }
 
     /// Finds new files, and notes which names are gone.
-    fn scan(&mut self, now: Instant) -> Result<(), FollowError> {
+    fn scan(&mut self, now: Instant) {
         let began = nanos_now();
         let found: Vec<Found> =
             self.globs.iter().enumerate().flat_map(|(at, globs)| globs.scan(at)).collect();
@@ -259,13 +271,12 @@ impl Follower {
         self.mark_gone(&listed);
         self.add_siblings(&listed, &mut fresh);
         self.scanned_at = began;
-        self.meet(fresh, now)?;
+        self.meet(fresh, now);
         if std::mem::take(&mut self.first_scan) && listed.is_empty() {
             let patterns: Vec<&str> =
                 self.settings.sources.iter().flat_map(|s| &s.paths).map(String::as_str).collect();
             tracing::warn!(paths = ?patterns, "no file matches: waiting for one");
         }
-        Ok(())
     }
 
     fn mark_gone(&mut self, listed: &HashSet<FileIdentity>) {
@@ -305,25 +316,24 @@ impl Follower {
     }
 
     /// Begins to follow files: asks the buffer where each stands.
-    fn meet(&mut self, fresh: Vec<(FileIdentity, Found)>, now: Instant) -> Result<(), FollowError> {
+    fn meet(&mut self, fresh: Vec<(FileIdentity, Found)>, now: Instant) {
         let entries: Vec<(Entry, Found)> = fresh
             .into_iter()
             .filter_map(|(who, found)| self.check_kind(&found).then(|| (self.entry_of(who, &found), found)))
             .collect();
         if self.first_scan {
             // Whatever happens from here on: the next start knows these files, wherever they were rotated to meanwhile.
-            self.save()?;
+            self.save();
         }
         if entries.is_empty() {
-            return Ok(());
+            return;
         }
         let key = |entry: &Entry| FileKey::new(self.settings.source, &entry.identity);
         let files: Vec<FileKey> = entries.iter().map(|(entry, _)| key(entry)).collect();
-        let Some(positions) = self.locate(files) else { return Ok(()) };
+        let Some(positions) = self.locate(files) else { return };
         for ((entry, found), position) in entries.into_iter().zip(positions) {
             self.follow(entry, &found, position, now);
         }
-        Ok(())
     }
 
     fn entry_of(&mut self, who: FileIdentity, found: &Found) -> Entry {
@@ -337,6 +347,10 @@ impl Follower {
             indexed: start,
             pushed: start,
             check: ContentCheck::default(),
+            head: Head::default(),
+            size: found.metadata.len(),
+            changed_nanos: 0,
+            state: EntryState::Live,
             path: found.path.clone(),
         };
         // A rotated file keeps the name it was written under.
@@ -361,6 +375,7 @@ impl Follower {
         if !same {
             tracing::info!(path = %file.path.display(), "file was truncated or replaced while nobody looked: reading it from its beginning");
             let source = self.settings.source;
+            self.checkpoint.remove(&file.identity);
             file.begin_generation(|identity| FileKey::new(source, identity));
         }
         file.handle = Some(handle);
@@ -467,7 +482,7 @@ impl Follower {
     }
 
     /// Lets the pushing task finish what it has, then saves.
-    fn finish(mut self) -> Result<(), FollowError> {
+    fn finish(mut self) {
         let (closed, _) = mpsc::channel(1);
         drop(std::mem::replace(&mut self.orders, closed));
         let deadline = Instant::now() + STOP_DEADLINE;
@@ -479,17 +494,34 @@ impl Follower {
                 self.handle(event);
             }
         }
-        self.save()
+        self.save();
     }
 
-    fn save(&mut self) -> Result<(), FollowError> {
+    /// Saves what changed. A disk that is full, or a directory that cannot be written, stops nothing: the buffer knows
+    /// how far each file was read, and the next save tries again.
+    fn save(&mut self) {
         for file in self.files.values_mut() {
             file.refresh_check();
+            self.checkpoint.put(file.entry());
         }
-        let entries =
-            self.files.values().map(Followed::entry).chain(self.remembered.values().cloned()).collect();
-        let checkpoint = Checkpoint { scanned_at: self.scanned_at as u64, entries };
-        Ok(checkpoint.save(&self.settings.state)?)
+        for entry in self.remembered.values() {
+            self.checkpoint.put(entry.clone());
+        }
+        self.checkpoint.set_scanned_at(self.scanned_at as u64);
+        match self.checkpoint.save() {
+            Ok(()) => {
+                if self.save_complaint.take().is_some() {
+                    tracing::info!("the checkpoint is saved again");
+                }
+            }
+            Err(error) => {
+                let reason = chain(&error);
+                if self.save_complaint.as_ref() != Some(&reason) {
+                    tracing::warn!(error = %reason, "cannot save how far files were read: following goes on, it is tried again");
+                    self.save_complaint = Some(reason);
+                }
+            }
+        }
     }
 
     fn complain(&mut self, key: FileKey, error: &std::io::Error) {
