@@ -8,8 +8,11 @@ use tokio::runtime::Builder;
 mod commands;
 mod demo;
 mod show;
+mod torture;
 
-use commands::{check, demo as demo_command, parse, search, setup, tail, up};
+use commands::{
+    check, demo as demo_command, parse, search, setup, tail, torture as torture_command, torture_shipper, up,
+};
 
 /// A centralized log pipeline: brings the logs of many services together and makes them searchable.
 #[derive(Parser)]
@@ -37,6 +40,11 @@ enum Command {
     Search(search::SearchArgs),
     /// Follow new records
     Tail(tail::TailArgs),
+    /// Rotate, cut, compress and remove log files in every way that loses lines elsewhere, and count what is lost
+    Torture(torture_command::TortureArgs),
+    /// The shipper under torture
+    #[command(hide = true)]
+    TortureShipper(torture_shipper::TortureShipperArgs),
     /// Write the logs of demo services, without end
     #[command(hide = true)]
     Demo(demo_command::DemoArgs),
@@ -55,6 +63,10 @@ fn main() -> ExitCode {
         Command::Check(arguments) => weir_process::run(&mut one, async { check::run(&arguments) }),
         Command::Search(arguments) => weir_process::run(&mut one, search::run(arguments)),
         Command::Tail(arguments) => weir_process::run(&mut one, tail::run(arguments)),
+        Command::Torture(arguments) => {
+            weir_process::run(&mut one, async { torture_command::run(&arguments) })
+        }
+        Command::TortureShipper(arguments) => weir_process::run(&mut one, torture_shipper::run(arguments)),
         Command::Demo(arguments) => weir_process::run(&mut one, async { demo_command::run(&arguments) }),
     }
 }

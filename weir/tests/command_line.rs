@@ -16,7 +16,8 @@ mod support;
 use support::search_server::SearchServer;
 use support::{Ended, Program, free_port, get, run, text, until, weir, write};
 
-const COMMANDS: [&str; 9] = ["up", "ship", "work", "setup", "parse", "check", "search", "tail", "demo"];
+const COMMANDS: [&str; 10] =
+    ["up", "ship", "work", "setup", "parse", "check", "search", "tail", "torture", "demo"];
 
 const PASSWORD: &str = "s3cr3t-word";
 

@@ -8,4 +8,6 @@ pub mod search;
 mod server;
 pub mod setup;
 pub mod tail;
+pub mod torture;
+pub mod torture_shipper;
 pub mod up;
