@@ -12,10 +12,10 @@ pub mod group;
 mod messages;
 mod open;
 pub mod records;
+mod schedule;
 mod watch;
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,12 +36,11 @@ use self::file::{Followed, Presence, TurnEnd, Workbench};
 pub use self::messages::{Channels, Event, Order};
 use self::open::{check_before, identity, not_text, open_log};
 use self::records::Assembler;
+use self::schedule::{Chores, Schedule};
 use self::watch::DirectoryWatch;
 use crate::progress::Progress;
 use crate::push::chain;
-use crate::settings::{
-    CHECKPOINT_INTERVAL, IDLE_CLOSE, Mode, SCAN_INTERVAL, STOP_DEADLINE, Settled, ShipSettings, Start,
-};
+use crate::settings::{IDLE_CLOSE, Mode, STOP_DEADLINE, Settled, ShipSettings, Start};
 
 /// The file system's clock ticks coarsely: a file may be born this many nanoseconds before our clock says so.
 const BIRTH_CLOCK_LAG: i64 = 20_000_000;
@@ -68,7 +67,7 @@ pub struct Follower {
     /// Device, inode and birth of every file that is followed, without its generation.
     known: HashMap<FileIdentity, FileKey>,
     /// When each file is looked at next.
-    due: BinaryHeap<Reverse<(Instant, FileKey)>>,
+    schedule: Schedule,
     /// Files that are not followed yet: of the last life, and those that the buffer is being asked about.
     remembered: HashMap<FileIdentity, Entry>,
     checkpoint: Checkpoint,
@@ -122,7 +121,7 @@ impl Follower {
             globs,
             files: HashMap::new(),
             known: HashMap::new(),
-            due: BinaryHeap::new(),
+            schedule: Schedule::default(),
             remembered,
             checkpoint,
             save_complaint: None,
@@ -142,44 +141,38 @@ impl Follower {
 
     /// Follows until told to stop, or with `--once` until all is done. Blocks: run it on a thread of its own.
     pub fn run(mut self) {
-        let mut next_scan = Instant::now();
-        let mut next_save = Instant::now() + CHECKPOINT_INTERVAL;
+        let mut chores = Chores::new(Instant::now());
         while !self.stop.load(Ordering::Relaxed) {
             let now = Instant::now();
-            if self.ending.has_just_come() {
+            let ends = self.ending.has_just_come();
+            if ends {
                 // What was seen before says nothing about the last lines: every file is looked at once more.
-                self.due.extend(self.files.keys().map(|&key| Reverse((now, key))));
-                next_scan = now;
+                self.files.keys().for_each(|&key| self.schedule.set(key, now));
             }
-            if now >= next_scan {
+            if ends || chores.is_scan_due(now) {
                 self.scan(now);
-                next_scan = now + SCAN_INTERVAL;
+                chores.scanned(now, Instant::now());
             }
-            let next_look = self.look_at_due_files(Instant::now());
-            if self.is_done() {
-                break;
-            }
-            if now >= next_save {
+            if chores.take_save(now) {
                 self.save();
-                next_save = now + CHECKPOINT_INTERVAL;
             }
-            if self.wait(next_look.min(next_scan).min(next_save)) {
-                next_scan = Instant::now();
+            let woken = match self.schedule.pop_due(now) {
+                // One turn, then what the others want: a flood must not keep them waiting.
+                Some(key) => {
+                    self.look(key, now);
+                    self.wait(now)
+                }
+                None if self.is_done() => break,
+                None => {
+                    let next_look = self.schedule.next();
+                    self.wait(next_look.map_or(chores.next(), |look| look.min(chores.next())))
+                }
+            };
+            if woken {
+                chores.wake(Instant::now());
             }
         }
         self.finish();
-    }
-
-    /// Reads every file that is due, the longest overdue first. Returns when the next one is.
-    fn look_at_due_files(&mut self, now: Instant) -> Instant {
-        while let Some(&Reverse((when, key))) = self.due.peek() {
-            if when > now || self.stop.load(Ordering::Relaxed) {
-                return when;
-            }
-            self.due.pop();
-            self.look(key, now);
-        }
-        now + SCAN_INTERVAL
     }
 
     fn look(&mut self, key: FileKey, now: Instant) {
@@ -227,23 +220,25 @@ impl Follower {
             }
         }
         let next = file.next_look(end, now);
-        self.due.push(Reverse((next, key)));
+        self.schedule.set(key, next);
     }
 
     fn restart_truncated(&mut self, key: FileKey, now: Instant) {
         let Some(mut file) = self.files.remove(&key) else { return };
+        self.schedule.remove(&key);
         self.checkpoint.remove(&file.identity);
         let lost = file.offset - file.indexed;
         tracing::info!(path = %file.path.display(), read = file.offset, not_indexed = lost, "file was truncated: reading it from its beginning");
         let source = self.settings.source;
         file.begin_generation(|identity| FileKey::new(source, identity));
         self.known.insert(without_generation(file.identity), file.key);
-        self.due.push(Reverse((now, file.key)));
+        self.schedule.set(file.key, now);
         self.files.insert(file.key, file);
     }
 
     fn forget(&mut self, key: FileKey) {
         if let Some(file) = self.files.remove(&key) {
+            self.schedule.remove(&key);
             self.known.remove(&without_generation(file.identity));
             self.checkpoint.remove(&file.identity);
             tracing::debug!(path = %file.path.display(), "rotated file is indexed: let go");
@@ -381,7 +376,7 @@ impl Follower {
         file.handle = Some(handle);
         tracing::info!(path = %found.path.display(), offset = file.offset, "following");
         self.known.insert(who, file.key);
-        self.due.push(Reverse((now, file.key)));
+        self.schedule.set(file.key, now);
         self.files.insert(file.key, file);
     }
 
@@ -419,18 +414,18 @@ impl Follower {
         }
     }
 
-    /// Handles events until `deadline`. True: a directory changed.
+    /// Handles the events that there are, and else waits for one until `deadline`. True: a directory changed.
     fn wait(&mut self, deadline: Instant) -> bool {
         let mut woken = false;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let event = if woken { self.events.try_recv().ok() } else { self.events.recv_timeout(left).ok() };
-            match event {
-                Some(Event::Wake) => woken = true,
-                Some(event) => self.handle(event),
-                None => return woken,
+            let left =
+                if woken { Duration::ZERO } else { deadline.saturating_duration_since(Instant::now()) };
+            match self.events.recv_timeout(left) {
+                Ok(Event::Wake) => woken = true,
+                Ok(event) => self.handle(event),
+                Err(_) => return woken,
             }
-            if self.stop.load(Ordering::Relaxed) || (left.is_zero() && !woken) {
+            if self.stop.load(Ordering::Relaxed) {
                 return woken;
             }
         }
@@ -453,7 +448,7 @@ impl Follower {
                     let offset = to.unwrap_or(file.indexed);
                     tracing::info!(path = %file.path.display(), from = file.offset, to = offset, "the buffer is at another offset: going there");
                     file.seek(offset);
-                    self.due.push(Reverse((Instant::now(), key)));
+                    self.schedule.set(key, Instant::now());
                 }
             }
             Event::Wake | Event::Drained => {}
