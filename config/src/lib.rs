@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 mod document;
 mod expand;
 mod format;
+mod input;
 mod reader;
 mod secret;
 mod sections;
@@ -26,6 +27,7 @@ mod url;
 
 pub use document::{ConfigError, Document, Fault, Located};
 pub use format::{Format, FormatError};
+pub use input::{HttpConfig, InputConfig, InputKind, JournaldConfig, SyslogConfig, TlsConfig, Transport};
 pub use secret::{ReadSecretError, Secret};
 pub use sections::{
     Auth, BULK_BYTES_MAX, BufferConfig, EmbeddedConfig, IN_FLIGHT_MAX, IndexConfig, MetricsConfig,
@@ -40,11 +42,13 @@ use reader::{Context, Reader};
 /// Everything that can be set, with defaults where nothing was set.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `state`: directory of the shipper's checkpoints. Default `/var/lib/weir`. Change it when the shipper runs as a
+    /// `state`: directory of the shipper's checkpoints and of its inputs' journals. Default `/var/lib/weir`. Change it when the shipper runs as a
     /// user that cannot write there, or when two shippers run on one machine: each needs its own.
     pub state: PathBuf,
     /// `[[source]]`: the files to follow, in the order of the file. Default: none.
     pub sources: Vec<SourceConfig>,
+    /// `[[input]]`: what is received instead of read from files, in the order of the file. Default: none.
+    pub inputs: Vec<InputConfig>,
     /// `[buffer]`: where frames wait between shipper and worker.
     pub buffer: BufferConfig,
     /// `[index]`: the Elasticsearch or OpenSearch to write to.
@@ -90,6 +94,7 @@ impl Config {
         Self {
             state: root.path("state", "/var/lib/weir"),
             sources: root.sections("source", SourceConfig::read),
+            inputs: root.sections("input", InputConfig::read).into_iter().flatten().collect(),
             buffer: root.section("buffer", BufferConfig::read),
             index: root.section("index", IndexConfig::read),
             embedded: root.section("embedded", EmbeddedConfig::read),

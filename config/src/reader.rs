@@ -65,6 +65,8 @@ pub(crate) struct Reader<'c, 'i> {
     entries: Vec<Entry<'i>>,
     /// What was asked for so far.
     known: Vec<&'static str>,
+    /// What of it stood there.
+    given: Vec<&'static str>,
 }
 
 impl<'c, 'i> Reader<'c, 'i> {
@@ -73,7 +75,7 @@ impl<'c, 'i> Reader<'c, 'i> {
             .into_iter()
             .map(|(key, value)| (Located { span: key.span(), value: key.into_inner().into_owned() }, value))
             .collect();
-        Self { context, title, span, entries, known: Vec::new() }
+        Self { context, title, span, entries, known: Vec::new(), given: Vec::new() }
     }
 
     /// Where the table's header stands.
@@ -86,9 +88,15 @@ impl<'c, 'i> Reader<'c, 'i> {
         self.context.fault(fault);
     }
 
+    /// Whether one of these keys stood there; all of them have been asked for.
+    pub(crate) fn asked_and_given(&self, keys: &[&'static str]) -> bool {
+        self.given.iter().any(|key| keys.contains(key))
+    }
+
     fn take(&mut self, key: &'static str) -> Option<Spanned<DeValue<'i>>> {
         self.known.push(key);
         let at = self.entries.iter().position(|(name, _)| name.value == key)?;
+        self.given.push(key);
         Some(self.entries.remove(at).1)
     }
 

@@ -189,7 +189,7 @@ impl MetricsConfig {
     }
 }
 
-fn size(section: &mut Reader<'_, '_>, key: &'static str, min: u64, max: u64, default: u64) -> u64 {
+pub(crate) fn size(section: &mut Reader<'_, '_>, key: &'static str, min: u64, max: u64, default: u64) -> u64 {
     let check = |text: &str| match parse_size(text) {
         Ok(bytes) if bytes < min => Err(format!("`{key}` is at least {min} bytes")),
         Ok(bytes) if bytes > max => Err(format!("`{key}` is at most {max} bytes")),
@@ -205,7 +205,7 @@ fn retention(section: &mut Reader<'_, '_>) -> Option<Duration> {
     })
 }
 
-fn address(section: &mut Reader<'_, '_>, key: &'static str) -> Option<SocketAddr> {
+pub(crate) fn address(section: &mut Reader<'_, '_>, key: &'static str) -> Option<SocketAddr> {
     section.parsed(key, |text| {
         let fault = format!("`{text}` is not an address: write IP:PORT, such as \"127.0.0.1:9880\"");
         text.parse().map_err(|_| fault)

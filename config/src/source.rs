@@ -92,7 +92,7 @@ impl SourceConfig {
 }
 
 /// The shape only: which names exist is known to the time zone database of the shipper's host.
-fn check_timezone(source: &Reader<'_, '_>, timezone: &Located<String>) {
+pub(crate) fn check_timezone(source: &Reader<'_, '_>, timezone: &Located<String>) {
     let is_plausible = !timezone.value.is_empty()
         && timezone
             .value

@@ -45,6 +45,7 @@ fn the_reference_configuration_means_the_defaults() {
     let (reference, default) = (valid(REFERENCE), Config::default());
     assert_eq!(reference.state, default.state);
     assert_eq!(reference.sources, default.sources);
+    assert_eq!(reference.inputs, default.inputs);
     assert_eq!(reference.buffer, default.buffer);
     assert_eq!(reference.index, default.index);
     assert_eq!(reference.embedded, default.embedded);
@@ -99,12 +100,14 @@ fn the_reference_configuration_names_every_key_and_its_examples_are_valid() {
         .map(|line| format!("{line}\n"))
         .collect();
     let one_of = "only one of `api_key`, `bearer`, and `username` with `password` can be used";
-    assert_eq!(messages(&shown), [one_of, one_of], "all examples at once:\n{shown}");
+    let one_place = "an input receives from one place: write an [[input]] for each";
+    assert_eq!(messages(&shown), [one_place, one_of, one_of], "all examples at once:\n{shown}");
 
     let sections = [
         "",
         "[[source]]\n",
         "[[source.test]]\n",
+        "[[input]]\n",
         "[buffer]\n",
         "[index]\n",
         "[embedded]\n",
@@ -447,4 +450,43 @@ proptest! {
             prop_assert!(error.to_string().starts_with("error: "));
         }
     }
+}
+
+#[test]
+fn every_kind_of_input_is_read_with_its_defaults() {
+    let config = valid(
+        "[[input]]\nstdin = true\n[[input]]\nsyslog = \"udp://127.0.0.1:5514\"\nmax_bytes = \"2GiB\"\n\
+         [[input]]\nsyslog = \"tls://[::]:6514\"\ncert = \"c.pem\"\nkey = \"k.pem\"\nclient_ca = \"a.pem\"\n\
+         [[input]]\nhttp = \"0.0.0.0:9881\"\ntoken = { env = \"TOKEN\" }\nservice = \"edge\"\n\
+         [[input]]\njournald = true\nunits = \"nginx.service\"\n",
+    );
+    let [stdin, udp, tls, http, journald] = &config.inputs[..] else { panic!("{:?}", config.inputs) };
+    assert_eq!(*stdin, InputConfig::stdin());
+    let InputKind::Syslog(udp_kind) = &udp.kind else { panic!("{udp:?}") };
+    assert_eq!((udp_kind.transport, udp_kind.tls.is_none(), udp.max_bytes), (Transport::Udp, true, 2 << 30));
+    let InputKind::Syslog(SyslogConfig { tls: Some(tls), .. }) = &tls.kind else { panic!("{tls:?}") };
+    assert_eq!(tls.client_ca.as_deref(), Some(Path::new("a.pem")));
+    let InputKind::Http(HttpConfig { token: Some(token), .. }) = &http.kind else { panic!("{http:?}") };
+    assert_eq!((token.read().expect("set").as_str(), http.service.as_deref()), ("hunter2", Some("edge")));
+    let InputKind::Journald(journald) = &journald.kind else { panic!("{journald:?}") };
+    assert_eq!(journald.units, ["nginx.service"]);
+}
+
+#[test]
+fn an_input_that_cannot_work_or_is_open_to_strangers_is_shown() {
+    let check = |input: &str, expected: &str| {
+        let found = messages(&format!("[[input]]\n{input}\n"));
+        assert_eq!(found.len(), 1, "{input}: {found:?}");
+        assert!(found[0].starts_with(expected), "{input}: {found:?}");
+    };
+    check("", "this input receives from nowhere");
+    check("stdin = false", "this input receives from nowhere");
+    check("stdin = true\njournald = true", "an input receives from one place");
+    check("syslog = \"127.0.0.1:514\"", "`127.0.0.1:514` is no place for syslog");
+    check("syslog = \"tls://127.0.0.1:6514\"", "a tls:// input needs a `cert` and its `key`");
+    check("syslog = \"tcp://127.0.0.1:6514\"\ncert = \"x\"", "only syslog over tls:// has certificates");
+    check("http = \"9881\"", "`9881` is not an address");
+    check("http = \"0.0.0.0:9881\"", "everybody who reaches 0.0.0.0:9881 could send records");
+    check("stdin = true\nmax_bytes = \"1kB\"", "`max_bytes` is at least");
+    valid("[[input]]\nhttp = \"0.0.0.0:9881\"\nallow_remote = true\n");
 }

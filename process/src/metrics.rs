@@ -21,7 +21,7 @@ pub trait Observed: Send + Sync + 'static {
     fn is_ready(&self) -> bool;
 }
 
-/// One number without labels.
+/// One number, with at most one label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
     /// `weir_<role>_<what>_<unit>`; counters end in `_total`.
@@ -30,6 +30,8 @@ pub struct Metric {
     pub help: &'static str,
     /// What kind of number.
     pub kind: MetricKind,
+    /// A label's name and value, where there are several of this name; these follow each other.
+    pub label: Option<(&'static str, String)>,
     /// The number.
     pub value: f64,
 }
@@ -46,12 +48,17 @@ pub enum MetricKind {
 impl Metric {
     /// A number that only grows.
     pub fn counter(name: &'static str, help: &'static str, value: u64) -> Metric {
-        Metric { name, help, kind: MetricKind::Counter, value: value as f64 }
+        Metric { name, help, kind: MetricKind::Counter, label: None, value: value as f64 }
     }
 
     /// A number that goes up and down.
     pub fn gauge(name: &'static str, help: &'static str, value: u64) -> Metric {
-        Metric { name, help, kind: MetricKind::Gauge, value: value as f64 }
+        Metric { name, help, kind: MetricKind::Gauge, label: None, value: value as f64 }
+    }
+
+    /// The same number of one of several.
+    pub fn with_label(self, name: &'static str, value: &str) -> Metric {
+        Metric { label: Some((name, value.to_owned())), ..self }
     }
 }
 
@@ -84,15 +91,28 @@ fn readiness(observed: &dyn Observed) -> (StatusCode, &'static str) {
     }
 }
 
+const ENDLESS: &str = "a String takes everything";
+
 fn render(metrics: &[Metric]) -> String {
     let mut text = String::new();
-    for Metric { name, help, kind, value } in metrics {
+    let mut last = "";
+    for Metric { name, help, kind, label, value } in metrics {
         let kind = match kind {
             MetricKind::Counter => "counter",
             MetricKind::Gauge => "gauge",
         };
-        writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")
-            .expect("a String takes everything");
+        if *name != last {
+            writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}").expect(ENDLESS);
+        }
+        last = name;
+        match label {
+            None => writeln!(text, "{name} {value}"),
+            Some((key, of)) => {
+                let of = of.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+                writeln!(text, "{name}{{{key}=\"{of}\"}} {value}")
+            }
+        }
+        .expect(ENDLESS);
     }
     text
 }
@@ -106,11 +126,15 @@ mod tests {
         let metrics = [
             Metric::counter("weir_shipper_records_total", "Records read.", 3),
             Metric::gauge("weir_shipper_files", "Files followed.", 1),
+            Metric::gauge("weir_input_connections", "Open connections.", 2).with_label("input", "stdin"),
+            Metric::gauge("weir_input_connections", "Open connections.", 0).with_label("input", "a\"b"),
         ];
         assert_eq!(
             render(&metrics),
             "# HELP weir_shipper_records_total Records read.\n# TYPE weir_shipper_records_total counter\nweir_shipper_records_total 3\n\
-             # HELP weir_shipper_files Files followed.\n# TYPE weir_shipper_files gauge\nweir_shipper_files 1\n"
+             # HELP weir_shipper_files Files followed.\n# TYPE weir_shipper_files gauge\nweir_shipper_files 1\n\
+             # HELP weir_input_connections Open connections.\n# TYPE weir_input_connections gauge\n\
+             weir_input_connections{input=\"stdin\"} 2\nweir_input_connections{input=\"a\\\"b\"} 0\n"
         );
     }
 }

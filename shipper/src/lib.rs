@@ -6,6 +6,7 @@
 pub mod cli;
 mod disk;
 pub mod follow;
+pub mod input;
 pub mod parse;
 pub mod progress;
 pub mod push;
