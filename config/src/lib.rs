@@ -15,6 +15,7 @@ mod document;
 mod expand;
 mod format;
 mod input;
+mod multiline;
 mod reader;
 mod secret;
 mod sections;
@@ -28,12 +29,13 @@ mod url;
 pub use document::{ConfigError, Document, Fault, Located};
 pub use format::{Format, FormatError};
 pub use input::{HttpConfig, InputConfig, InputKind, JournaldConfig, SyslogConfig, TlsConfig, Transport};
+pub use multiline::{Multiline, Preset, PresetError};
 pub use secret::{ReadSecretError, Secret};
 pub use sections::{
     Auth, BULK_BYTES_MAX, BufferConfig, EmbeddedConfig, IN_FLIGHT_MAX, IndexConfig, MetricsConfig,
     PARTITIONS_MAX, PageConfig,
 };
-pub use source::{Multiline, Scalar, SourceConfig, SourceTest, Start};
+pub use source::{Scalar, SourceConfig, SourceTest, Start};
 pub use units::{UnitError, parse_duration, parse_size};
 pub use url::{ServerUrl, UrlError};
 

@@ -247,7 +247,18 @@ impl<'c, 'i> Reader<'c, 'i> {
 
     /// One of some names.
     pub(crate) fn choice<T: Copy>(&mut self, key: &'static str, names: &[(&'static str, T)]) -> Option<T> {
-        let text = self.text(key)?;
+        let text = self.verbatim(key)?;
+        self.one_of(key, text, names)
+    }
+
+    /// One of some names, read already; its variables are expanded.
+    pub(crate) fn one_of<T: Copy>(
+        &self,
+        key: &'static str,
+        text: Located<String>,
+        names: &[(&'static str, T)],
+    ) -> Option<T> {
+        let text = self.expanded(text)?;
         if let Some((_, value)) = names.iter().find(|(name, _)| *name == text.value) {
             return Some(*value);
         }
@@ -258,6 +269,23 @@ impl<'c, 'i> Reader<'c, 'i> {
         };
         self.fault(Fault::new(text.span, format!("`{}` is no value of `{key}`", text.value)).with_help(help));
         None
+    }
+
+    /// Whether the key is there, and is a table.
+    pub(crate) fn is_table(&self, key: &str) -> bool {
+        self.entries.iter().any(|(name, value)| name.value == key && value.get_ref().is_table())
+    }
+
+    /// A table of strings exactly as they stand.
+    pub(crate) fn verbatim_table(&mut self, key: &'static str) -> Vec<(String, String)> {
+        let mut out = Vec::new();
+        for (name, value) in self.entries_of(key) {
+            match value.get_ref().as_str() {
+                Some(text) => out.push((name.value, text.to_owned())),
+                None => self.wrong_type(&name.value, "a string", &value),
+            }
+        }
+        out
     }
 
     /// `true` or `false`.

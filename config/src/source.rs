@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::document::{Fault, Located};
 use crate::format::Format;
+use crate::multiline::Multiline;
 use crate::reader::Reader;
 
 /// One `[[source]]`.
@@ -19,6 +20,13 @@ pub struct SourceConfig {
     pub exclude: Vec<Located<String>>,
     /// `format`: what a line is. Default `auto`. Set it when detection is wrong, or to be sure that it never changes.
     pub format: Format,
+    /// `format`, where it is a pattern (`grok:...`, `regex:...`) or a list of them, tried in order. `format` is `plain`
+    /// then. Not checked here.
+    pub format_patterns: Vec<Located<String>>,
+    /// `patterns`: named patterns for `grok:`. Default: none but the built-in ones. Not checked here.
+    pub patterns: Vec<(String, String)>,
+    /// `pattern_files`: files of such, in Logstash's format. Default: none.
+    pub pattern_files: Vec<Located<String>>,
     /// `columns`: names of a `csv` or `tsv` file's columns. Default: its first line is the header. Set it when the file
     /// has none.
     pub columns: Vec<String>,
@@ -47,6 +55,9 @@ impl Default for SourceConfig {
             paths: Vec::new(),
             exclude: Vec::new(),
             format: Format::default(),
+            format_patterns: Vec::new(),
+            patterns: Vec::new(),
+            pattern_files: Vec::new(),
             columns: Vec::new(),
             multiline: Multiline::default(),
             timezone: Located::from("local".to_owned()),
@@ -72,15 +83,19 @@ impl SourceConfig {
             let fault = Fault::new(source.span(), "this source has no files");
             source.fault(fault.with_help("add paths = [\"/var/log/app/*.log\"]"));
         }
+        let (format, format_patterns) = read_format(source);
         let timezone = source.text("timezone").unwrap_or(default.timezone);
         check_timezone(source, &timezone);
         Self {
             service: source.text("service").map(|text| text.value),
             paths,
             exclude: source.texts("exclude"),
-            format: source.choice("format", Format::NAMES).unwrap_or_default(),
+            format,
+            format_patterns,
+            patterns: source.verbatim_table("patterns"),
+            pattern_files: source.texts("pattern_files"),
             columns: source.texts("columns").into_iter().map(|text| text.value).collect(),
-            multiline: source.choice("multiline", Multiline::NAMES).unwrap_or_default(),
+            multiline: Multiline::read(source),
             timezone,
             start: source.choice("start", Start::NAMES).unwrap_or_default(),
             environment: source.text("environment").map(|text| text.value),
@@ -89,6 +104,24 @@ impl SourceConfig {
             tests: source.sections("test", SourceTest::read),
         }
     }
+}
+
+/// A format's name, or patterns.
+fn read_format(source: &mut Reader<'_, '_>) -> (Format, Vec<Located<String>>) {
+    let span = source.span();
+    let mut told = source.strings("format");
+    let is_pattern =
+        |text: &Located<String>| ["grok:", "regex:"].iter().any(|prefix| text.value.starts_with(prefix));
+    if !told.is_empty() && told.iter().all(is_pattern) {
+        return (Format::Plain, told);
+    }
+    let name = told.pop();
+    if !told.is_empty() {
+        let fault = Fault::new(span, "only patterns can be several formats of one source");
+        source.fault(fault.with_help("write format = [\"grok:...\", \"regex:...\"], or one name"));
+    }
+    let format = name.and_then(|name| source.one_of("format", name, Format::NAMES));
+    (format.unwrap_or_default(), Vec::new())
 }
 
 /// The shape only: which names exist is known to the time zone database of the shipper's host.
@@ -102,24 +135,6 @@ pub(crate) fn check_timezone(source: &Reader<'_, '_>, timezone: &Located<String>
         let fault = Fault::new(timezone.span.clone(), format!("`{}` is not a time zone", timezone.value));
         source.fault(fault.with_help("write \"local\", \"UTC\", \"Europe/Berlin\" or \"+02:00\""));
     }
-}
-
-/// How lines are joined to one record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Multiline {
-    /// As the format does; a format that was set explicitly and has no multiline form joins nothing.
-    #[default]
-    Auto,
-    /// Each line is a record.
-    None,
-    /// Java stack traces are joined to the line before them.
-    Java,
-}
-
-impl Multiline {
-    /// Every mode and its name.
-    pub const NAMES: &'static [(&'static str, Self)] =
-        &[("auto", Self::Auto), ("none", Self::None), ("java", Self::Java)];
 }
 
 /// Where a file that is met for the first time is read from.

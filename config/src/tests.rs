@@ -135,7 +135,7 @@ fn the_reference_configuration_names_every_choice() {
     fn names<T>(of: &[(&'static str, T)]) -> String {
         of.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" | ")
     }
-    for choices in [names(Format::NAMES), names(Multiline::NAMES), names(Start::NAMES)] {
+    for choices in [names(Format::NAMES), names(Preset::NAMES), names(Start::NAMES)] {
         // A long list goes on in the next comment line.
         let reference = REFERENCE.replace("\n# ", " ");
         assert!(reference.contains(&format!(" {choices}")), "weir.toml does not say {choices}");
@@ -239,8 +239,8 @@ fn a_full_source_is_read() {
     assert_eq!(paths, ["/var/log/redis.example/*.log", "/b"]);
     assert_eq!(source.exclude, ["*.tmp".to_owned().into()]);
     assert_eq!(
-        (source.format, source.multiline, source.start),
-        (Format::Combined, Multiline::Java, Start::End)
+        (source.format, source.multiline.clone(), source.start),
+        (Format::Combined, Multiline::Preset(Preset::Java), Start::End)
     );
     assert_eq!(source.environment.as_deref(), Some("production"));
     assert_eq!(source.labels["team"], "payments");
@@ -248,6 +248,38 @@ fn a_full_source_is_read() {
     assert_eq!(source.tests[0].input.value, "price ${HOST}");
     let expect: Vec<_> = source.tests[0].expect.iter().map(|(k, v)| format!("{k}={v}")).collect();
     assert_eq!(expect, ["http.response.status_code=200", "ok=true", "ratio=0.5", "url.path=\"/\""]);
+}
+
+#[test]
+fn patterns_and_own_starts_of_events_are_read_as_they_stand() {
+    let config = valid(
+        r#"
+        [[source]]
+        paths = "a"
+        format = ['grok:%{ORDER:order} ${HOST}', 'regex:^x']
+        patterns = { ORDER = 'A-[0-9]{4}' }
+        pattern_files = "/etc/${HOST}/patterns"
+        multiline = { start = '^\S', continue = '^ ' }
+        "#,
+    );
+    let source = &config.sources[0];
+    let patterns: Vec<_> = source.format_patterns.iter().map(|text| text.value.as_str()).collect();
+    assert_eq!((source.format, patterns), (Format::Plain, vec!["grok:%{ORDER:order} ${HOST}", "regex:^x"]));
+    assert_eq!(source.patterns, [("ORDER".to_owned(), "A-[0-9]{4}".to_owned())]);
+    assert_eq!(source.pattern_files[0].value, "/etc/redis.example/patterns");
+    let Multiline::Own { start: Some(start), continues: Some(continues) } = &source.multiline else {
+        panic!("own patterns: {:?}", source.multiline);
+    };
+    assert_eq!((start.value.as_str(), continues.value.as_str()), ("^\\S", "^ "));
+    let faults = messages("[[source]]\npaths = \"a\"\nformat = [\"json\", \"grok:x\"]\nmultiline = {}\n");
+    assert_eq!(
+        faults,
+        [
+            "only patterns can be several formats of one source",
+            "`grok:x` is no value of `format`",
+            "`multiline` says neither how an event starts nor goes on",
+        ]
+    );
 }
 
 #[test]

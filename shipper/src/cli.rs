@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use weir_buffer::{RedisBuffer, RedisSettings};
-use weir_config::{BufferConfig, Config, ServerUrl, SourceConfig};
+use weir_config::{BufferConfig, Config, Located, ServerUrl, SourceConfig};
 use weir_process::metrics::{self, Metric, Observed};
 use weir_process::{EXIT_WRONG, bad_use, stop_signal};
 use weir_record::{Query, SourceId};
 
-use crate::parse::{Multiline, Zone};
+use crate::parse::{Multiline, OwnLines, PatternLibrary, Zone};
 use crate::progress::{Counts, Progress};
 use crate::push::chain;
 use crate::settings::{Mode, Settled, ShipSettings, SourceSettings, Start};
@@ -89,13 +89,15 @@ pub fn load(path: Option<&Path>) -> anyhow::Result<Config> {
 
 /// What one `[[source]]` means.
 pub fn source_settings(source: &SourceConfig) -> anyhow::Result<SourceSettings> {
-    Ok(SourceSettings {
+    let mut settings = SourceSettings {
         service: source.service.clone(),
         paths: source.paths.iter().map(|path| path.value.clone()).collect(),
         exclude: source.exclude.iter().map(|path| path.value.clone()).collect(),
         format: source.format,
+        patterns: None,
+        pattern_library: pattern_library(source)?,
         columns: source.columns.clone(),
-        multiline: multiline(source.multiline),
+        multiline: multiline(&source.multiline)?,
         zone: source.timezone.value.parse::<Zone>().map_err(bad_use)?,
         start: match source.start {
             weir_config::Start::Beginning => Start::Beginning,
@@ -113,15 +115,37 @@ pub fn source_settings(source: &SourceConfig) -> anyhow::Result<SourceSettings> 
         labels: source.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
         remove_when_indexed: false,
         origin: None,
+    };
+    let patterns: Vec<&str> = source.format_patterns.iter().map(|text| text.value.as_str()).collect();
+    if !patterns.is_empty() {
+        settings.set_format(&patterns).map_err(|error| bad_use(format!("format: {error}")))?;
+    }
+    Ok(settings)
+}
+
+fn multiline(multiline: &weir_config::Multiline) -> anyhow::Result<Multiline> {
+    Ok(match multiline {
+        weir_config::Multiline::Preset(preset) => Multiline::Preset(*preset),
+        weir_config::Multiline::Own { start, continues } => {
+            let text = |pattern: &Option<Located<String>>| pattern.as_ref().map(|text| text.value.clone());
+            let lines = OwnLines::new(text(start).as_deref(), text(continues).as_deref());
+            Multiline::Own(Arc::new(lines.map_err(|error| bad_use(format!("multiline: {error}")))?))
+        }
     })
 }
 
-fn multiline(multiline: weir_config::Multiline) -> Multiline {
-    match multiline {
-        weir_config::Multiline::Auto => Multiline::Auto,
-        weir_config::Multiline::None => Multiline::None,
-        weir_config::Multiline::Java => Multiline::Java,
+/// The patterns that a source names: its own, and those of its files.
+fn pattern_library(source: &SourceConfig) -> anyhow::Result<PatternLibrary> {
+    let mut library = PatternLibrary::default();
+    for file in &source.pattern_files {
+        let path = &file.value;
+        let text = std::fs::read_to_string(path).map_err(|error| bad_use(format!("{path}: {error}")))?;
+        library.add_file(&text).map_err(|error| bad_use(format!("{path}: {error}")))?;
     }
+    for (name, pattern) in &source.patterns {
+        library.add(name, pattern);
+    }
+    Ok(library)
 }
 
 /// The name of this machine.

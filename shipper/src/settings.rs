@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use weir_record::{Field, Query, SourceId};
 
-use crate::parse::{Format, Multiline, Zone};
+use crate::parse::{Format, FormatError, Multiline, PatternError, PatternLibrary, Patterns, Zone};
 
 /// All that one shipper does.
 #[derive(Clone, Debug)]
@@ -53,6 +53,10 @@ pub struct SourceSettings {
     pub exclude: Vec<String>,
     /// How lines are read.
     pub format: Format,
+    /// Patterns that take the format's place.
+    pub patterns: Option<Patterns>,
+    /// The patterns that others may name.
+    pub pattern_library: PatternLibrary,
     /// Names of the columns of separated values; none: the first line has them.
     pub columns: Vec<String>,
     /// Which lines are joined.
@@ -93,6 +97,17 @@ pub enum LineHost {
     Stated,
 }
 
+/// A format that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SetFormatError {
+    /// Its name is not known.
+    #[error(transparent)]
+    Name(#[from] FormatError),
+    /// The pattern.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+}
+
 /// Where a new file is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
@@ -111,8 +126,10 @@ impl SourceSettings {
             paths,
             exclude: Vec::new(),
             format: Format::Auto,
+            patterns: None,
+            pattern_library: PatternLibrary::default(),
             columns: Vec::new(),
-            multiline: Multiline::Auto,
+            multiline: Multiline::default(),
             zone: Zone::local(),
             start: Start::Beginning,
             environment: None,
@@ -121,6 +138,19 @@ impl SourceSettings {
             remove_when_indexed: false,
             origin: None,
         }
+    }
+
+    /// Sets the format by its name, or by one pattern or several (`grok:...`, `regex:...`).
+    ///
+    /// # Errors
+    /// An unknown name, or a pattern that cannot be used.
+    pub fn set_format<T: AsRef<str>>(&mut self, told: &[T]) -> Result<(), SetFormatError> {
+        (self.format, self.patterns) = match (Patterns::of_formats(told, &self.pattern_library), told) {
+            (Some(patterns), _) => (Format::Plain, Some(patterns?)),
+            (None, [name]) => (name.as_ref().parse()?, None),
+            (None, _) => (Format::Auto, None),
+        };
+        Ok(())
     }
 
     /// Whether the lines themselves state their host: then the shipper's is not theirs.

@@ -98,10 +98,15 @@ impl Assembler {
         for field in source.settled_fields() {
             reserved.insert(field);
         }
-        let (format, multiline, zone) = (source.format, source.multiline, source.zone.clone());
-        let columns = source.columns.clone();
         Assembler {
-            parser: Parser::new(&ParserSettings { format, columns, multiline, zone, reserved }),
+            parser: Parser::new(&ParserSettings {
+                format: source.format,
+                patterns: source.patterns.clone(),
+                columns: source.columns.clone(),
+                multiline: source.multiline.clone(),
+                zone: source.zone.clone(),
+                reserved,
+            }),
             group: group::of_file(source, host, path),
             drop: source.drop.clone(),
             other: None,

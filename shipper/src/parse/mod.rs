@@ -7,6 +7,7 @@ mod dispatch;
 mod draft;
 mod duration;
 mod format;
+mod grok;
 mod json;
 mod keys;
 mod logfmt;
@@ -26,7 +27,8 @@ use weir_record::document::{DocumentScratch, FieldSet, Tag};
 use weir_record::schema::Field;
 
 pub use format::{Detection, Format, FormatError};
-pub use multiline::{LINES_MAX, Multiline, MultilineError};
+pub use grok::{PatternError, PatternLibrary, Patterns};
+pub use multiline::{LINES_MAX, Multiline, OwnLines, Preset};
 pub use zone::{Zone, ZoneError};
 
 use dispatch::Parsers;
@@ -40,6 +42,8 @@ use zone::Clock;
 pub struct ParserSettings {
     /// Their format.
     pub format: Format,
+    /// Patterns that take the format's place.
+    pub patterns: Option<Patterns>,
     /// The names of the columns of separated values; none: the file's first line has them.
     pub columns: Vec<String>,
     /// How the lines of one event are joined.
@@ -66,6 +70,7 @@ pub struct Parsed<'p> {
 #[derive(Debug)]
 pub struct Parser {
     format: Format,
+    patterns: Option<(Patterns, grok::Scratch)>,
     detection: Option<Detection>,
     /// The format that is tried first where the format is `auto`; `auto` where no format is sure enough.
     detected: Format,
@@ -87,12 +92,16 @@ impl Parser {
             |field: &Field| *field != Field::LogTruncatedBytes && settings.reserved.contains(*field);
         Parser {
             format: settings.format,
+            patterns: settings.patterns.clone().map(|patterns| {
+                let scratch = patterns.scratch();
+                (patterns, scratch)
+            }),
             detection: None,
             detected: Format::Auto,
             watch: Watch::new(),
             reserved: Field::ALL.iter().copied().filter(reserved).collect(),
             takes_service: !settings.reserved.contains(Field::ServiceName),
-            joiner: Joiner::new(settings.multiline, settings.format),
+            joiner: Joiner::new(&settings.multiline, settings.format),
             clock: Clock::new(settings.zone.clone()),
             document: DocumentScratch::default(),
             parsers: Parsers::new(settings),
@@ -146,7 +155,9 @@ impl Parser {
         };
         let writer = DocumentWriter::new(out, &mut self.document, self.reserved);
         let mut draft = Draft::new(writer, &mut self.clock, &mut self.service, self.takes_service);
-        let fit = if self.format == Format::Auto {
+        let fit = if let Some((patterns, scratch)) = &mut self.patterns {
+            patterns.parse(&text, &mut draft, scratch).then_some(self.format)
+        } else if self.format == Format::Auto {
             self.parsers.fill(&text, self.detected, &mut draft)
         } else {
             self.parsers.fill_as(self.format, Certainty::Told, &text, &mut draft).then_some(self.format)

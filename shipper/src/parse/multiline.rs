@@ -1,43 +1,62 @@
 //! Which lines go on the record before them.
 
-use std::str::FromStr;
+use std::sync::Arc;
 
+use regex::Regex;
 use weir_record::limits::LINE_BYTES_MAX;
 
 use super::access;
 use super::format::Format;
+use super::grok::{self, PatternError};
 use super::time::begins_with_time;
 use super::trace::{exception_header, is_frame};
+
+pub use weir_config::Preset;
 
 /// Most lines of one record: bounds what an endless trace may hold up.
 pub const LINES_MAX: usize = 500;
 
 /// How the lines of one event are joined.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Multiline {
-    /// As the format's records are written: stack traces are joined where the format is detected or may have them.
-    #[default]
-    Auto,
-    /// Each line is a record.
-    None,
-    /// Java's stack traces.
-    Java,
+    /// As a runtime or program writes them.
+    Preset(Preset),
+    /// By own patterns.
+    Own(Arc<OwnLines>),
 }
 
-/// The name is none of a preset.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown multiline preset {0:?}: use auto, none or java")]
-pub struct MultilineError(String);
+impl Default for Multiline {
+    fn default() -> Multiline {
+        Multiline::Preset(Preset::Auto)
+    }
+}
 
-impl FromStr for Multiline {
-    type Err = MultilineError;
+/// Regular expressions that tell the lines of events.
+#[derive(Debug)]
+pub struct OwnLines {
+    start: Option<Regex>,
+    continues: Option<Regex>,
+}
 
-    fn from_str(name: &str) -> Result<Multiline, MultilineError> {
-        match name {
-            "auto" => Ok(Multiline::Auto),
-            "none" => Ok(Multiline::None),
-            "java" => Ok(Multiline::Java),
-            _ => Err(MultilineError(name.to_owned())),
+impl OwnLines {
+    /// `start` matches the first line of each event, `continues` every further line; where both are there, a line that
+    /// matches neither begins an event.
+    ///
+    /// # Errors
+    /// A pattern that is no regular expression.
+    pub fn new(start: Option<&str>, continues: Option<&str>) -> Result<OwnLines, PatternError> {
+        let compiled = |pattern: Option<&str>| pattern.map(grok::regular_expression).transpose();
+        Ok(OwnLines { start: compiled(start)?, continues: compiled(continues)? })
+    }
+
+    fn is_further(&self, line: &[u8]) -> bool {
+        let line = String::from_utf8_lossy(line);
+        match (&self.start, &self.continues) {
+            (start, Some(continues)) => {
+                continues.is_match(&line) && !start.as_ref().is_some_and(|start| start.is_match(&line))
+            }
+            (Some(start), None) => !start.is_match(&line),
+            (None, None) => false,
         }
     }
 }
@@ -46,23 +65,32 @@ impl FromStr for Multiline {
 #[derive(Debug)]
 pub(super) struct Joiner {
     is_joining: bool,
+    own: Option<Arc<OwnLines>>,
     /// The open record's length after the last line that was joined, and how many lines it has: saves counting them.
     counted: (usize, usize),
 }
 
 impl Joiner {
-    pub(super) fn new(multiline: Multiline, format: Format) -> Joiner {
+    pub(super) fn new(multiline: &Multiline, format: Format) -> Joiner {
         let is_joining = match multiline {
-            Multiline::Auto => matches!(format, Format::Auto | Format::Java),
-            Multiline::None => false,
-            Multiline::Java => true,
+            Multiline::Preset(Preset::Auto) => matches!(format, Format::Auto | Format::Java),
+            Multiline::Preset(preset) => *preset != Preset::None,
+            Multiline::Own(_) => true,
         };
-        Joiner { is_joining, counted: (0, 0) }
+        let own = match multiline {
+            Multiline::Own(own) => Some(Arc::clone(own)),
+            Multiline::Preset(_) => None,
+        };
+        Joiner { is_joining, own, counted: (0, 0) }
     }
 
     /// Whether `line` goes on the record `open`.
     pub(super) fn continues(&mut self, open: &[u8], line: &[u8]) -> bool {
-        if !self.is_joining || !continues(open, line) {
+        let goes_on = match &self.own {
+            Some(own) => own.is_further(line),
+            None => self.is_joining && continues(open, line),
+        };
+        if !goes_on {
             return false;
         }
         let length = open.len() + 1 + line.len();
@@ -79,7 +107,7 @@ impl Joiner {
 
     /// Whether a line that is not there yet could go on `record`.
     pub(super) fn may_continue(&self, record: &[u8]) -> bool {
-        self.is_joining && can_be_continued(record)
+        self.own.is_some() || self.is_joining && can_be_continued(record)
     }
 }
 
@@ -110,7 +138,7 @@ mod tests {
     use super::*;
 
     fn check(lines: &[&str], expected: &[usize]) {
-        let mut joiner = Joiner::new(Multiline::Auto, Format::Auto);
+        let mut joiner = Joiner::new(&Multiline::default(), Format::Auto);
         let mut records: Vec<(String, usize)> = Vec::new();
         for line in lines {
             match records.last_mut() {
@@ -183,8 +211,8 @@ mod tests {
 
     #[test]
     fn nothing_is_joined_where_nothing_was_asked_for() {
-        for (multiline, format) in [(Multiline::None, Format::Auto), (Multiline::Auto, Format::Plain)] {
-            let mut joiner = Joiner::new(multiline, format);
+        for (multiline, format) in [(Preset::None, Format::Auto), (Preset::Auto, Format::Plain)] {
+            let mut joiner = Joiner::new(&Multiline::Preset(multiline), format);
             assert!(!joiner.continues(b"2026-11-20 21:39:19 ERROR x", b"\tat com.x.Foo"));
             assert!(!joiner.may_continue(b"2026-11-20 21:39:19 ERROR x"));
         }
@@ -192,7 +220,7 @@ mod tests {
 
     #[test]
     fn only_plain_records_may_go_on() {
-        let joiner = Joiner::new(Multiline::Auto, Format::Auto);
+        let joiner = Joiner::new(&Multiline::default(), Format::Auto);
         assert!(joiner.may_continue(b"2026-11-20 21:39:19 ERROR x"));
         assert!(!joiner.may_continue(b"{\"msg\":\"a\"}"));
         assert!(!joiner.may_continue(b"::1 - - [20/Nov/2026:21:39:19 +0000] \"GET / HTTP/1.0\" 200 5"));

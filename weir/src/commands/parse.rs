@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use weir_process::bad_use;
 use weir_shipper::SourceSettings;
 use weir_shipper::cli::{host_name, load, source_settings};
-use weir_shipper::parse::{Format, Multiline, Zone};
+use weir_shipper::parse::{Multiline, Preset, Zone};
 
 use super::lines::{self, Summary};
 use crate::show::ignore_closed;
@@ -15,12 +16,13 @@ use crate::show::ignore_closed;
 /// Show the documents that lines become, one JSON object a line.
 #[derive(Args)]
 pub struct ParseArgs {
-    /// How the lines are written: auto, json, logfmt, combined, syslog, csv, plain, and more (see weir.toml)
+    /// How the lines are written: auto, json, logfmt, combined, syslog, csv, plain, and more (see weir.toml); or
+    /// grok:PATTERN or regex:PATTERN; given several times, patterns are tried in order
     #[arg(long, value_name = "NAME")]
-    format: Option<Format>,
-    /// How lines are joined: auto, none, java
+    format: Vec<String>,
+    /// How lines are joined: auto, none, java, python, go, and more (see weir.toml)
     #[arg(long, value_name = "NAME")]
-    multiline: Option<Multiline>,
+    multiline: Option<Preset>,
     /// Zone of time stamps without one: local, UTC, Europe/Berlin, +02:00
     #[arg(long, value_name = "ZONE")]
     timezone: Option<Zone>,
@@ -76,11 +78,11 @@ fn settings(
         .or(if path.is_none() { sources.first() } else { None })
         .cloned()
         .unwrap_or_else(|| SourceSettings::new(Vec::new()));
-    if let Some(format) = arguments.format {
-        source.format = format;
+    if !arguments.format.is_empty() {
+        source.set_format(&arguments.format).map_err(|error| bad_use(format!("--format: {error}")))?;
     }
-    if let Some(multiline) = arguments.multiline {
-        source.multiline = multiline;
+    if let Some(preset) = arguments.multiline {
+        source.multiline = Multiline::Preset(preset);
     }
     if let Some(zone) = &arguments.timezone {
         source.zone = zone.clone();
@@ -128,8 +130,10 @@ fn without_passing_members(document: &[u8]) -> Vec<u8> {
 }
 
 fn summarize(arguments: &ParseArgs, total: &Summary) {
-    let format = match (arguments.format, total.detection) {
-        (Some(format), _) if format != Format::Auto => format!("{format} (told)"),
+    let format = match (arguments.format.first(), total.detection) {
+        (Some(format), _) if format != "auto" => {
+            format!("{} (told)", format.split(':').next().unwrap_or_default())
+        }
         (_, Some(detection)) => format!("{} ({:.0} %)", detection.format, detection.confidence * 100.0),
         (_, None) => "none".to_owned(),
     };
