@@ -7,10 +7,11 @@ use std::path::PathBuf;
 
 use crate::document::{Fault, Located};
 use crate::format::Format;
+use crate::multiline::Multiline;
 use crate::reader::Reader;
 use crate::secret::Secret;
 use crate::sections::{address, size};
-use crate::source::{Multiline, check_timezone};
+use crate::source::check_timezone;
 
 /// Smallest bound of a journal, in bytes: a request or two.
 const JOURNAL_BYTES_MIN: u64 = 1 << 20;
@@ -144,7 +145,7 @@ impl InputConfig {
             kind: InputKind::Stdin,
             service: input.text("service").map(|text| text.value),
             format: input.choice("format", Format::NAMES),
-            multiline: input.choice("multiline", Multiline::NAMES),
+            multiline: Multiline::read(input),
             timezone,
             environment: input.text("environment").map(|text| text.value),
             labels: input.string_table("labels").into_iter().collect(),

@@ -74,11 +74,12 @@ presets! {
 }
 
 impl Multiline {
-    pub(crate) fn read(source: &mut Reader<'_, '_>) -> Self {
+    /// None where the key is not there.
+    pub(crate) fn read(source: &mut Reader<'_, '_>) -> Option<Self> {
         if source.is_table("multiline") {
-            return source.section("multiline", Self::read_own);
+            return Some(source.section("multiline", Self::read_own));
         }
-        Self::Preset(source.choice("multiline", Preset::NAMES).unwrap_or_default())
+        source.choice("multiline", Preset::NAMES).map(Self::Preset)
     }
 
     fn read_own(own: &mut Reader<'_, '_>) -> Self {

@@ -95,7 +95,7 @@ impl SourceConfig {
             patterns: source.verbatim_table("patterns"),
             pattern_files: source.texts("pattern_files"),
             columns: source.texts("columns").into_iter().map(|text| text.value).collect(),
-            multiline: Multiline::read(source),
+            multiline: Multiline::read(source).unwrap_or_default(),
             timezone,
             start: source.choice("start", Start::NAMES).unwrap_or_default(),
             environment: source.text("environment").map(|text| text.value),
