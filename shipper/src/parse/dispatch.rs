@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use super::format::{CERTAIN, Certainty, Detection, FITTING, Format, RECOGNISED, TEXT, Tally};
 use super::zone::{Clock, Zone};
-use super::{ParserSettings, access, json, logfmt, plain, syslog};
+use super::{ParserSettings, access, cef, delimited, errors, haproxy, json, logfmt, plain, row, syslog};
 use weir_record::DocumentWriter;
 use weir_record::document::{DocumentScratch, FieldSet};
 
@@ -13,13 +13,31 @@ const SAMPLE_LINES_MAX: usize = 64;
 /// The parsers, with what some of them keep between lines.
 #[derive(Debug)]
 pub(super) struct Parsers {
-    json: json::Scratch,
-    logfmt: logfmt::Scratch,
+    inner: Inner,
+    delimited: delimited::Scratch,
+}
+
+/// The parsers of formats that may stand inside a syslog message, too.
+#[derive(Debug, Default)]
+pub(super) struct Inner {
+    pub(super) json: json::Scratch,
+    pub(super) logfmt: logfmt::Scratch,
 }
 
 impl Parsers {
-    pub(super) fn new(_settings: &ParserSettings) -> Parsers {
-        Parsers { json: json::Scratch::default(), logfmt: logfmt::Scratch::default() }
+    pub(super) fn new(settings: &ParserSettings) -> Parsers {
+        Parsers { inner: Inner::default(), delimited: delimited::Scratch::new(&settings.columns) }
+    }
+
+    /// Looks at the first lines of a file that is read from its middle.
+    pub(super) fn read_head(&mut self, head: &str, format: Format) {
+        const HEAD_LINES_MAX: usize = 8;
+        for line in head.lines().take(HEAD_LINES_MAX).filter(|line| line.starts_with("#Fields:")) {
+            self.delimited.read_header(line, format);
+        }
+        if let Some(line) = head.lines().next() {
+            self.delimited.read_header(line, format);
+        }
     }
 
     /// Fills the draft from a record of a file of any format; `detected` is tried first. Returns the format that took
@@ -27,47 +45,68 @@ impl Parsers {
     pub(super) fn fill(&mut self, text: &str, detected: Format, draft: &mut Draft<'_>) -> Option<Format> {
         // A JSON line is one wherever it stands.
         let first = text.as_bytes().iter().copied().find(|byte| *byte != b' ').unwrap_or_default();
-        if first == b'{' && self.fill_as(Format::Json, Certainty::Detected, text, draft) {
+        if first == b'{' && json::parse(text, draft, &mut self.inner.json) {
             return Some(Format::Json);
         }
-        if !matches!(detected, Format::Auto | Format::Json | Format::Plain)
-            && self.try_as(detected, Certainty::Detected, text, draft)
-        {
-            return Some(detected);
+        if !matches!(detected, Format::Auto | Format::Json | Format::Plain) {
+            let taken = self.try_as(detected, Certainty::Detected, text, draft);
+            if taken.is_some() {
+                return taken;
+            }
         }
         let mut candidates = guesses(first).iter().chain(&[Format::Plain]).copied();
-        candidates.find(|guess| self.try_as(*guess, Certainty::Guessed, text, draft))
+        candidates.find_map(|guess| self.try_as(guess, Certainty::Guessed, text, draft))
     }
 
-    fn try_as(&mut self, format: Format, certainty: Certainty, text: &str, draft: &mut Draft<'_>) -> bool {
+    fn try_as(
+        &mut self,
+        format: Format,
+        certainty: Certainty,
+        text: &str,
+        draft: &mut Draft<'_>,
+    ) -> Option<Format> {
         draft.reset();
         self.fill_as(format, certainty, text, draft)
     }
 
-    /// Fills the draft from a record of this format; false where it has another.
+    /// Fills the draft from a record of this format; returns the format it has, which may be a relative. None where
+    /// it has another.
     pub(super) fn fill_as(
         &mut self,
         format: Format,
         certainty: Certainty,
         text: &str,
         draft: &mut Draft<'_>,
-    ) -> bool {
-        match format {
-            Format::Json => json::parse(text, draft, &mut self.json),
-            Format::Logfmt => logfmt::parse(text, certainty, draft, &mut self.logfmt),
-            Format::Combined | Format::Common => access::parse(text, draft).is_some(),
-            Format::Syslog => syslog::parse(text, certainty, draft),
-            _ => plain::parse(text, draft),
-        }
+    ) -> Option<Format> {
+        let understood = match format {
+            Format::Combined | Format::Common => return access::parse(text, draft),
+            Format::Cef | Format::Leef => return cef::parse(text, draft),
+            Format::Json => json::parse(text, draft, &mut self.inner.json),
+            Format::Logfmt => logfmt::parse(text, certainty, draft, &mut self.inner.logfmt),
+            Format::Syslog => syslog::parse(text, certainty, draft, &mut self.inner),
+            Format::Haproxy => haproxy::parse(text, draft).is_some(),
+            Format::NginxError => errors::nginx(text, draft).is_some(),
+            Format::ApacheError => errors::apache(text, draft).is_some(),
+            Format::Envoy | Format::Elb | Format::S3 | Format::Squid => {
+                (certainty != Certainty::Guessed || row::is_certain(text, format))
+                    && row::parse(text, format, draft).is_some()
+            }
+            Format::W3c | Format::Csv | Format::Tsv => {
+                delimited::parse(text, format, certainty, draft, &mut self.delimited)
+            }
+            Format::Auto | Format::Java | Format::Plain => plain::parse(text, draft),
+        };
+        understood.then_some(format)
     }
 
     /// The format that fits the lines of a sample best; continuation lines do not count. None without lines.
     pub(super) fn judge(&mut self, sample: &[u8]) -> Option<Detection> {
         let sample = String::from_utf8_lossy(sample);
         let lines = sample.lines().filter(|line| !line.is_empty() && !line.starts_with([' ', '\t']));
+        let lines: Vec<&str> = lines.take(SAMPLE_LINES_MAX).collect();
         let mut trial = Trial::new();
         let (mut tally, mut texts) = (Tally::new(), Vec::new());
-        for line in lines.take(SAMPLE_LINES_MAX) {
+        for &line in &lines {
             tally.line();
             match trial.attempt(|draft| self.fill(line, Format::Auto, draft)) {
                 Some(Format::Plain) => texts.push((line, RECOGNISED)),
@@ -76,11 +115,11 @@ impl Parsers {
             }
         }
         // What a line alone leaves open is settled by the other lines of the file.
-        let formats = tally.formats();
+        let formats: Vec<Format> = tally.formats().into_iter().chain(self.delimited.judge(&lines)).collect();
         for (line, score) in texts {
             let mut is_text = true;
             for &format in &formats {
-                if trial.attempt(|draft| self.fill_as(format, Certainty::Detected, line, draft)) {
+                if trial.attempt(|draft| self.fill_as(format, Certainty::Detected, line, draft)).is_some() {
                     tally.add(format, FITTING);
                     is_text = false;
                 }
@@ -96,9 +135,21 @@ fn guesses(first: u8) -> &'static [Format] {
     match first {
         b'{' => &[],
         b'<' => &[Format::Syslog],
-        b'0'..=b'9' => &[Format::Combined, Format::Syslog],
-        b':' => &[Format::Combined],
-        _ => &[Format::Syslog, Format::Combined, Format::Logfmt],
+        b'0'..=b'9' => &[
+            Format::Combined,
+            Format::Syslog,
+            Format::NginxError,
+            Format::Haproxy,
+            Format::Elb,
+            Format::Squid,
+            Format::S3,
+            Format::W3c,
+        ],
+        b'[' => &[Format::ApacheError, Format::Envoy],
+        b':' => &[Format::Combined, Format::Haproxy],
+        b'#' => &[Format::W3c],
+        b'C' | b'L' => &[Format::Cef, Format::Syslog, Format::Combined, Format::Logfmt],
+        _ => &[Format::Syslog, Format::Combined, Format::Logfmt, Format::Elb, Format::S3],
     }
 }
 
@@ -143,7 +194,7 @@ mod tests {
     fn the_format_that_fits_best_is_found() {
         check("{\"msg\":\"a\"}\n{\"msg\":\"b\"}\nnpm start\n{}\n", Format::Json, 0.75);
         check("level=info msg=a\nlevel=info msg=\"b c\"\n", Format::Logfmt, 1.0);
-        check("::1 - - [20/Nov/2026:21:39:19 +0000] \"GET / HTTP/1.0\" 200 5\n", Format::Combined, 1.0);
+        check("::1 - - [20/Nov/2026:21:39:19 +0000] \"GET / HTTP/1.0\" 200 5\n", Format::Common, 1.0);
         check("Nov 20 21:39:19 host app[1]: x\nNov 20 21:39:19 host kernel: y\n", Format::Syslog, 1.0);
         check("2026-11-20T21:39:19.123456+01:00 host app[1]: x\n", Format::Syslog, 1.0);
         check("2026-11-20 21:39:19 INFO a\n\tat b\n2026-11-20 21:39:19 INFO c=d\n", Format::Plain, 0.9);

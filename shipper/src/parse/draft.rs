@@ -102,6 +102,22 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Writes an attribute: a number where the text is one that loses nothing so, else text.
+    pub(super) fn attribute_text(&mut self, name: &str, text: &str) {
+        if is_json_scalar(text) {
+            self.writer.attribute(name).extend_from_slice(text.as_bytes());
+        } else {
+            self.writer.attribute_string(name, text);
+        }
+    }
+
+    /// Writes the structured data of a syslog message: `push` appends it as JSON.
+    pub(super) fn structured_data(&mut self, push: impl FnOnce(&mut Vec<u8>)) {
+        let mut json = Vec::new();
+        push(&mut json);
+        self.writer.raw(Field::SyslogStructuredData, &json);
+    }
+
     /// Sets the service that the line itself states. False where that does not count, or is known already.
     pub(super) fn service(&mut self, name: &str) -> bool {
         let fresh = self.takes_service && self.service.is_empty() && !name.is_empty();
@@ -342,6 +358,21 @@ fn is_method(value: Value<'_>) -> bool {
 
 fn is_hex(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether text is a boolean or a number that loses nothing as one: no exponent, no leading zeros.
+pub(super) fn is_json_scalar(text: &str) -> bool {
+    const DIGITS_MAX: usize = 18;
+    if matches!(text, "true" | "false") {
+        return true;
+    }
+    let number = text.strip_prefix('-').unwrap_or(text);
+    let (integer, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    number.len() <= DIGITS_MAX
+        && digits(integer)
+        && digits(fraction)
+        && (integer == "0" || !integer.starts_with('0'))
 }
 
 /// Whether valid JSON is an array of at least one string, and nothing else.

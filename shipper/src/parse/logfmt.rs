@@ -2,7 +2,7 @@
 
 use weir_record::schema::Field;
 
-use super::draft::{Draft, Value};
+use super::draft::{Draft, Value, is_json_scalar};
 use super::format::Certainty;
 use super::keys::{self, Meaning};
 
@@ -121,21 +121,6 @@ fn pair(key: &str, value: RawValue<'_>, draft: &mut Draft<'_>, scratch: &mut Scr
         }
         _ => draft.writer.attribute_string(key, text),
     }
-}
-
-/// Whether an unquoted value is a boolean or a number that loses nothing as one: no exponent, no leading zeros.
-fn is_json_scalar(text: &str) -> bool {
-    const DIGITS_MAX: usize = 18;
-    if matches!(text, "true" | "false") {
-        return true;
-    }
-    let number = text.strip_prefix('-').unwrap_or(text);
-    let (integer, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    number.len() <= DIGITS_MAX
-        && digits(integer)
-        && digits(fraction)
-        && (integer == "0" || !integer.starts_with('0'))
 }
 
 /// Appends what a quoted value means: Go's escapes. Those that make no text stay as they are.

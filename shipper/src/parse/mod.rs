@@ -3,16 +3,22 @@
 //! What no parser understands is kept whole in `message`, tagged `unparsed`; a wrong guess never drops or garbles.
 
 mod access;
+mod cef;
+mod delimited;
 mod dispatch;
 mod draft;
 mod duration;
+mod errors;
 mod format;
 mod grok;
+mod haproxy;
+mod inner;
 mod json;
 mod keys;
 mod logfmt;
 mod multiline;
 mod plain;
+mod row;
 mod syslog;
 mod time;
 mod trace;
@@ -122,6 +128,11 @@ impl Parser {
         self.detection
     }
 
+    /// Looks at the first lines of a file that is read from its middle: separated values are named there.
+    pub fn read_head(&mut self, head: &[u8]) {
+        self.parsers.read_head(&String::from_utf8_lossy(head), self.format);
+    }
+
     /// What the last judgement was; none before the first.
     pub fn detection(&self) -> Option<Detection> {
         self.detection
@@ -160,7 +171,7 @@ impl Parser {
         } else if self.format == Format::Auto {
             self.parsers.fill(&text, self.detected, &mut draft)
         } else {
-            self.parsers.fill_as(self.format, Certainty::Told, &text, &mut draft).then_some(self.format)
+            self.parsers.fill_as(self.format, Certainty::Told, &text, &mut draft)
         };
         let understood = fit.is_some();
         if !understood {

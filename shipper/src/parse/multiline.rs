@@ -130,7 +130,7 @@ fn continues(open: &[u8], line: &[u8]) -> bool {
 fn can_be_continued(record: &[u8]) -> bool {
     let is_json = record.first() == Some(&b'{');
     let is_syslog = record.first() == Some(&b'<') || record.get(3) == Some(&b' ') && begins_with_time(record);
-    !is_json && !is_syslog && !std::str::from_utf8(record).is_ok_and(|record| access::shape(record).is_some())
+    !is_json && !is_syslog && !std::str::from_utf8(record).is_ok_and(access::is_access)
 }
 
 #[cfg(test)]

@@ -13,19 +13,21 @@ use weir_record::json::push_string;
 use weir_record::schema::Field;
 use weir_record::{Level, Timestamp};
 
+use super::dispatch::Inner;
 use super::draft::Draft;
 use super::format::Certainty;
-use super::plain::level_at_start;
+use super::inner;
+use super::time::begins_with_time;
 
-/// Fills `draft` from `line`. False where the line is no syslog: the draft has to be reset then.
-pub(super) fn parse(line: &str, certainty: Certainty, draft: &mut Draft<'_>) -> bool {
+/// Fills `draft`, which is empty, from `line`. False where the line is no syslog: the draft has to be reset then.
+pub(super) fn parse(line: &str, certainty: Certainty, draft: &mut Draft<'_>, inner: &mut Inner) -> bool {
     let Some(rest) = line.strip_prefix('<') else {
-        return without_priority(line, certainty, draft).is_some();
+        return without_priority(line, certainty, draft, inner).is_some();
     };
     let Some((priority, rest)) = priority(rest) else { return false };
     let filled = match rest.strip_prefix("1 ") {
-        Some(header) => rfc5424(header, draft),
-        None => rfc3164(rest, draft),
+        Some(header) => rfc5424(header, draft, inner),
+        None => rfc3164(rest, draft, inner),
     };
     if filled.is_some() {
         write_priority(priority, draft);
@@ -88,19 +90,23 @@ fn write_priority(priority: u8, draft: &mut Draft<'_>) {
 }
 
 /// What follows `<PRI>1 ` (RFC 5424 §6).
-fn rfc5424(header: &str, draft: &mut Draft<'_>) -> Option<()> {
+fn rfc5424(header: &str, draft: &mut Draft<'_>, inner: &mut Inner) -> Option<()> {
     let (time, rest) = header.split_once(' ')?;
     let (hostname, rest) = rest.split_once(' ')?;
     let (appname, rest) = rest.split_once(' ')?;
     let (procid, rest) = rest.split_once(' ')?;
     let (msgid, rest) = rest.split_once(' ')?;
-    if time != "-" {
-        draft.time(Timestamp::parse_rfc3339(time.as_bytes())?);
-    }
+    let moment = match time {
+        "-" => None,
+        text => Some(Timestamp::parse_rfc3339(text.as_bytes())?),
+    };
     let structured_length = structured_data_length(rest)?;
     let (structured, message) = rest.split_at(structured_length);
     let message = message.strip_prefix(' ').unwrap_or(message);
-    draft.writer.string(Field::Message, message.strip_prefix('\u{feff}').unwrap_or(message));
+    write_message(appname, message.strip_prefix('\u{feff}').unwrap_or(message), draft, inner);
+    if let Some(moment) = moment {
+        draft.time(moment);
+    }
     write_host(hostname, draft);
     write_program(appname, draft);
     if procid != "-" {
@@ -111,33 +117,93 @@ fn rfc5424(header: &str, draft: &mut Draft<'_>) -> Option<()> {
         draft.writer.string(Field::SyslogMsgid, msgid);
     }
     if structured != "-" {
-        let mut json = Vec::with_capacity(structured.len() * 2);
-        push_structured_data(structured, &mut json);
-        draft.writer.raw(Field::SyslogStructuredData, &json);
+        draft.structured_data(|out| push_structured_data(structured, out));
     }
     Some(())
 }
 
-/// What follows `<PRI>` (RFC 3164 §4): time and host may be missing on the way from a device.
-fn rfc3164(text: &str, draft: &mut Draft<'_>) -> Option<()> {
-    let Some((moment, length)) = draft.clock.read_prefix(text.as_bytes()) else {
-        return program_and_message(text, draft);
-    };
-    draft.time(moment);
-    let rest = text[length..].trim_start_matches([':', ' ']);
-    if tag(rest).is_some() {
-        return program_and_message(rest, draft);
+/// The message, whose own format is more precise than the header: what it states is written first.
+fn write_message(program: &str, message: &str, draft: &mut Draft<'_>, inner: &mut Inner) {
+    if !inner::structured(program, message, draft, inner) {
+        draft.writer.string(Field::Message, message);
+        inner::usual(program, message, draft);
     }
-    let (hostname, rest) = rest.split_once(' ')?;
-    write_host(hostname, draft);
-    program_and_message(rest, draft)
+}
+
+/// What follows `<PRI>` (RFC 3164 §4): time and host may be missing on the way from a device. Cisco's put a sequence
+/// number, a name and a mark for a clock that is not set before the time: `123: router1: *Nov 20 21:39:19.123 UTC: `.
+fn rfc3164(text: &str, draft: &mut Draft<'_>, inner: &mut Inner) -> Option<()> {
+    let (device, text_at_time) = device_prefix(text, draft);
+    let marked = text_at_time.strip_prefix(['*', '.']).unwrap_or(text_at_time);
+    let Some((moment, length)) = draft.clock.read_prefix(marked.as_bytes()) else {
+        program_and_message(text, draft, inner);
+        return Some(());
+    };
+    let rest = marked[length..].trim_start_matches([':', ' ']);
+    let is_tag = tag(rest).is_some() || device.name.is_some();
+    let (hostname, rest) = if is_tag { (device.name, rest) } else { split_host(rest)? };
+    program_and_message(rest, draft, inner);
+    draft.time(moment);
+    if let Some(hostname) = hostname {
+        write_host(hostname, draft);
+    }
+    for number in device.numbers.into_iter().flatten() {
+        draft.attribute_text("sequence", number);
+    }
+    Some(())
+}
+
+/// `host rest`; a Cisco puts a colon behind its name, too.
+fn split_host(text: &str) -> Option<(Option<&str>, &str)> {
+    let (hostname, rest) = text.split_once(' ')?;
+    Some((Some(hostname), rest.strip_prefix(": ").unwrap_or(rest)))
+}
+
+/// What stands before a device's time.
+#[derive(Default)]
+struct Device<'l> {
+    numbers: [Option<&'l str>; 2],
+    name: Option<&'l str>,
+}
+
+/// Reads `123: 000124: router1: ` where a time stamp follows.
+fn device_prefix<'l>(text: &'l str, draft: &mut Draft<'_>) -> (Device<'l>, &'l str) {
+    let mut device = Device::default();
+    let mut rest = text;
+    for place in 0..3 {
+        let Some((word, after)) = rest.split_once(": ").filter(|(word, _)| !word.contains(' ')) else {
+            break;
+        };
+        let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+        match device.numbers.get_mut(place) {
+            Some(number) if is_number => *number = Some(word),
+            _ if device.name.is_none() && !word.starts_with('%') => device.name = Some(word),
+            _ => break,
+        }
+        rest = after;
+    }
+    let at_time = rest.strip_prefix(['*', '.']).unwrap_or(rest);
+    if rest.len() < text.len() && draft.clock.read_prefix(at_time.as_bytes()).is_some() {
+        (device, rest)
+    } else {
+        (Device::default(), text)
+    }
 }
 
 /// As syslog daemons write files: time, host, program, message.
-fn without_priority(line: &str, certainty: Certainty, draft: &mut Draft<'_>) -> Option<()> {
+fn without_priority(
+    line: &str,
+    certainty: Certainty,
+    draft: &mut Draft<'_>,
+    inner: &mut Inner,
+) -> Option<()> {
+    if let Some(header) = line.strip_prefix("1 ").filter(|header| begins_with_time(header.as_bytes())) {
+        return rfc5424(header, draft, inner);
+    }
     let (moment, length) = draft.clock.read_prefix(line.as_bytes())?;
     let (time, rest) = line.split_at(length);
     let (hostname, rest) = rest.strip_prefix(' ')?.split_once(' ')?;
+    let rest = rest.strip_prefix(": ").unwrap_or(rest);
     let tag = tag(rest);
     let is_certain = certainty != Certainty::Guessed
         || time.starts_with(|c: char| c.is_ascii_uppercase()) && !time.contains(',')
@@ -148,18 +214,10 @@ fn without_priority(line: &str, certainty: Certainty, draft: &mut Draft<'_>) -> 
         && hostname.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte))
         && !hostname.ends_with(':');
     (is_certain && is_host).then_some(())?;
+    program_and_message(rest, draft, inner);
     draft.time(moment);
     draft.writer.string(Field::SyslogHostname, hostname);
-    program_and_message(rest, draft)?;
-    if let Some(level) = draft_level(rest) {
-        draft.writer.level(level);
-    }
     Some(())
-}
-
-/// A level that the message itself begins with.
-fn draft_level(text: &str) -> Option<Level> {
-    level_at_start(tag(text).map_or(text, |tag| tag.message))
 }
 
 /// `2026-11-20T21:39:19.123456+01:00`: six digits and an offset in numbers.
@@ -178,6 +236,7 @@ struct Tag<'l> {
 fn tag(text: &str) -> Option<Tag<'_>> {
     const TAG_BYTES_MAX: usize = 128;
     let head = &text.as_bytes()[..text.len().min(TAG_BYTES_MAX)];
+    // `su(pam_unix)` and `postfix/smtpd` are names, too.
     let end = head.iter().position(|byte| matches!(byte, b'[' | b':' | b' '))?;
     let (program, rest) = text.split_at(end);
     if program.is_empty() {
@@ -198,18 +257,19 @@ fn tag(text: &str) -> Option<Tag<'_>> {
     Some(Tag { program, pid: None, message })
 }
 
-fn program_and_message(text: &str, draft: &mut Draft<'_>) -> Option<()> {
+fn program_and_message(text: &str, draft: &mut Draft<'_>, inner: &mut Inner) {
     let Some(tag) = tag(text) else {
-        draft.writer.string(Field::Message, text);
-        return Some(());
+        return write_message("", text, draft, inner);
     };
-    draft.writer.string(Field::Message, tag.message);
-    write_program(tag.program, draft);
+    write_message(tag.program, tag.message, draft, inner);
+    match inner::mnemonic(tag.program) {
+        Some((name, _severity)) => drop(draft.writer.string(Field::SyslogMsgid, name)),
+        None => write_program(tag.program, draft),
+    }
     if let Some(pid) = tag.pid {
         draft.writer.string(Field::SyslogProcid, pid);
         write_pid(pid, draft);
     }
-    Some(())
 }
 
 fn write_host(hostname: &str, draft: &mut Draft<'_>) {

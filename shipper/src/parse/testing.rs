@@ -44,7 +44,12 @@ pub(super) fn parse_with(parser: &mut Parser, record: &[u8]) -> Map<String, Valu
 /// Asserts the whole document of a line. In `expected`, `READ` stands for the time of reading.
 #[track_caller]
 pub(super) fn check(format: Format, line: &str, expected: &str) {
-    let document = Value::Object(parse(format, line.as_bytes()));
+    assert_document(line, parse(format, line.as_bytes()), expected);
+}
+
+#[track_caller]
+fn assert_document(line: &str, document: Map<String, Value>, expected: &str) {
+    let document = Value::Object(document);
     let expected =
         expected.replace("\"@timestamp\":\"READ\"", &format!("\"@timestamp\":\"{READ_TIME_TEXT}\""));
     let expected: Value = serde_json::from_str(&expected).expect("the expectation is JSON");
@@ -54,6 +59,12 @@ pub(super) fn check(format: Format, line: &str, expected: &str) {
         serde_json::to_string_pretty(&document).expect("JSON"),
         serde_json::to_string_pretty(&expected).expect("JSON")
     );
+}
+
+/// As [`check`], with a parser that may have seen other lines.
+#[track_caller]
+pub(super) fn check_with(parser: &mut Parser, line: &str, expected: &str) {
+    assert_document(line, parse_with(parser, line.as_bytes()), expected);
 }
 
 /// Asserts that a line is kept whole, and tagged.

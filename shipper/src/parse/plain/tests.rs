@@ -72,8 +72,8 @@ fn other_programs_lines_are_read() {
         r#"{"@timestamp":"2026-11-20T21:39:19.123456Z","log.level":"info","log.logger":"my_crate::net","message":"listening"}"#,
     );
     plain(
-        "2026/11/20 21:39:19 [error] 12#12: *1 open() failed",
-        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"error","message":"12#12: *1 open() failed"}"#,
+        "2026/11/20 21:39:19 [error] 12/12: *1 open() failed",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"error","message":"12/12: *1 open() failed"}"#,
     );
     plain(
         "2025-06-24 14:36:25 status installed libc6:amd64",

@@ -1,9 +1,12 @@
-//! Access logs of web servers: the common and the combined format of Apache and nginx.
+//! Access logs of web servers: the common and the combined format of Apache and nginx, with a virtual host before them
+//! and what servers add behind them.
 //!
 //! ```text
 //! 203.0.113.7 - frank [20/Nov/2026:21:39:19 +0100] "GET /a?b=c HTTP/1.1" 200 2326 "http://referrer/" "agent"
 //! host        id user  time                         request               status bytes  (combined only)
 //! ```
+
+mod tail;
 
 use std::borrow::Cow;
 
@@ -11,18 +14,12 @@ use memchr::{memchr, memchr2, memrchr};
 use weir_record::schema::Field;
 
 use super::draft::Draft;
-
-/// Which of the two formats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
-    /// Ends with the bytes.
-    Common,
-    /// Referrer and user agent follow.
-    Combined,
-}
+use super::format::Format;
 
 /// The parts of a line, as they stand in it.
 struct Parts<'l> {
+    /// The virtual host that stands before all else, with its port.
+    domain: Option<&'l str>,
     host: &'l str,
     user: &'l str,
     time: &'l str,
@@ -31,16 +28,23 @@ struct Parts<'l> {
     bytes: &'l str,
     /// Referrer and user agent.
     combined: Option<(&'l str, &'l str)>,
+    /// What else follows.
+    tail: &'l str,
 }
 
-/// Fills `draft` from `line`. None where it has neither format: the draft has to be reset then.
-pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<()> {
+/// Fills `draft` from `line`; returns which of the two formats it has. None where it has neither: the draft has to be
+/// reset then.
+pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<Format> {
     let parts = split(line)?;
     let (moment, length) = draft.clock.read_prefix(parts.time.as_bytes())?;
     (length == parts.time.len()).then_some(())?;
     draft.time(moment);
     draft.writer.string(Field::Message, line);
     draft.source(parts.host);
+    if let Some(domain) = parts.domain {
+        let name = domain.rsplit_once(':').map_or(domain, |(name, _port)| name);
+        draft.writer.string(Field::UrlDomain, name);
+    }
     if !matches!(parts.user, "-" | "" | "\"\"") {
         draft.writer.string(Field::UserName, parts.user);
     }
@@ -51,28 +55,30 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<()> {
     if let Some(bytes) = short_number(parts.bytes) {
         draft.writer.integer(Field::HttpResponseBodyBytes, bytes);
     }
-    let Some((referrer, agent)) = parts.combined else { return Some(()) };
-    for (field, text) in [(Field::HttpRequestReferrer, referrer), (Field::UserAgentOriginal, agent)] {
-        if !matches!(text, "-" | "") {
-            draft.writer.string(field, &unescape(text));
+    if let Some((referrer, agent)) = parts.combined {
+        for (field, text) in [(Field::HttpRequestReferrer, referrer), (Field::UserAgentOriginal, agent)] {
+            if !matches!(text, "-" | "") {
+                draft.writer.string(field, &unescape(text));
+            }
         }
     }
-    Some(())
+    let format = if parts.combined.is_some() { Format::Combined } else { Format::Common };
+    if !parts.tail.is_empty() {
+        tail::write(parts.tail, format, draft);
+    }
+    Some(format)
 }
 
-/// Which format the line has, by its shape alone.
-pub(super) fn shape(line: &str) -> Option<Access> {
-    let parts = split(line)?;
-    Some(if parts.combined.is_some() { Access::Combined } else { Access::Common })
+/// Whether a line is of an access log, by its shape alone.
+pub(super) fn is_access(line: &str) -> bool {
+    split(line).is_some()
 }
 
 fn split(line: &str) -> Option<Parts<'_>> {
-    let (host, rest) = word(line)?;
-    let (_identity, rest) = word(rest)?;
     // A user's name may have blanks: it ends where the time begins.
-    let bracket = memchr(b'[', rest.as_bytes())?;
-    let user = rest[..bracket].strip_suffix(' ')?;
-    let rest = &rest[bracket + 1..];
+    let bracket = memchr(b'[', line.as_bytes())?;
+    let (domain, host, user) = who(line[..bracket].strip_suffix(' ')?)?;
+    let rest = &line[bracket + 1..];
     let time_end = memchr(b']', rest.as_bytes())?;
     let time = &rest[..time_end];
     let (request, rest) = quoted(rest[time_end + 1..].strip_prefix(' ')?)?;
@@ -84,18 +90,36 @@ fn split(line: &str) -> Option<Parts<'_>> {
     if !is_status || !is_count || host.is_empty() {
         return None;
     }
-    Some(Parts { host, user, time, request, status, bytes, combined: combined_parts(rest) })
+    let (combined, tail) = match combined_parts(rest) {
+        Some((parts, tail)) => (Some(parts), tail),
+        None => (None, rest),
+    };
+    Some(Parts { domain, host, user, time, request, status, bytes, combined, tail })
 }
 
-/// Referrer and user agent. What else follows them stands in `message`.
-fn combined_parts(rest: &str) -> Option<(&str, &str)> {
+/// `host identity user`, `domain:port host identity user`, and lighttpd's `host domain user`.
+fn who(text: &str) -> Option<(Option<&str>, &str, &str)> {
+    let (first, rest) = word(text)?;
+    let (second, rest) = word(rest)?;
+    if second == "-" {
+        return Some((None, first, rest));
+    }
+    match word(rest) {
+        Some(("-", user)) => Some((Some(first), second, user)),
+        _ if second.contains('.') => Some((Some(second), first, rest)),
+        _ => Some((None, first, rest)),
+    }
+}
+
+/// Referrer and user agent, and what else follows them.
+fn combined_parts(rest: &str) -> Option<((&str, &str), &str)> {
     let (referrer, rest) = quoted(rest.strip_prefix(' ')?)?;
-    let (agent, _) = quoted(rest.strip_prefix(' ')?)?;
-    Some((referrer, agent))
+    let (agent, rest) = quoted(rest.strip_prefix(' ')?)?;
+    Some(((referrer, agent), rest))
 }
 
 /// `GET /path?query HTTP/1.1`. What is none (bytes of a TLS handshake, for one) stays an attribute.
-fn request(text: &str, draft: &mut Draft<'_>) {
+pub(super) fn request(text: &str, draft: &mut Draft<'_>) {
     if matches!(text, "-" | "") {
         return;
     }
@@ -126,7 +150,7 @@ fn word(text: &str) -> Option<(&str, &str)> {
 }
 
 /// The inside of a quoted text, and what follows it.
-fn quoted(text: &str) -> Option<(&str, &str)> {
+pub(super) fn quoted(text: &str) -> Option<(&str, &str)> {
     let inside = text.strip_prefix('"')?;
     let mut at = 0;
     loop {
@@ -148,7 +172,7 @@ fn short_number(text: &str) -> Option<i64> {
 }
 
 /// Undoes `\"`, `\\` and `\xHH`. Where that makes no UTF-8, the text stays as it is.
-fn unescape(text: &str) -> Cow<'_, str> {
+pub(super) fn unescape(text: &str) -> Cow<'_, str> {
     if memchr(b'\\', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
@@ -220,7 +244,7 @@ mod tests {
         let line = r#"::1 - - [20/Nov/2026:21:39:19 +0000] "OPTIONS * HTTP/1.0" 200 - "http://x/?q=\x22a b\x22" "b\"c" 0.012 extra"#;
         let expected = format!(
             r#"{{"@timestamp":"2026-11-20T21:39:19.000Z","message":{},"source.ip":"::1","http.request.method":"OPTIONS","url.original":"*","http.version":"1.0",
-               "http.response.status_code":200,"http.request.referrer":"http://x/?q=\"a b\"","user_agent.original":"b\"c"}}"#,
+               "http.response.status_code":200,"http.request.referrer":"http://x/?q=\"a b\"","user_agent.original":"b\"c","event.duration":12000000}}"#,
             quoted_line(line)
         );
         check(Format::Auto, line, &expected);

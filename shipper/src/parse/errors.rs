@@ -1,0 +1,136 @@
+//! The error logs of nginx and of Apache.
+//!
+//! ```text
+//! 2026/11/20 21:39:19 [error] 12#34: *5 open() "/x" failed (2: No such file), client: ::1, server: a, request: "GET /x HTTP/1.1"
+//! [Fri Nov 20 21:39:19.123456 2026] [core:error] [pid 12:tid 34] [client ::1:5] AH00128: File does not exist: /x, referer: http://a/
+//! ```
+
+use memchr::memchr;
+use weir_record::Level;
+use weir_record::schema::Field;
+
+use super::access;
+use super::draft::{Draft, Value};
+use super::keys::Meaning;
+use super::row::address;
+
+/// Fills `draft` from a line of nginx's error log. None where it is none: the draft has to be reset then.
+pub(super) fn nginx(line: &str, draft: &mut Draft<'_>) -> Option<()> {
+    let (moment, length) = draft.clock.read_prefix(line.as_bytes())?;
+    let (level, rest) = line[length..].strip_prefix(" [")?.split_once("] ")?;
+    let level = Level::from_name(level.as_bytes())?;
+    let (process, rest) = rest.split_once(": ")?;
+    let (pid, tid) = process.split_once('#')?;
+    let (pid, tid) = (pid.parse::<u32>().ok()?, tid.parse::<u32>().ok()?);
+    let connection = rest.strip_prefix('*').and_then(|rest| rest.split_once(' '));
+    let connection = connection.filter(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit()));
+    let message = connection.map_or(rest, |(_, message)| message);
+    draft.time(moment);
+    draft.writer.level(level);
+    draft.writer.string(Field::Message, message);
+    draft.writer.integer(Field::ProcessPid, i64::from(pid));
+    draft.writer.integer(Field::ProcessThreadId, i64::from(tid));
+    if let Some((number, _)) = connection {
+        draft.attribute_text("connection", number);
+        request_parts(message, draft);
+    }
+    Some(())
+}
+
+/// `, client: ::1, server: a, request: "GET / HTTP/1.1", upstream: "http://b/", host: "a", referrer: "http://c/"` at
+/// the end of a message.
+fn request_parts(message: &str, draft: &mut Draft<'_>) {
+    let Some((_, mut rest)) = message.rsplit_once(", client: ") else { return };
+    let client = take_part(&mut rest);
+    draft.source(client);
+    while let Some((name, value)) = rest.split_once(": ") {
+        rest = value;
+        let value = take_part(&mut rest);
+        match name {
+            "server" if !value.is_empty() => drop(draft.writer.string(Field::ServerAddress, value)),
+            "request" => access::request(value, draft),
+            "upstream" => draft.writer.attribute_string("upstream", value),
+            "host" => drop(draft.writer.string(Field::UrlDomain, value)),
+            "referrer" => drop(draft.writer.string(Field::HttpRequestReferrer, value)),
+            _ => {}
+        }
+    }
+}
+
+/// Takes a value, quoted or not, and the comma behind it.
+fn take_part<'l>(rest: &mut &'l str) -> &'l str {
+    let (value, after) = access::quoted(rest).unwrap_or_else(|| {
+        let end = memchr(b',', rest.as_bytes()).unwrap_or(rest.len());
+        rest.split_at(end)
+    });
+    *rest = after.strip_prefix(", ").unwrap_or_default();
+    value
+}
+
+/// Fills `draft` from a line of Apache's error log. None where it is none: the draft has to be reset then.
+pub(super) fn apache(line: &str, draft: &mut Draft<'_>) -> Option<()> {
+    let (time, mut rest) = bracket(line)?;
+    let (moment, length) = draft.clock.read_prefix(time.as_bytes())?;
+    (length == time.len()).then_some(())?;
+    let (severity, after) = bracket(rest)?;
+    rest = after;
+    let (module, level) = severity.split_once(':').unwrap_or(("", severity));
+    // Apache 2.4 has eight degrees of tracing.
+    let level = level.strip_prefix("trace").map_or(level, |_| "trace");
+    let level = Level::from_name(level.as_bytes())?;
+    while let Some((part, after)) = bracket(rest) {
+        if !apache_part(part, draft) {
+            break;
+        }
+        rest = after;
+    }
+    draft.time(moment);
+    draft.writer.level(level);
+    draft.writer.string(Field::Message, rest);
+    if !matches!(module, "" | "-") {
+        draft.writer.string(Field::LogLogger, module);
+    }
+    apache_tail(rest, draft);
+    Some(())
+}
+
+/// The inside of a bracket at the start, and what follows it and a blank.
+fn bracket(text: &str) -> Option<(&str, &str)> {
+    let (inside, rest) = text.strip_prefix('[')?.split_once(']')?;
+    Some((inside, rest.strip_prefix(' ').unwrap_or(rest)))
+}
+
+/// `pid 12:tid 34`, `client ::1:5`, `remote ::1:5`.
+fn apache_part(part: &str, draft: &mut Draft<'_>) -> bool {
+    let Some((name, value)) = part.split_once(' ') else { return false };
+    match name {
+        "pid" => {
+            let (pid, tid) = value.split_once(":tid ").unwrap_or((value, ""));
+            draft.assign(Meaning::Long(Field::ProcessPid), Value::Plain(pid))
+                && (tid.is_empty() || draft.assign(Meaning::Long(Field::ProcessThreadId), Value::Plain(tid)))
+        }
+        "client" | "remote" => {
+            address(value, Field::SourceIp, Field::SourceAddress, Field::SourcePort, draft);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// `(13)Permission denied: [client ::1:5] AH00132: ..., referer: http://a/`: the line's later parts, which stay in the
+/// message.
+fn apache_tail(message: &str, draft: &mut Draft<'_>) {
+    let mut rest = message;
+    if let Some((_, after)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(": [client "))
+        && let Some((client, after)) = after.split_once("] ")
+    {
+        address(client, Field::SourceIp, Field::SourceAddress, Field::SourcePort, draft);
+        rest = after;
+    }
+    if let Some(code) = rest.split(':').next().filter(|code| code.starts_with("AH") && code.len() == 7) {
+        draft.writer.string(Field::ErrorCode, code);
+    }
+    if let Some((_, referrer)) = rest.rsplit_once(", referer: ") {
+        draft.writer.string(Field::HttpRequestReferrer, referrer);
+    }
+}
