@@ -10,6 +10,7 @@ pub mod input;
 pub mod parse;
 pub mod progress;
 pub mod push;
+pub mod redact;
 pub mod service;
 pub mod settings;
 mod ship;

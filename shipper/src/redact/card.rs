@@ -1,0 +1,151 @@
+//! Numbers of payment cards: the length and first digits of an issuer (ISO/IEC 7812), plain or in groups, that pass
+//! the Luhn check. Other long numbers (times, ids) are left alone.
+
+use super::{Finding, Kind};
+
+const DIGITS_MIN: usize = 13;
+const DIGITS_MAX: usize = 19;
+
+/// Most groups that a number is written in.
+const GROUPS_MAX: usize = 5;
+
+pub(super) fn find(line: &[u8], findings: &mut Vec<Finding>) {
+    // Of any 13 digits, with one separator at most between two of them, every stride of 12 bytes meets a digit or the
+    // byte after one.
+    let mut at = DIGITS_MIN - 1;
+    while at < line.len() {
+        let near = if line[at].is_ascii_digit() {
+            Some(at)
+        } else if is_separator(line[at]) && line[at - 1].is_ascii_digit() {
+            Some(at - 1)
+        } else {
+            None
+        };
+        let Some(inside) = near else {
+            at += DIGITS_MIN - 1;
+            continue;
+        };
+        let (start, end) = run(line, inside);
+        find_in_run(line, start, end, findings);
+        at = end.max(at) + DIGITS_MIN - 1;
+    }
+}
+
+const fn is_separator(byte: u8) -> bool {
+    matches!(byte, b' ' | b'-')
+}
+
+/// The longest run of digits with single separators around the digit at `inside`.
+fn run(line: &[u8], inside: usize) -> (usize, usize) {
+    let mut start = inside;
+    loop {
+        if start >= 1 && line[start - 1].is_ascii_digit() {
+            start -= 1;
+        } else if start >= 2 && is_separator(line[start - 1]) && line[start - 2].is_ascii_digit() {
+            start -= 2;
+        } else {
+            break;
+        }
+    }
+    let mut end = inside + 1;
+    loop {
+        if line.get(end).is_some_and(u8::is_ascii_digit) {
+            end += 1;
+        } else if line.get(end).is_some_and(|byte| is_separator(*byte))
+            && line.get(end + 1).is_some_and(u8::is_ascii_digit)
+        {
+            end += 2;
+        } else {
+            break;
+        }
+    }
+    (start, end)
+}
+
+/// A number inside a word, a decimal or a path is none of a card.
+fn is_alone(line: &[u8], start: usize, end: usize) -> bool {
+    let joins = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'/' | b'-');
+    let before = start.checked_sub(1).and_then(|at| line.get(at));
+    let after = line.get(end);
+    let ends_sentence = after == Some(&b'.') && !line.get(end + 1).is_some_and(u8::is_ascii_alphanumeric);
+    !before.is_some_and(joins) && (ends_sentence || !after.is_some_and(joins))
+}
+
+/// Looks at every row of whole groups: a date or a number may stand before the card's.
+fn find_in_run(line: &[u8], start: usize, end: usize, findings: &mut Vec<Finding>) {
+    let mut from = start;
+    while end - from >= DIGITS_MIN {
+        let found = rows(line, from, end).find(|to| is_alone(line, from, *to) && is_card(&line[from..*to]));
+        match (found, line[from..end].iter().position(|byte| is_separator(*byte))) {
+            (Some(to), _) => {
+                findings.push(Finding { kind: Kind::Card, bytes: from..to });
+                from = (to + 1).min(end);
+            }
+            (None, Some(separator)) => from += separator + 1,
+            (None, None) => return,
+        }
+    }
+}
+
+/// The ends of the groups after `from`, as far as a card's number can reach, the farthest first.
+fn rows(line: &[u8], from: usize, end: usize) -> impl Iterator<Item = usize> {
+    let farthest = end.min(from + DIGITS_MAX + GROUPS_MAX);
+    (from + DIGITS_MIN..=farthest)
+        .rev()
+        .filter(move |to| *to == end || line.get(*to).is_some_and(|byte| is_separator(*byte)))
+}
+
+fn is_card(run: &[u8]) -> bool {
+    let mut digits = [0; DIGITS_MAX];
+    let mut count = 0;
+    for byte in run.iter().filter(|byte| byte.is_ascii_digit()) {
+        if count == DIGITS_MAX {
+            return false;
+        }
+        digits[count] = byte - b'0';
+        count += 1;
+    }
+    let digits = &digits[..count];
+    count >= DIGITS_MIN && is_grouped_as_cards_are(run) && is_issued(digits) && luhn(digits)
+}
+
+/// No separators, or one kind of them between groups of three to seven digits.
+fn is_grouped_as_cards_are(run: &[u8]) -> bool {
+    let mut separators = run.iter().filter(|byte| !byte.is_ascii_digit());
+    let Some(first) = separators.next() else { return true };
+    let groups = run.split(|byte| byte == first);
+    separators.all(|other| other == first) && groups.map(<[u8]>::len).all(|length| (3..=7).contains(&length))
+}
+
+/// Issuer ranges and their lengths: Visa, Mastercard, American Express, Discover, Diners Club, JCB, UnionPay, Maestro.
+fn is_issued(digits: &[u8]) -> bool {
+    let prefix = digits.iter().take(4).fold(0_u32, |number, digit| number * 10 + u32::from(*digit));
+    match digits.len() {
+        13 => prefix / 1000 == 4,
+        14 => matches!(prefix / 10, 300..=305) || matches!(prefix / 100, 36 | 38 | 39),
+        15 => matches!(prefix / 100, 34 | 37),
+        16 => {
+            prefix / 1000 == 4
+                || matches!(prefix, 2221..=2720 | 3528..=3589 | 5100..=5599 | 6011)
+                || matches!(prefix / 10, 644..=649)
+                || matches!(prefix / 100, 62 | 65 | 67)
+        }
+        17 | 18 => matches!(prefix / 100, 62 | 67),
+        19 => prefix / 1000 == 4 || matches!(prefix / 100, 62 | 67),
+        _ => false,
+    }
+}
+
+/// ISO/IEC 7812-1, annex B.
+fn luhn(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| match place % 2 {
+            0 => u32::from(*digit),
+            _ => u32::from(*digit) * 2 / 10 + u32::from(*digit) * 2 % 10,
+        })
+        .sum();
+    sum.is_multiple_of(10)
+}

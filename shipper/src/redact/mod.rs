@@ -1,0 +1,265 @@
+//! Redaction: what must not leave the host is taken out of a line before it is parsed, so that no field can hold it.
+//!
+//! One search for short literals (Teddy, <https://docs.rs/aho-corasick>), one for `@` and one for long runs of digits
+//! decide that a line is clean, which nearly all are; only around what they find a hand-written rule looks closer.
+//! Replacements need no escaping in any format: a JSON line stays JSON.
+
+mod card;
+mod email;
+mod secret;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aho_corasick::{AhoCorasick, Span, packed};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use regex::bytes::{Regex, RegexBuilder};
+use ring::hmac;
+
+/// Bytes of a keyed hash that a replacement shows: enough to follow one value through a log, and to meet no other by
+/// chance among millions.
+const HASH_BYTES: usize = 9;
+
+/// Compiled size of one own pattern, at most.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Credentials: bearer tokens, JSON web tokens, keys of cloud services, private keys, passwords.
+    Secret,
+    /// E-mail addresses.
+    Email,
+    /// Numbers of payment cards that pass the Luhn check.
+    Card,
+    /// What an own pattern matches, or an own field holds.
+    Own,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 4] = [Kind::Secret, Kind::Email, Kind::Card, Kind::Own];
+
+    /// As it stands in replacements and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Secret => "secret",
+            Kind::Email => "email",
+            Kind::Card => "card",
+            Kind::Own => "own",
+        }
+    }
+}
+
+/// What stands in the place of what was taken out.
+#[derive(Clone, Default)]
+pub enum Replacement {
+    /// `[redacted:email]`.
+    #[default]
+    Mask,
+    /// `[email:Fq3xTz9aBc0d]`, from HMAC-SHA-256 under this key: equal values can be told to be equal, and not read.
+    Hash(Arc<hmac::Key>),
+}
+
+impl std::fmt::Debug for Replacement {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Replacement::Mask => "Mask",
+            Replacement::Hash(_) => "Hash(***)",
+        })
+    }
+}
+
+/// What to take out of the lines of a source.
+#[derive(Clone, Debug, Default)]
+pub struct RedactSettings {
+    /// Credentials.
+    pub secrets: bool,
+    /// E-mail addresses.
+    pub email: bool,
+    /// Payment cards.
+    pub card: bool,
+    /// Names whose values are taken out wherever they stand: `name=value`, `"name":"value"`, `name: value`.
+    pub fields: Vec<String>,
+    /// Regular expressions; of a match with groups the groups are taken out, else all of it.
+    pub patterns: Vec<String>,
+    /// What stands in their place.
+    pub replacement: Replacement,
+}
+
+impl RedactSettings {
+    /// Whether there is nothing to look for.
+    pub fn is_empty(&self) -> bool {
+        !(self.secrets || self.email || self.card) && self.fields.is_empty() && self.patterns.is_empty()
+    }
+}
+
+/// What is to be looked for cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum RedactError {
+    /// An own pattern is wrong, or too large.
+    #[error("the redaction pattern `{pattern}` cannot be used")]
+    Pattern {
+        /// As configured.
+        pattern: String,
+        /// What is wrong with it.
+        source: regex::Error,
+    },
+    /// There are too many names.
+    #[error("the names of the fields to redact cannot be searched for")]
+    Fields(#[source] aho_corasick::BuildError),
+}
+
+/// Takes out of lines what must not leave the host. One for all files of a source.
+#[derive(Debug)]
+pub struct Redactor {
+    /// Literals that secrets begin with or are named by, and the rule of each.
+    secrets: Option<(packed::Searcher, Vec<secret::Rule>)>,
+    /// Own names, in lower case, and their search.
+    fields: Option<(AhoCorasick, Vec<String>)>,
+    email: bool,
+    card: bool,
+    patterns: Vec<Regex>,
+    replacement: Replacement,
+    counts: [AtomicU64; Kind::ALL.len()],
+}
+
+/// A part of a line that has to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    kind: Kind,
+    bytes: Range<usize>,
+}
+
+impl Redactor {
+    /// Compiles the own patterns.
+    pub fn new(settings: &RedactSettings) -> Result<Redactor, RedactError> {
+        let secrets = settings.secrets.then(secret::literals);
+        let patterns = settings.patterns.iter().map(|pattern| compile(pattern)).collect::<Result<_, _>>()?;
+        Ok(Redactor {
+            secrets: secrets.and_then(|(literals, rules)| Some((searcher(&literals)?, rules))),
+            fields: own_fields(settings)?,
+            email: settings.email,
+            card: settings.card,
+            patterns,
+            replacement: settings.replacement.clone(),
+            counts: Default::default(),
+        })
+    }
+
+    /// How many parts of this kind were taken out so far.
+    pub fn count(&self, kind: Kind) -> u64 {
+        self.counts[kind as usize].load(Ordering::Relaxed)
+    }
+
+    /// Writes the redacted `line` to `out`, which is cleared before. False: the line is clean, and `out` empty.
+    pub fn redact(&self, line: &[u8], out: &mut Vec<u8>) -> bool {
+        out.clear();
+        let mut findings = Vec::new();
+        self.find(line, &mut findings);
+        if findings.is_empty() {
+            return false;
+        }
+        findings.sort_by_key(|finding| (finding.bytes.start, std::cmp::Reverse(finding.bytes.end)));
+        let mut done = 0;
+        for finding in findings {
+            let start = finding.bytes.start.max(done);
+            if start >= finding.bytes.end {
+                continue;
+            }
+            out.extend_from_slice(&line[done..start]);
+            self.replace(finding.kind, &line[start..finding.bytes.end], out);
+            self.counts[finding.kind as usize].fetch_add(1, Ordering::Relaxed);
+            done = finding.bytes.end;
+        }
+        out.extend_from_slice(&line[done..]);
+        true
+    }
+
+    fn find(&self, line: &[u8], findings: &mut Vec<Finding>) {
+        if let Some((searcher, rules)) = &self.secrets {
+            let mut at = 0;
+            while let Some(found) = searcher.find_in(line, Span { start: at, end: line.len() }) {
+                at = found.start() + 1;
+                let rule = rules[found.pattern().as_usize()];
+                if let Some(bytes) = rule.check(line, found.start()..found.end()) {
+                    at = at.max(bytes.end);
+                    findings.push(Finding { kind: Kind::Secret, bytes });
+                }
+            }
+        }
+        if let Some((searcher, names)) = &self.fields {
+            let found = searcher.find_iter(line).map(|found| found.start()..found.end());
+            let values = found.filter_map(|found| secret::field(line, found, names));
+            findings.extend(values.map(|bytes| Finding { kind: Kind::Own, bytes }));
+        }
+        if self.email {
+            email::find(line, findings);
+        }
+        if self.card {
+            card::find(line, findings);
+        }
+        for pattern in &self.patterns {
+            find_own(pattern, line, findings);
+        }
+    }
+
+    fn replace(&self, kind: Kind, taken: &[u8], out: &mut Vec<u8>) {
+        match &self.replacement {
+            Replacement::Mask => {
+                out.extend_from_slice(b"[redacted:");
+                out.extend_from_slice(kind.name().as_bytes());
+            }
+            Replacement::Hash(key) => {
+                let tag = hmac::sign(key, taken);
+                let shown = tag.as_ref().get(..HASH_BYTES).unwrap_or_default();
+                out.push(b'[');
+                out.extend_from_slice(kind.name().as_bytes());
+                out.push(b':');
+                out.extend_from_slice(URL_SAFE_NO_PAD.encode(shown).as_bytes());
+            }
+        }
+        out.push(b']');
+    }
+}
+
+fn compile(pattern: &str) -> Result<Regex, RedactError> {
+    RegexBuilder::new(pattern)
+        .size_limit(PATTERN_BYTES_MAX)
+        .build()
+        .map_err(|source| RedactError::Pattern { pattern: pattern.to_owned(), source })
+}
+
+/// The last parts of the names: lines know `ssn`, where documents have `attributes.user.ssn`.
+fn own_fields(settings: &RedactSettings) -> Result<Option<(AhoCorasick, Vec<String>)>, RedactError> {
+    let last = |name: &String| name.rsplit('.').next().map(str::to_ascii_lowercase);
+    let names: Vec<String> =
+        settings.fields.iter().filter_map(last).filter(|name| !name.is_empty()).collect();
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let searcher =
+        AhoCorasick::builder().ascii_case_insensitive(true).build(&names).map_err(RedactError::Fields)?;
+    Ok(Some((searcher, names)))
+}
+
+fn searcher(literals: &[&str]) -> Option<packed::Searcher> {
+    packed::Config::new().match_kind(packed::MatchKind::LeftmostLongest).builder().extend(literals).build()
+}
+
+fn find_own(pattern: &Regex, line: &[u8], findings: &mut Vec<Finding>) {
+    if pattern.captures_len() == 1 {
+        let found = pattern.find_iter(line).map(|found| Finding { kind: Kind::Own, bytes: found.range() });
+        findings.extend(found.filter(|finding| !finding.bytes.is_empty()));
+        return;
+    }
+    for captures in pattern.captures_iter(line) {
+        let groups = captures.iter().skip(1).flatten();
+        findings.extend(groups.map(|group| Finding { kind: Kind::Own, bytes: group.range() }));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,338 @@
+//! Credentials, found from a literal that they begin with or that names them.
+
+use std::ops::Range;
+
+/// Longest name that is looked at around a word such as `password`.
+const NAME_BYTES_MAX: usize = 64;
+
+/// Shortest token after `Bearer` and the like.
+const TOKEN_BYTES_MIN: usize = 8;
+
+/// Shortest value of a name that only may be a secret's, such as `token`.
+const VALUE_BYTES_MIN: usize = 6;
+
+/// What to look at where a literal was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// A key that is known by its prefix: so many characters of its alphabet follow.
+    Prefixed {
+        min: usize,
+        max: usize,
+        /// Beyond letters and digits.
+        also: &'static [u8],
+    },
+    /// Three parts of base64url. RFC 7519
+    Jwt,
+    /// `Bearer token` and `Basic credentials`. RFC 6750, RFC 7617
+    Scheme,
+    /// `scheme://user:password@host`. RFC 3986, 3.2.1
+    Url,
+    /// PEM. RFC 7468
+    PrivateKey,
+    /// A word that a secret's name ends with.
+    Name,
+}
+
+/// Prefixes of keys, and what follows them; from the services' own documentation and their secret scanners.
+const PREFIXES: [(&str, usize, usize, &[u8]); 25] = [
+    ("AKIA", 16, 16, b""),
+    ("ASIA", 16, 16, b""),
+    ("AIza", 35, 35, b"_-"),
+    ("ya29.", 20, 2048, b"_-."),
+    ("ghp_", 36, 255, b""),
+    ("gho_", 36, 255, b""),
+    ("ghu_", 36, 255, b""),
+    ("ghs_", 36, 255, b""),
+    ("ghr_", 36, 255, b""),
+    ("github_pat_", 60, 255, b"_"),
+    ("glpat-", 20, 255, b"_-."),
+    ("xoxb-", 20, 255, b"-"),
+    ("xoxp-", 20, 255, b"-"),
+    ("xoxa-", 20, 255, b"-"),
+    ("xoxs-", 20, 255, b"-"),
+    ("sk_live_", 16, 255, b""),
+    ("rk_live_", 16, 255, b""),
+    ("sk_test_", 16, 255, b""),
+    ("sk-", 32, 255, b"_-"),
+    ("npm_", 36, 36, b""),
+    ("SG.", 60, 80, b"_-."),
+    ("pypi-", 50, 255, b"_-"),
+    ("dop_v1_", 64, 64, b""),
+    ("hvs.", 24, 255, b"_-"),
+    ("shpat_", 32, 32, b""),
+];
+
+/// Other literals.
+const OTHERS: [(&str, Rule); 9] = [
+    ("eyJ", Rule::Jwt),
+    ("earer ", Rule::Scheme),
+    ("EARER ", Rule::Scheme),
+    ("asic ", Rule::Scheme),
+    ("ASIC ", Rule::Scheme),
+    ("://", Rule::Url),
+    ("-----BEGIN ", Rule::PrivateKey),
+    ("uthorization", Rule::Name),
+    ("UTHORIZATION", Rule::Name),
+];
+
+/// Parts of names, in the spellings that occur.
+const NAMES: [&str; 24] = [
+    "assw",
+    "ASSW",
+    "assphrase",
+    "ASSPHRASE",
+    "pwd",
+    "Pwd",
+    "PWD",
+    "ecret",
+    "ECRET",
+    "oken",
+    "OKEN",
+    "pi_key",
+    "pi-key",
+    "pi-Key",
+    "piKey",
+    "pikey",
+    "PI_KEY",
+    "ccess_key",
+    "ccessKey",
+    "CCESS_KEY",
+    "ccountKey",
+    "rivate_key",
+    "rivateKey",
+    "RIVATE_KEY",
+];
+
+/// Without `_`, `-` and `.`, a secret's name ends with one of these; the others may be harmless when they are short.
+const SECRET_NAMES: [&str; 11] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "passwort",
+    "pwd",
+    "secret",
+    "secretkey",
+    "apikey",
+    "secretaccesskey",
+    "accountkey",
+    "privatekey",
+];
+const MAYBE_SECRET_NAMES: [&str; 3] = ["token", "accesskey", "authorization"];
+
+/// The literals to search for, and the rule of each.
+pub(super) fn literals() -> (Vec<&'static str>, Vec<Rule>) {
+    let prefixes = PREFIXES.map(|(prefix, min, max, also)| (prefix, Rule::Prefixed { min, max, also }));
+    let names = NAMES.map(|name| (name, Rule::Name));
+    prefixes.into_iter().chain(OTHERS).chain(names).unzip()
+}
+
+/// The value of an own field, where `found` is in its name.
+pub(super) fn field(line: &[u8], found: Range<usize>, fields: &[String]) -> Option<Range<usize>> {
+    let name = name_around(line, found);
+    let last = line[name.clone()].rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    let is_field = fields.iter().any(|field| field.as_bytes().eq_ignore_ascii_case(last));
+    let value = is_field.then(|| value_after(line, name.end)).flatten()?;
+    (!is_placeholder(&line[value.clone()])).then_some(value)
+}
+
+impl Rule {
+    /// Looks closer at a literal that was found: the bytes that have to go, if it is what it seems.
+    pub(super) fn check(self, line: &[u8], found: Range<usize>) -> Option<Range<usize>> {
+        match self {
+            Rule::Prefixed { min, max, also } => prefixed(line, found, (min, max), also),
+            Rule::Jwt => jwt(line, found.start),
+            Rule::Scheme => scheme(line, found),
+            Rule::Url => url_password(line, found.end),
+            Rule::PrivateKey => private_key(line, found),
+            Rule::Name => named(line, found),
+        }
+    }
+}
+
+const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+fn run(line: &[u8], from: usize, also: &[u8]) -> usize {
+    let rest = line.get(from..).unwrap_or_default();
+    rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || also.contains(byte)).count()
+}
+
+fn prefixed(
+    line: &[u8],
+    found: Range<usize>,
+    (min, max): (usize, usize),
+    also: &[u8],
+) -> Option<Range<usize>> {
+    if found.start > 0 && is_word(line[found.start - 1]) {
+        return None;
+    }
+    let length = run(line, found.end, also);
+    (min..=max).contains(&length).then(|| found.start..found.end + length)
+}
+
+fn jwt(line: &[u8], start: usize) -> Option<Range<usize>> {
+    if start > 0 && is_word(line[start - 1]) {
+        return None;
+    }
+    let header = run(line, start, b"_-");
+    let payload_start = start + header + 1;
+    let payload = run(line, payload_start, b"_-");
+    let dots = line.get(payload_start - 1) == Some(&b'.') && line.get(payload_start + payload) == Some(&b'.');
+    if header < 10 || payload < 10 || !dots {
+        return None;
+    }
+    let signature_start = payload_start + payload + 1;
+    Some(start..signature_start + run(line, signature_start, b"_-"))
+}
+
+fn scheme(line: &[u8], found: Range<usize>) -> Option<Range<usize>> {
+    // The first letter, in either case, begins the word.
+    let first = found.start.checked_sub(1)?;
+    let begins = matches!(line[first], b'B' | b'b') && (first == 0 || !is_word(line[first - 1]));
+    let length = run(line, found.end, b"._~+/=-");
+    let token = &line[found.end..found.end + length];
+    // "basic information", "bearer authentication": prose has neither digits nor capitals inside.
+    let looks_random = token.iter().any(u8::is_ascii_digit)
+        || token.iter().skip(1).any(u8::is_ascii_uppercase)
+        || token.ends_with(b"=");
+    (begins && length >= TOKEN_BYTES_MIN && looks_random).then(|| found.end..found.end + length)
+}
+
+fn url_password(line: &[u8], start: usize) -> Option<Range<usize>> {
+    let rest = &line[start..line.len().min(start + 1024)];
+    let ends = |byte: &u8| {
+        byte.is_ascii_whitespace() || matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>')
+    };
+    let authority = &rest[..rest.iter().position(ends).unwrap_or(rest.len())];
+    let at = memchr::memrchr(b'@', authority)?;
+    let colon = memchr::memchr(b':', &authority[..at])?;
+    let password = start + colon + 1..start + at;
+    (!is_placeholder(&line[password.clone()])).then_some(password)
+}
+
+fn private_key(line: &[u8], found: Range<usize>) -> Option<Range<usize>> {
+    const LABEL_BYTES_MAX: usize = 40;
+    let rest = &line[found.end..];
+    let label = &rest[..rest.len().min(LABEL_BYTES_MAX)];
+    let marker = memchr::memmem::find(label, b"PRIVATE KEY")?;
+    let body = found.end + marker;
+    // A key that is cut is one still: all that follows goes.
+    let end = memchr::memmem::find(&line[body..], b"-----END ").map_or(line.len(), |at| {
+        let tail = body + at + b"-----END ".len();
+        memchr::memmem::find(&line[tail..], b"-----").map_or(line.len(), |dashes| tail + dashes + 5)
+    });
+    Some(found.start..end)
+}
+
+/// The whole name that holds what was found.
+fn name_around(line: &[u8], found: Range<usize>) -> Range<usize> {
+    let is_name = |byte: &&u8| is_word(**byte) || matches!(**byte, b'-' | b'.');
+    let before = &line[found.start.saturating_sub(NAME_BYTES_MAX)..found.start];
+    let after = &line[found.end..line.len().min(found.end + NAME_BYTES_MAX)];
+    found.start - before.iter().rev().take_while(is_name).count()
+        ..found.end + after.iter().take_while(is_name).count()
+}
+
+fn named(line: &[u8], found: Range<usize>) -> Option<Range<usize>> {
+    let name = name_around(line, found);
+    let mut letters = [0; 3 * NAME_BYTES_MAX];
+    let mut length = 0;
+    for byte in line[name.clone()].iter().filter(|byte| byte.is_ascii_alphanumeric()) {
+        *letters.get_mut(length)? = byte.to_ascii_lowercase();
+        length += 1;
+    }
+    let letters = &letters[..length];
+    let ends = |names: &[&str]| names.iter().any(|secret| letters.ends_with(secret.as_bytes()));
+    let is_certain = ends(&SECRET_NAMES);
+    if !is_certain && !ends(&MAYBE_SECRET_NAMES) {
+        return None;
+    }
+    let mut value = value_after(line, name.end)?;
+    if letters.ends_with(b"authorization") {
+        value.start += scheme_length(&line[value.clone()]);
+    }
+    let text = &line[value.clone()];
+    let is_long = is_certain || (text.len() >= VALUE_BYTES_MIN && !text.iter().all(u8::is_ascii_alphabetic));
+    (is_long && !is_placeholder(text)).then_some(value)
+}
+
+/// `Bearer ` and the like say nothing, and stay.
+fn scheme_length(value: &[u8]) -> usize {
+    let word = value.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    if value.get(word) == Some(&b' ') { word + 1 } else { 0 }
+}
+
+/// The value after a name: `=value`, `="a value"`, `": "value"`, `\": \"value\"`, `=> 'value'`, `: value`.
+fn value_after(line: &[u8], name_end: usize) -> Option<Range<usize>> {
+    let mut at = name_end;
+    at += quote_at(line, at).map_or(0, <[u8]>::len);
+    let was_quoted = at > name_end;
+    at += blanks(line, at);
+    let separator = *line.get(at)?;
+    at += 1;
+    match separator {
+        b'=' if line.get(at) == Some(&b'>') => at += 1,
+        b'=' if line.get(at) != Some(&b'=') => {}
+        b':' if line.get(at) != Some(&b':') => {}
+        _ => return None,
+    }
+    let gap = blanks(line, at);
+    at += gap;
+    if let Some(quote) = quote_at(line, at) {
+        let start = at + quote.len();
+        return Some(start..closing(line, start, quote));
+    }
+    let ends = |byte: &u8| {
+        byte.is_ascii_whitespace()
+            || matches!(byte, b',' | b';' | b')' | b']' | b'}' | b'"' | b'\'' | b'<' | b'>')
+            || (*byte == b'&' && separator == b'=')
+    };
+    let rest = &line[at..];
+    let value = &rest[..rest.iter().position(ends).unwrap_or(rest.len())];
+    // "password: must be longer" is prose; a lone word at the end, or one that is no word, is a value.
+    let is_prose = gap > 0
+        && !was_quoted
+        && value.iter().all(u8::is_ascii_alphabetic)
+        && rest.get(value.len()).is_some_and(u8::is_ascii_whitespace);
+    (!is_prose).then(|| at..at + value.len())
+}
+
+fn blanks(line: &[u8], at: usize) -> usize {
+    line.get(at..).unwrap_or_default().iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
+}
+
+fn quote_at(line: &[u8], at: usize) -> Option<&'static [u8]> {
+    let rest = line.get(at..)?;
+    [&b"\\\""[..], b"\"", b"'"].into_iter().find(|quote| rest.starts_with(quote))
+}
+
+/// Where the value that was opened by `quote` ends; an escaped quote does not end it.
+fn closing(line: &[u8], start: usize, quote: &[u8]) -> usize {
+    let mut at = start;
+    while at < line.len() {
+        if line[at..].starts_with(quote) {
+            return at;
+        }
+        // Inside an escaped string an inner quote has three backslashes.
+        at += if line[at] == b'\\' { quote.len() + 1 } else { 1 };
+    }
+    line.len()
+}
+
+/// Nothing that could be told.
+fn is_placeholder(value: &[u8]) -> bool {
+    const WORDS: [&str; 9] =
+        ["null", "nil", "none", "true", "false", "undefined", "redacted", "hidden", "empty"];
+    let inner = value.trim_ascii();
+    let first = inner.first().copied().unwrap_or(b'*');
+    let is_drawn =
+        matches!(first, b'*' | b'x' | b'X' | b'.' | b'-') && inner.iter().all(|byte| *byte == first);
+    let bare = inner.strip_prefix(b"[").or_else(|| inner.strip_prefix(b"<")).unwrap_or(inner);
+    is_drawn
+        || WORDS.iter().any(|word| {
+            bare.get(..word.len()).is_some_and(|head| {
+                head.eq_ignore_ascii_case(word.as_bytes()) && bare.len() <= word.len() + 16
+            })
+        })
+}
