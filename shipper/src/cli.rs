@@ -16,7 +16,7 @@ use weir_record::{Query, SourceId};
 use crate::parse::{Multiline, OwnLines, PatternLibrary, Zone};
 use crate::progress::{Counts, Progress};
 use crate::push::chain;
-use crate::settings::{Mode, Settled, ShipSettings, SourceSettings, Start};
+use crate::settings::{DELETED_BYTES_MAX, Mode, Settled, ShipSettings, SourceSettings, Start, Timing};
 use crate::ship::{ShipError, Shipper};
 
 /// Follow log files and push their records into the buffer.
@@ -188,6 +188,8 @@ fn settings(arguments: &ShipArgs, config: &Config) -> anyhow::Result<ShipSetting
         host: host_name(),
         sources,
         mode: if arguments.once { Mode::Once(wait) } else { Mode::Follow },
+        timing: Timing::default(),
+        deleted_bytes_max: DELETED_BYTES_MAX,
     })
 }
 

@@ -15,6 +15,6 @@ pub mod service;
 pub mod settings;
 mod ship;
 
-pub use progress::{Counts, Progress};
-pub use settings::{LineHost, Mode, Origin, Settled, ShipSettings, SourceSettings, Start};
+pub use progress::{Counts, Progress, Vanished};
+pub use settings::{LineHost, Mode, Origin, Settled, ShipSettings, SourceSettings, Start, Timing};
 pub use ship::{ShipError, Shipper};

@@ -16,6 +16,8 @@ pub struct Progress {
     bytes_pushed: AtomicU64,
     files_skipped: AtomicU64,
     files_unreadable: AtomicU64,
+    files_damaged: AtomicU64,
+    bytes_vanished: [AtomicU64; 3],
     rewinds: AtomicU64,
     connected: AtomicBool,
 }
@@ -41,8 +43,37 @@ pub struct Counts {
     pub files_skipped: u64,
     /// Files that could not be read.
     pub files_unreadable: u64,
+    /// Compressed files whose end cannot be decoded.
+    pub files_damaged: u64,
+    /// Bytes that were there, and vanished before they were read, in the order of [`Vanished::ALL`].
+    pub bytes_vanished: [u64; 3],
     /// How often the buffer was at another offset than the frames.
     pub rewinds: u64,
+}
+
+/// Why bytes vanished before they were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vanished {
+    /// The file was truncated, and no copy of it was found.
+    Truncated,
+    /// The file was deleted while nobody had it open.
+    Deleted,
+    /// The file was deleted, and too many such files were kept open.
+    Dropped,
+}
+
+impl Vanished {
+    /// Every reason.
+    pub const ALL: [Vanished; 3] = [Vanished::Truncated, Vanished::Deleted, Vanished::Dropped];
+
+    /// Its name in metrics and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Vanished::Truncated => "truncated",
+            Vanished::Deleted => "deleted",
+            Vanished::Dropped => "dropped",
+        }
+    }
 }
 
 impl Progress {
@@ -69,6 +100,16 @@ impl Progress {
     /// A file cannot be read.
     pub fn unreadable(&self) {
         self.files_unreadable.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The end of a compressed file cannot be decoded.
+    pub fn damaged(&self) {
+        self.files_damaged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Bytes vanished before they were read.
+    pub fn vanished(&self, reason: Vanished, bytes: u64) {
+        self.bytes_vanished[reason as usize].fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// The buffer was at another offset.
@@ -99,6 +140,8 @@ impl Progress {
             bytes_pushed: read(&self.bytes_pushed),
             files_skipped: read(&self.files_skipped),
             files_unreadable: read(&self.files_unreadable),
+            files_damaged: read(&self.files_damaged),
+            bytes_vanished: self.bytes_vanished.each_ref().map(read),
             rewinds: read(&self.rewinds),
         }
     }

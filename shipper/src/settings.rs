@@ -20,7 +20,30 @@ pub struct ShipSettings {
     pub sources: Vec<SourceSettings>,
     /// When to stop.
     pub mode: Mode,
+    /// How long to wait for what.
+    pub timing: Timing,
+    /// Deleted files that are not read to their end yet are kept open, up to this many bytes.
+    pub deleted_bytes_max: u64,
 }
+
+/// How long the follower waits before it draws a conclusion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// A file that was rotated away or removed, and did not grow for this long, is finished: its unterminated last
+    /// line is sent. What cannot be found anywhere for this long has vanished.
+    pub rotated_quiet: Duration,
+    /// A copy or compressed twin that did not change for this long is complete, and what it was made of stays.
+    pub copy_quiet: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Timing {
+        Timing { rotated_quiet: Duration::from_secs(5), copy_quiet: Duration::from_secs(5) }
+    }
+}
+
+/// Default of [`ShipSettings::deleted_bytes_max`].
+pub const DELETED_BYTES_MAX: u64 = 1 << 30;
 
 /// How long a shipper runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,10 +207,6 @@ pub const SCAN_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A record that the next line could continue is held this long at the end of a file.
 pub const HOLD: Duration = Duration::from_millis(200);
-
-/// A file that was rotated away or removed, and did not grow for this long, is finished: its unterminated last line
-/// is sent.
-pub const ROTATED_QUIET: Duration = Duration::from_secs(5);
 
 /// One file's share before the next file's turn, so that a flood does not starve the others.
 pub const TURN_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -13,7 +13,7 @@ use weir_buffer::{Buffer as _, Consumer as _, MemoryBuffer, MemoryConsumer};
 use weir_record::SourceId;
 use weir_record::frame::Decoder;
 use weir_shipper::parse::Format;
-use weir_shipper::{Mode, ShipError, ShipSettings, Shipper, SourceSettings};
+use weir_shipper::{Mode, ShipError, ShipSettings, Shipper, SourceSettings, Timing};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -60,6 +60,8 @@ impl Rig {
             host: "test".into(),
             sources: vec![source],
             mode: Mode::Follow,
+            timing: Timing::default(),
+            deleted_bytes_max: 1 << 30,
         };
         let shipper = Shipper::new(settings).expect("started");
         let (stop, stopped) = oneshot::channel::<()>();

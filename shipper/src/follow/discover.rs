@@ -11,8 +11,11 @@ use crate::settings::SourceSettings;
 const MATCH: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
+/// Endings of files that a rotation has compressed in a way that cannot be read.
+const UNREADABLE: [&str; 3] = ["xz", "lz4", "zip"];
+
 /// Endings of files that a rotation has compressed.
-const COMPRESSED: [&str; 6] = ["gz", "zst", "bz2", "xz", "lz4", "zip"];
+pub const COMPRESSED: [&str; 3] = ["gz", "zst", "bz2"];
 
 /// A file that a source wants.
 pub struct Found {
@@ -100,7 +103,7 @@ impl Globs {
 }
 
 /// The files beside `path` whose names say that they were rotated away from it: `app.log.1`, `app.log-20261120`,
-/// `app-2026-11-20.log`. Compressed ones are left out.
+/// `app-2026-11-20.log`, `app.log.2.gz`.
 pub fn rotated_siblings(path: &Path) -> Vec<(PathBuf, Metadata)> {
     let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str()))
     else {
@@ -116,10 +119,21 @@ pub fn rotated_siblings(path: &Path) -> Vec<(PathBuf, Metadata)> {
         .collect()
 }
 
+/// Whether a file has a name that says that it was rotated away from `base`.
+pub fn is_rotated(base: &Path, other: &Path) -> bool {
+    let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+    base.parent() == other.parent()
+        && matches!((name(base), name(other)), (Some(name), Some(other)) if is_rotated_from(&name, &other))
+}
+
 fn is_rotated_from(name: &str, other: &str) -> bool {
-    let compressed = other.rsplit_once('.').is_some_and(|(_, ending)| COMPRESSED.contains(&ending));
-    if compressed || other == name {
+    let (plain, ending) = other.rsplit_once('.').unwrap_or((other, ""));
+    if other == name || UNREADABLE.contains(&ending) {
         return false;
+    }
+    if COMPRESSED.contains(&ending) {
+        // A name with a date may be compressed under itself: `app-2026-11-20.log.gz`.
+        return plain == name || is_rotated_from(name, plain);
     }
     let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
     let numbered =
@@ -154,7 +168,10 @@ mod tests {
         check("app.log", "app-2026-11-20.log", true);
         check("app.log", "app.1.log", true);
         check("app.log", "app.log", false);
-        check("app.log", "app.log.2.gz", false);
+        check("app.log", "app.log.2.gz", true);
+        check("app.log", "app.log.zst", true);
+        check("app.log", "app.log.2.xz", false);
+        check("app.log", "app.gz", false);
         check("app.log", "app.log.bak", false);
         check("app.log", "application.log", false);
         check("app.log", "app-worker.log", false);

@@ -1,7 +1,7 @@
-//! One followed file: where reading stands, and one turn of reading it.
+//! One followed content: where reading stands, and one turn of reading it.
 
-use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,23 +10,25 @@ use weir_record::limits::LINE_BYTES_MAX;
 use weir_record::{FileIdentity, FileKey, Frame, FrameBuilder};
 
 use super::checkpoint::{ContentCheck, Entry, EntryState, Head};
-use super::open::{check_before, open_log, read_fully};
+use super::medium::{Extent, HEAD_BYTES, Medium};
+use super::open::open_same;
+use super::proof::{check_before, head_of, holds};
 use super::records::{Assembler, AtEnd, Sink};
-use crate::settings::{
-    HOLD, POLL_INTERVAL_MAX, POLL_INTERVAL_MIN, READ_BYTES, ROTATED_QUIET, TURN_BYTES_MAX,
-};
+use crate::settings::{HOLD, POLL_INTERVAL_MAX, POLL_INTERVAL_MIN, READ_BYTES, TURN_BYTES_MAX, Timing};
 
 /// Longest run of bytes that is looked at together: a whole line, and what is read beyond it.
 const WINDOW_BYTES_MAX: usize = LINE_BYTES_MAX + READ_BYTES;
 
-/// A file that is followed.
+/// A content that is followed.
 pub struct Followed {
     /// Who it is.
     pub identity: FileIdentity,
     /// Its key in the buffer.
     pub key: FileKey,
-    /// Where it was last seen.
+    /// The name it was written under.
     pub path: PathBuf,
+    /// Where it can be opened; none: nowhere, as far as is known.
+    pub place: Option<Place>,
     /// Index of its source.
     pub source: usize,
     /// `event.sequence` of its first byte.
@@ -42,18 +44,53 @@ pub struct Followed {
     /// Whether its name still matches.
     pub presence: Presence,
     /// Open while there is something to read, or to read again.
-    pub handle: Option<File>,
+    pub handle: Option<Medium>,
     /// Parsing state; made at the first read.
     pub assembler: Option<Assembler>,
-    /// Proof for the checkpoint.
+    /// Proof that it is still the content that was read.
     pub check: ContentCheck,
+    /// The check at the last scan: whatever appears from then on and is a copy has these bytes.
+    pub scanned_check: ContentCheck,
+    /// Its first bytes.
+    pub head: Head,
+    /// Bytes that it has, as far as the last look saw.
+    pub size: u64,
+    /// Since when it is nowhere to be opened.
+    pub missing_since: Option<Instant>,
     /// Bytes from `offset` on that are known to hold no newline.
     unterminated: u64,
-    /// Size at the last look.
-    size: u64,
+    /// Of the file at the last look.
+    seen: Seen,
     last_growth: Instant,
     interval: Duration,
     holds_record: bool,
+}
+
+/// A file that holds a content: its own, a copy of it, or a compressed twin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its name.
+    pub path: PathBuf,
+    /// The file that has to be there.
+    pub inode: FileIdentity,
+}
+
+/// What tells that a file was touched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Its bytes on the disk.
+    pub length: u64,
+    /// Its change time, nanoseconds since 1970.
+    pub changed_nanos: i64,
+}
+
+impl Seen {
+    /// Of a file with this metadata.
+    pub fn of(metadata: &std::fs::Metadata) -> Seen {
+        let changed_nanos =
+            metadata.ctime().saturating_mul(1_000_000_000).saturating_add(metadata.ctime_nsec());
+        Seen { length: metadata.len(), changed_nanos }
+    }
 }
 
 /// Whether a file is still where the globs look.
@@ -81,8 +118,10 @@ pub enum TurnEnd {
     More,
     /// All there is was read.
     CaughtUp,
-    /// The file is shorter than what was read of it.
-    Truncated,
+    /// The file does not hold what was read of it any more: it was truncated, or overwritten.
+    Cut,
+    /// It is nowhere to be opened.
+    Missing,
 }
 
 impl Workbench {
@@ -93,24 +132,36 @@ impl Workbench {
 }
 
 impl Followed {
-    /// A file to read from `offset`.
-    pub fn new(entry: Entry, key: FileKey, source: usize, offset: u64, now: Instant) -> Followed {
+    /// A content to read from `offset` on, in `place`.
+    pub fn new(
+        entry: Entry,
+        key: FileKey,
+        source: usize,
+        offset: u64,
+        place: Option<Place>,
+        now: Instant,
+    ) -> Followed {
         Followed {
             identity: entry.identity,
             key,
             path: entry.path,
+            presence: if place.is_some() { Presence::Listed } else { Presence::Gone },
+            place,
             source,
             sequence_base: entry.sequence_base,
             offset,
             pushed: offset,
             indexed: entry.indexed.min(offset),
             epoch: 0,
-            presence: Presence::Listed,
             handle: None,
             assembler: None,
             check: entry.check,
+            scanned_check: entry.check,
+            head: entry.head,
+            size: entry.size.max(offset),
+            missing_since: None,
             unterminated: 0,
-            size: 0,
+            seen: Seen { length: entry.size, changed_nanos: entry.changed_nanos },
             last_growth: now,
             interval: POLL_INTERVAL_MIN,
             holds_record: false,
@@ -125,22 +176,57 @@ impl Followed {
             indexed: self.indexed,
             pushed: self.pushed,
             check: self.check,
-            head: Head::default(),
+            head: self.head,
             size: self.size,
-            changed_nanos: 0,
+            changed_nanos: if self.is_at_home() { self.seen.changed_nanos } else { 0 },
             state: EntryState::Live,
             path: self.path.clone(),
         }
     }
 
-    /// Brings the content check up to what was read, for the next checkpoint.
-    pub fn refresh_check(&mut self) {
-        if self.check.offset != self.offset
-            && let Some(file) = &self.handle
-            && let Ok(check) = check_before(file, self.offset)
-        {
-            self.check = check;
+    /// Whether it is read from its own file, not from a copy or twin.
+    pub fn is_at_home(&self) -> bool {
+        self.place
+            .as_ref()
+            .is_some_and(|place| place.inode == FileIdentity { generation: 0, ..self.identity })
+    }
+
+    /// Whether its own file stands under the name it was written under: only there it can be truncated by a rotation.
+    pub fn is_at_base(&self) -> bool {
+        self.is_at_home() && self.place.as_ref().is_some_and(|place| place.path == self.path)
+    }
+
+    /// Whether nothing but its open handle keeps its bytes.
+    pub fn is_unlinked(&self) -> bool {
+        self.place.is_none() && self.handle.is_some()
+    }
+
+    /// It was seen in `place`.
+    pub fn sighted(&mut self, place: Place, presence: Presence) {
+        if self.place.as_ref() != Some(&place) {
+            if self.place.as_ref().is_none_or(|before| before.inode != place.inode) && self.handle.is_some() {
+                self.handle = None;
+            }
+            self.place = Some(place);
         }
+        self.presence = presence;
+        self.missing_since = None;
+    }
+
+    /// It is to be read on in another file.
+    pub fn move_to(&mut self, place: Place, now: Instant) {
+        self.sighted(place, Presence::Gone);
+        self.handle = None;
+        self.seen = Seen::default();
+        self.last_growth = now;
+        self.interval = POLL_INTERVAL_MIN;
+    }
+
+    /// Its file is gone: under no name, and not open.
+    pub fn lose_place(&mut self) {
+        self.place = None;
+        self.handle = None;
+        self.presence = Presence::Gone;
     }
 
     /// Goes back (or ahead) to `offset`.
@@ -152,17 +238,6 @@ impl Followed {
         self.unterminated = 0;
         self.holds_record = false;
         self.interval = POLL_INTERVAL_MIN;
-    }
-
-    /// Begins anew after a truncation: everything from byte 0 on is another file, with another key.
-    pub fn begin_generation(&mut self, key: impl Fn(&FileIdentity) -> FileKey) {
-        self.identity.generation += 1;
-        self.key = key(&self.identity);
-        self.sequence_base = nanos_now();
-        self.check = ContentCheck::default();
-        self.indexed = 0;
-        self.assembler = None;
-        self.seek(0);
     }
 
     /// Whether the buffer has all that was read.
@@ -199,37 +274,103 @@ impl Followed {
     /// Reads one turn's worth into frames. `finish`: there will be no more bytes, take the unterminated last line
     /// too.
     pub fn turn(&mut self, bench: &mut Workbench, finish: bool, now: Instant) -> io::Result<TurnEnd> {
-        let Some(size) = self.look(now)? else { return Ok(TurnEnd::Truncated) };
-        if size == self.offset {
-            return Ok(TurnEnd::CaughtUp);
+        match self.look(now)? {
+            Look::Same if self.size > self.offset => {}
+            Look::Same => return Ok(TurnEnd::CaughtUp),
+            Look::Cut => return Ok(TurnEnd::Cut),
+            Look::Missing => return Ok(TurnEnd::Missing),
         }
-        let file = self.handle.take().ok_or_else(|| io::Error::other("the file is not open"))?;
-        let end = self.read_records(&file, bench, finish, now);
-        self.handle = Some(file);
-        end
+        let mut medium = self.handle.take().ok_or_else(|| io::Error::other("the file is not open"))?;
+        let (start, before) = (self.offset, self.check);
+        let end = self.read_records(&mut medium, bench, finish, now);
+        let proof = self.prove(&mut medium, before);
+        self.handle = Some(medium);
+        let end = end?;
+        if proof? {
+            return Ok(end);
+        }
+        // It was cut while it was read: what was read is of two contents.
+        bench.frames.clear();
+        self.offset = start;
+        self.unterminated = 0;
+        self.check = before;
+        Ok(TurnEnd::Cut)
     }
 
-    /// Looks at the size. None: it is shorter than what was read.
-    fn look(&mut self, now: Instant) -> io::Result<Option<u64>> {
-        if self.handle.is_none() {
-            self.handle = Some(open_log(&self.path)?);
+    /// Looks whether it is still there, still the same, and how long it is.
+    pub fn look(&mut self, now: Instant) -> io::Result<Look> {
+        let mut medium = match self.handle.take() {
+            Some(medium) => medium,
+            None => match self.place.as_ref().map(|place| open_same(&place.path, place.inode)).transpose()? {
+                Some(Some(medium)) => medium,
+                Some(None) | None => return Ok(Look::Missing),
+            },
+        };
+        let seen = Seen::of(&medium.file().metadata()?);
+        let touched = seen != self.seen;
+        if touched && matches!(medium, Medium::Plain(_)) {
+            if seen.length < self.offset || !holds(&mut medium, &self.check)? {
+                self.handle = Some(medium);
+                return Ok(Look::Cut);
+            }
+            // An empty file that now has bytes may turn out to be a compressed one.
+            if self.offset == 0 && self.size < 4 && seen.length > self.size {
+                medium = Medium::again(medium)?;
+            }
         }
-        let size =
-            self.handle.as_ref().map_or(Ok(0), |file| file.metadata().map(|metadata| metadata.len()))?;
-        if size < self.offset {
-            return Ok(None);
-        }
-        if size != self.size {
-            self.size = size;
+        if seen.length != self.seen.length {
             self.last_growth = now;
             self.interval = POLL_INTERVAL_MIN;
         }
-        Ok(Some(size))
+        self.seen = seen;
+        self.size = self.size_of(&medium)?;
+        if self.check.offset == 0 && self.offset > 0 && matches!(medium, Medium::Plain(_)) {
+            // Where to go on came from the buffer: from now on a truncation is seen.
+            self.check = check_before(&mut medium, self.offset)?;
+        }
+        if self.head.length == 0 {
+            self.head = head_of(&medium.head()?);
+        }
+        self.handle = Some(medium);
+        Ok(Look::Same)
+    }
+
+    fn size_of(&self, medium: &Medium) -> io::Result<u64> {
+        Ok(match medium.extent()? {
+            Extent::Beyond(bytes) => bytes.max(self.offset + 1),
+            extent => extent.bytes(),
+        })
+    }
+
+    /// Brings the proofs up to what was read. False: what was read before is not there any more.
+    fn prove(&mut self, medium: &mut Medium, before: ContentCheck) -> io::Result<bool> {
+        self.size = self.size_of(medium)?;
+        if self.head.length < HEAD_BYTES as u32 {
+            self.head = head_of(&medium.head()?);
+        }
+        if let Medium::Compressed(_) = medium {
+            if self.offset > before.offset {
+                self.check = check_before(medium, self.offset)?;
+            }
+            return Ok(true);
+        }
+        if self.offset != before.offset {
+            self.check = check_before(medium, self.offset)?;
+        }
+        // Last: what holds now held when the bytes above were read.
+        holds(medium, &before)
+    }
+
+    /// Whether what follows in a compressed file cannot be decoded, or breaks off.
+    pub fn is_damaged(&self) -> bool {
+        self.handle
+            .as_ref()
+            .is_some_and(|medium| matches!(medium.extent(), Ok(Extent::Damaged(_) | Extent::BreaksOff(_))))
     }
 
     fn read_records(
         &mut self,
-        file: &File,
+        medium: &mut Medium,
         bench: &mut Workbench,
         finish: bool,
         now: Instant,
@@ -240,7 +381,7 @@ impl Followed {
             if self.offset - turn_start >= TURN_BYTES_MAX {
                 break TurnEnd::More;
             }
-            if !self.read_window(file, bench, finish, now)? {
+            if !self.read_window(medium, bench, finish, now)? {
                 break TurnEnd::CaughtUp;
             }
         };
@@ -253,12 +394,12 @@ impl Followed {
     /// Takes the records of one window. False: nothing more can be taken now.
     fn read_window(
         &mut self,
-        file: &File,
+        medium: &mut Medium,
         bench: &mut Workbench,
         finish: bool,
         now: Instant,
     ) -> io::Result<bool> {
-        if self.unterminated > 0 && !finish && !self.newline_appeared(file, bench)? {
+        if self.unterminated > 0 && !finish && !self.newline_appeared(medium, bench)? {
             return Ok(false);
         }
         let mut window_bytes = READ_BYTES;
@@ -266,8 +407,9 @@ impl Followed {
             if bench.window.len() < window_bytes {
                 bench.window.resize(window_bytes, 0);
             }
-            let read = read_fully(file, &mut bench.window[..window_bytes], self.offset)?;
+            let read = medium.read(&mut bench.window[..window_bytes], self.offset)?;
             let file_ends = read < window_bytes;
+            let finish = finish || (file_ends && medium.is_complete());
             let at_end = self.at_end(file_ends, finish, now);
             let (window, builder, frames) = (&bench.window[..read], &mut bench.builder, &mut bench.frames);
             let mut sink = Sink { builder, frames, read_time: nanos_now() };
@@ -287,7 +429,7 @@ impl Followed {
                 return Ok(!file_ends);
             }
             if window_bytes == WINDOW_BYTES_MAX {
-                return self.take_long_line(file, bench, finish);
+                return self.take_long_line(medium, bench, finish);
             }
             window_bytes = (window_bytes * 2).min(WINDOW_BYTES_MAX);
         }
@@ -303,10 +445,10 @@ impl Followed {
     }
 
     /// Whether the open line has got its newline: only bytes that are new are read.
-    fn newline_appeared(&mut self, file: &File, bench: &mut Workbench) -> io::Result<bool> {
+    fn newline_appeared(&mut self, medium: &mut Medium, bench: &mut Workbench) -> io::Result<bool> {
         bench.window.resize(bench.window.len().max(READ_BYTES), 0);
         loop {
-            let read = read_fully(file, &mut bench.window[..READ_BYTES], self.offset + self.unterminated)?;
+            let read = medium.read(&mut bench.window[..READ_BYTES], self.offset + self.unterminated)?;
             if memchr(b'\n', &bench.window[..read]).is_some() {
                 return Ok(true);
             }
@@ -318,10 +460,15 @@ impl Followed {
     }
 
     /// A line that is longer than the window: its head is kept, the rest counted. The window holds the head.
-    fn take_long_line(&mut self, file: &File, bench: &mut Workbench, finish: bool) -> io::Result<bool> {
+    fn take_long_line(
+        &mut self,
+        medium: &mut Medium,
+        bench: &mut Workbench,
+        finish: bool,
+    ) -> io::Result<bool> {
         let head = bench.window[..=LINE_BYTES_MAX].to_vec();
         self.unterminated = self.unterminated.max(WINDOW_BYTES_MAX as u64);
-        let terminated = self.newline_appeared(file, bench)?;
+        let terminated = self.newline_appeared(medium, bench)?;
         if !terminated && !finish {
             return Ok(false);
         }
@@ -338,10 +485,22 @@ impl Followed {
         Ok(true)
     }
 
-    /// Whether it was rotated away or removed, and its writer has stopped writing to it.
-    pub fn is_finished(&self, now: Instant) -> bool {
-        self.presence == Presence::Gone && self.quiet_for(now) >= ROTATED_QUIET
+    /// Whether nobody will write to it any more: it was rotated away, removed or compressed, and has not grown since.
+    pub fn is_finished(&self, timing: &Timing, now: Instant) -> bool {
+        let compressed = matches!(self.handle, Some(Medium::Compressed(_)));
+        (self.presence == Presence::Gone || compressed) && self.quiet_for(now) >= timing.rotated_quiet
     }
+}
+
+/// What a look at a file found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It is what was read, and perhaps more.
+    Same,
+    /// It does not hold what was read any more.
+    Cut,
+    /// It is nowhere to be opened.
+    Missing,
 }
 
 /// Nanoseconds since 1970.

@@ -8,12 +8,8 @@ use std::time::UNIX_EPOCH;
 
 use rustix::fs::OFlags;
 use weir_record::FileIdentity;
-use weir_record::identity::line_hash;
 
-use super::checkpoint::ContentCheck;
-
-/// Bytes that a content check covers.
-const CHECK_BYTES: u64 = 256;
+use super::medium::Medium;
 
 /// Bytes of a file's head that tell text from everything else.
 const SNIFF_BYTES: usize = 4096;
@@ -50,6 +46,17 @@ pub fn open_log(path: &Path) -> io::Result<File> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}, not a file")))
 }
 
+/// Opens the file at `path`; none if nothing is there, or if it is not, or no longer, the one that is meant.
+pub fn open_same(path: &Path, meant: FileIdentity) -> io::Result<Option<Medium>> {
+    let file = match open_log(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let same = identity(&file.metadata()?) == meant;
+    if same { Medium::of(file).map(Some) } else { Ok(None) }
+}
+
 /// Reads from `offset` until `buffer` is full or the file ends; returns the bytes read.
 pub fn read_fully(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
@@ -64,27 +71,15 @@ pub fn read_fully(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usi
     Ok(filled)
 }
 
-/// Hashes the bytes before `offset`.
-pub fn check_before(file: &File, offset: u64) -> io::Result<ContentCheck> {
-    let length = offset.min(CHECK_BYTES);
-    let mut bytes = vec![0; length as usize];
-    let read = read_fully(file, &mut bytes, offset - length)?;
-    bytes.truncate(read);
-    Ok(ContentCheck { offset, hash: line_hash(&bytes) })
-}
-
-/// What a file that is no text log seems to be; none for text and for files that are still empty.
-pub fn not_text(file: &File) -> io::Result<Option<&'static str>> {
+/// What a content that is no text log seems to be; none for text and for what is still empty.
+pub fn not_text(medium: &mut Medium) -> io::Result<Option<&'static str>> {
     let mut head = [0; SNIFF_BYTES];
-    let read = read_fully(file, &mut head, 0)?;
+    let read = medium.read(&mut head, 0)?;
     Ok(classify(head.get(..read).unwrap_or_default()))
 }
 
 fn classify(head: &[u8]) -> Option<&'static str> {
-    const MAGICS: [(&[u8], &str); 9] = [
-        (b"\x1f\x8b", "gzip-compressed"),
-        (b"\x28\xb5\x2f\xfd", "zstd-compressed"),
-        (b"BZh", "bzip2-compressed"),
+    const MAGICS: [(&[u8], &str); 6] = [
         (b"\xfd7zXZ\0", "xz-compressed"),
         (b"\x04\x22\x4d\x18", "lz4-compressed"),
         (b"PK\x03\x04", "a zip archive"),
@@ -112,7 +107,7 @@ mod tests {
         assert_eq!(classify(b""), None);
         assert_eq!(classify(b"2026-11-20 hello\n"), None);
         assert_eq!(classify("\u{1b}[31mrot\u{1b}[0m größe\n".as_bytes()), None);
-        assert_eq!(classify(b"\x1f\x8b\x08rest"), Some("gzip-compressed"));
+        assert_eq!(classify(b"PK\x03\x04rest"), Some("a zip archive"));
         assert_eq!(classify(b"LPKSHHRH...."), Some("a systemd journal"));
         assert_eq!(classify(&[0, 0, 0, 2, b't', b't', b'y', 0, 0, 0]), Some("binary"));
     }

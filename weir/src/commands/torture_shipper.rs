@@ -14,7 +14,8 @@ use weir_process::{bad_use, stop_signal};
 use weir_record::SourceId;
 use weir_record::frame::Decoder;
 use weir_shipper::cli::host_name;
-use weir_shipper::{Mode, ShipSettings, Shipper, SourceSettings};
+use weir_shipper::settings::DELETED_BYTES_MAX;
+use weir_shipper::{Mode, ShipSettings, Shipper, SourceSettings, Timing};
 
 const BUFFER_BYTES: u64 = 64 * 1024 * 1024;
 const CLAIM_FRAMES: usize = 256;
@@ -40,6 +41,8 @@ pub async fn run(arguments: TortureShipperArgs) -> anyhow::Result<ExitCode> {
         host: host_name(),
         sources: vec![SourceSettings::new(arguments.paths)],
         mode: Mode::Follow,
+        timing: Timing::default(),
+        deleted_bytes_max: DELETED_BYTES_MAX,
     })
     .map_err(bad_use)?;
     let buffer = Arc::new(MemoryBuffer::new(BUFFER_BYTES));

@@ -18,7 +18,8 @@ use weir_indexer::embedded::{Embedded, EmbeddedSettings};
 use weir_indexer::{Index, Search};
 use weir_process::{bad_use, stop_signal};
 use weir_shipper::cli::{host_name, load, redis_buffer, source_id, source_settings};
-use weir_shipper::{Mode, ShipSettings, Shipper, SourceSettings};
+use weir_shipper::settings::DELETED_BYTES_MAX;
+use weir_shipper::{Mode, ShipSettings, Shipper, SourceSettings, Timing};
 use weir_worker::{Worker, WorkerSettings};
 
 use crate::demo::Demo;
@@ -130,6 +131,8 @@ async fn pipeline<B: Buffer, I: Index + Search>(
         host: host_name(),
         sources: plan.sources,
         mode: Mode::Follow,
+        timing: Timing::default(),
+        deleted_bytes_max: DELETED_BYTES_MAX,
     })
     .map_err(|error| bad_use(format!("{:#}", anyhow::Error::new(error))))?;
     let stop_demo = Arc::new(AtomicBool::new(false));

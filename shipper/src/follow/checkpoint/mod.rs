@@ -146,6 +146,11 @@ impl<D: Disk> Checkpoint<D> {
         self.entries.values()
     }
 
+    /// One entry.
+    pub fn get(&self, identity: &FileIdentity) -> Option<&Entry> {
+        self.entries.get(identity)
+    }
+
     /// Takes a new or changed entry; one that is as it was costs nothing on the disk.
     pub fn put(&mut self, entry: Entry) {
         let identity = entry.identity;

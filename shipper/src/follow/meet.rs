@@ -1,0 +1,350 @@
+//! Beginning to follow: contents of the last life, and files that nobody has seen before.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use weir_buffer::Position;
+use weir_record::{FileIdentity, FileKey};
+
+use super::checkpoint::{ContentCheck, Entry, EntryState, Head, Provenance};
+use super::file::{Followed, Look, Presence, Seen, nanos_now};
+use super::judge::Verdict;
+use super::medium::Medium;
+use super::open::not_text;
+use super::scan::Sighting;
+use super::{Follower, Order, Standing, without_generation};
+use crate::settings::Start;
+
+/// Files whose positions are asked for together.
+const LOCATE_FILES_MAX: usize = 1000;
+
+/// A content that is to be followed from now on.
+struct Arrival {
+    entry: Entry,
+    source: usize,
+    sighting: Option<Sighting>,
+}
+
+impl Follower {
+    /// Goes on with contents of the last life, or with ones that were done and have grown. Without a sighting: a
+    /// content whose file is not where it was; a copy or twin of it may turn up.
+    pub(super) fn resume(&mut self, contents: Vec<(FileIdentity, Option<Sighting>)>, now: Instant) {
+        let arrivals: Vec<Arrival> = contents
+            .into_iter()
+            .filter_map(|(content, sighting)| {
+                let entry = Entry { state: EntryState::Live, ..self.checkpoint.get(&content)?.clone() };
+                let source = match &sighting {
+                    Some(sighting) => sighting.found.source,
+                    None => self.source_of(&entry.path)?,
+                };
+                Some(Arrival { entry, source, sighting })
+            })
+            .collect();
+        let keys = arrivals.iter().map(|arrival| self.key(&arrival.entry.identity)).collect();
+        let Some(positions) = self.locate(keys) else { return };
+        let arrivals = self.probe_generations(arrivals.into_iter().zip(positions).collect());
+        for (arrival, position) in arrivals {
+            let key = self.follow(arrival, position, now);
+            self.look_closely(key, now);
+        }
+    }
+
+    /// Takes in files that nobody has seen before: contents of their own, or copies and twins of known ones.
+    pub(super) fn meet(&mut self, strangers: Vec<Sighting>, now: Instant) {
+        let mut compressed = Vec::new();
+        let mut arrivals = Vec::new();
+        for sighting in strangers {
+            match self.examine(&sighting) {
+                None => {}
+                Some(medium @ Medium::Compressed(_)) => {
+                    drop(medium);
+                    compressed.push(sighting);
+                }
+                Some(medium) => arrivals.extend(self.take_in(sighting, medium, now)),
+            }
+        }
+        self.arrive(arrivals, now);
+        // Only now all contents are known whose twins these may be.
+        let mut arrivals = Vec::new();
+        for sighting in compressed {
+            if let Some(medium) = self.examine(&sighting) {
+                arrivals.extend(self.take_in(sighting, medium, now));
+            }
+        }
+        self.arrive(arrivals, now);
+    }
+
+    /// Opens a file. None: it cannot be read, or is no text; said once.
+    fn examine(&mut self, sighting: &Sighting) -> Option<Medium> {
+        let path = &sighting.found.path;
+        // A journal holds what was acknowledged, whatever it is.
+        let is_journal = self.settings.sources[sighting.found.source].remove_when_indexed;
+        let opened = Medium::open(path).and_then(|mut medium| {
+            let what = if is_journal { None } else { not_text(&mut medium)? };
+            Ok((medium, what))
+        });
+        match opened {
+            Ok((medium, None)) => Some(medium),
+            Ok((_, Some(what))) => {
+                self.inodes.insert(sighting.who, Standing::Refused(sighting.seen()));
+                if self.complaints.insert(path.clone()) {
+                    tracing::info!(path = %path.display(), "skipped: the file is {what}, not a text log");
+                    self.progress.skipped();
+                }
+                None
+            }
+            Err(error) => {
+                self.complain_of(path, &error);
+                None
+            }
+        }
+    }
+
+    /// Decides what a stranger is. Some: a content of its own.
+    fn take_in(&mut self, sighting: Sighting, mut medium: Medium, now: Instant) -> Option<Arrival> {
+        match self.judge(&sighting, &mut medium, now) {
+            Ok(Verdict::Own) => {
+                self.undecided.remove(&sighting.who);
+                self.is_wanted(&sighting).then(|| self.arrival(sighting))
+            }
+            Ok(Verdict::Undecided(undecided)) => {
+                let quiet = now + self.settings.timing.copy_quiet / 2;
+                self.rescan = Some(self.rescan.map_or(quiet, |at| at.min(quiet)));
+                self.undecided.insert(sighting.who, undecided);
+                None
+            }
+            Ok(Verdict::TwinOf(content)) => {
+                tracing::info!(path = %sighting.found.path.display(), "a copy or compressed twin of a file that is known");
+                let is_whole = self.is_whole(&content, &medium);
+                drop(medium);
+                self.undecided.remove(&sighting.who);
+                if !self.files.contains_key(&self.key(&content)) && !is_whole {
+                    self.resume_lost(content, now);
+                }
+                self.adopt(content, &sighting, now);
+                None
+            }
+            Err(error) => {
+                self.complain_of(&sighting.found.path, &error);
+                None
+            }
+        }
+    }
+
+    /// Whether a twin states that it has no more than what was indexed of its content.
+    fn is_whole(&self, content: &FileIdentity, twin: &Medium) -> bool {
+        self.checkpoint.get(content).is_some_and(|entry| {
+            twin.stated_bytes() == Some(entry.indexed as u32) && entry.indexed == entry.size
+        })
+    }
+
+    /// Goes on with a content that had vanished: there is a twin of it.
+    fn resume_lost(&mut self, content: FileIdentity, now: Instant) {
+        let vanished = |entry: &Entry| matches!(entry.state, EntryState::Vanished { .. });
+        if self.checkpoint.get(&content).is_some_and(vanished) {
+            self.resume(vec![(content, None)], now);
+        }
+    }
+
+    /// Whether a new file is to be read: rotated files that were there before the first start are not.
+    fn is_wanted(&mut self, sighting: &Sighting) -> bool {
+        if sighting.presence == Presence::Listed {
+            return true;
+        }
+        let whole = self.checkpoint.provenance() == Provenance::Whole;
+        let wanted = match (whole, self.first_scan) {
+            // The buffer is asked about it.
+            (false, true) => true,
+            _ => sighting.base_known || sighting.who.birth_nanos > self.born_after,
+        };
+        if !wanted {
+            self.skip(sighting);
+        }
+        wanted
+    }
+
+    fn skip(&mut self, sighting: &Sighting) {
+        self.inodes.insert(sighting.who, Standing::Skipped);
+        self.checkpoint.put(Entry { state: EntryState::Skipped, ..fresh_entry(sighting, 0) });
+    }
+
+    fn arrival(&self, sighting: Sighting) -> Arrival {
+        let start = match self.settings.sources[sighting.found.source].start {
+            Start::End if self.first_scan => sighting.found.metadata.len(),
+            _ => 0,
+        };
+        let entry = fresh_entry(&sighting, start);
+        Arrival { entry, source: sighting.found.source, sighting: Some(sighting) }
+    }
+
+    /// Begins to follow new contents: asks the buffer whether it knows them.
+    fn arrive(&mut self, mut arrivals: Vec<Arrival>, now: Instant) {
+        // The order in which they were born is the order of their lines.
+        arrivals.sort_by_key(|arrival| arrival.entry.sequence_base);
+        if self.first_scan {
+            // Whatever happens from here on: the next start knows these files, wherever they were rotated to meanwhile.
+            arrivals.iter().for_each(|arrival| self.checkpoint.put(arrival.entry.clone()));
+            self.save();
+        }
+        let keys = arrivals.iter().map(|arrival| self.key(&arrival.entry.identity)).collect();
+        let Some(positions) = self.locate(keys) else { return };
+        let mut arrivals: Vec<(Arrival, Position)> = arrivals.into_iter().zip(positions).collect();
+        if self.first_scan && self.checkpoint.provenance() != Provenance::Whole {
+            arrivals = self.without_history(self.probe_generations(arrivals));
+        }
+        for (arrival, position) in arrivals {
+            self.follow(arrival, position, now);
+        }
+    }
+
+    /// At the first start, or after the state was lost: of the rotated files those are wanted that the buffer knows,
+    /// and those that are younger than the oldest it knows.
+    fn without_history(&mut self, arrivals: Vec<(Arrival, Position)>) -> Vec<(Arrival, Position)> {
+        let known = arrivals.iter().filter(|(_, position)| position.pushed.is_some());
+        let oldest = known.map(|(arrival, _)| arrival.entry.identity.birth_nanos).min();
+        let mut wanted = Vec::with_capacity(arrivals.len());
+        for (arrival, position) in arrivals {
+            let is_history = position.pushed.is_none()
+                && arrival.sighting.as_ref().is_some_and(|sighting| {
+                    sighting.presence == Presence::Gone
+                        && oldest.is_none_or(|oldest| written_until(sighting) <= oldest)
+                });
+            match arrival.sighting {
+                Some(sighting) if is_history => {
+                    self.skip(&sighting);
+                }
+                sighting => wanted.push((Arrival { sighting, ..arrival }, position)),
+            }
+        }
+        wanted
+    }
+
+    /// Without a whole checkpoint only the buffer knows how often a file was truncated: the last generation that it
+    /// knows is the one on the disk.
+    fn probe_generations(&self, mut arrivals: Vec<(Arrival, Position)>) -> Vec<(Arrival, Position)> {
+        if self.checkpoint.provenance() == Provenance::Whole {
+            return arrivals;
+        }
+        let mut open: Vec<usize> =
+            (0..arrivals.len()).filter(|&at| arrivals[at].1.pushed.is_some()).collect();
+        while !open.is_empty() {
+            let next = |at: usize| {
+                let identity = arrivals[at].0.entry.identity;
+                FileIdentity { generation: identity.generation + 1, ..identity }
+            };
+            let later: Vec<FileIdentity> = open.iter().map(|&at| next(at)).collect();
+            let Some(positions) = self.locate(later.iter().map(|identity| self.key(identity)).collect())
+            else {
+                return arrivals;
+            };
+            let mut still_open = Vec::new();
+            for ((at, identity), position) in open.into_iter().zip(later).zip(positions) {
+                if position.pushed.is_none() {
+                    continue;
+                }
+                let (arrival, known) = &mut arrivals[at];
+                let (indexed, pushed, check) = (0, 0, ContentCheck::default());
+                arrival.entry = Entry {
+                    identity,
+                    indexed,
+                    pushed,
+                    check,
+                    head: Head::default(),
+                    ..arrival.entry.clone()
+                };
+                *known = position;
+                still_open.push(at);
+            }
+            open = still_open;
+        }
+        arrivals
+    }
+
+    fn follow(&mut self, arrival: Arrival, position: Position, now: Instant) -> FileKey {
+        let Arrival { mut entry, source, sighting } = arrival;
+        entry.indexed = entry.indexed.max(position.indexed.unwrap_or(0));
+        let offset = position.pushed.unwrap_or(entry.indexed);
+        let key = self.key(&entry.identity);
+        let content = entry.identity;
+        let place = sighting.as_ref().map(Sighting::place);
+        let mut file = Followed::new(entry, key, source, offset, place, now);
+        if let Some(sighting) = &sighting {
+            file.presence = sighting.presence;
+            tracing::info!(path = %sighting.found.path.display(), offset, "following");
+            if sighting.who == without_generation(content) {
+                self.inodes.insert(sighting.who, Standing::Followed(key));
+            }
+        }
+        self.schedule.set(key, now);
+        self.files.insert(key, file);
+        key
+    }
+
+    /// Looks at a file now, and not at its turn: whether it still holds what was read decides about others. True: it
+    /// does not.
+    pub(super) fn look_closely(&mut self, key: FileKey, now: Instant) -> bool {
+        let Some(file) = self.files.get_mut(&key) else { return false };
+        let was_open = file.handle.is_some();
+        match file.look(now) {
+            Ok(Look::Cut) => {
+                self.cut(key, now);
+                true
+            }
+            Ok(Look::Same | Look::Missing) => {
+                if !was_open {
+                    file.handle = None;
+                }
+                false
+            }
+            Err(error) => {
+                self.complain(key, &error);
+                false
+            }
+        }
+    }
+
+    /// Where the buffer stands with these files. None: following ends.
+    pub(super) fn locate(&self, files: Vec<FileKey>) -> Option<Vec<Position>> {
+        let mut positions = Vec::with_capacity(files.len());
+        for chunk in files.chunks(LOCATE_FILES_MAX) {
+            let (reply, answer) = sync_channel(1);
+            self.orders.blocking_send(Order::Locate { files: chunk.to_vec(), reply }).ok()?;
+            // While the buffer cannot be reached this waits, and so does everything: nothing could be pushed anyway.
+            loop {
+                match answer.recv_timeout(Duration::from_millis(100)) {
+                    Ok(some) => break positions.extend(some),
+                    Err(RecvTimeoutError::Timeout) if !self.stop.load(Ordering::Relaxed) => {}
+                    Err(_) => return None,
+                }
+            }
+        }
+        Some(positions)
+    }
+}
+
+fn fresh_entry(sighting: &Sighting, start: u64) -> Entry {
+    let Seen { length, changed_nanos } = sighting.seen();
+    let who = sighting.who;
+    Entry {
+        identity: who,
+        sequence_base: if who.birth_nanos > 0 { who.birth_nanos } else { nanos_now() },
+        indexed: start,
+        pushed: start,
+        check: ContentCheck::default(),
+        head: Head::default(),
+        size: length,
+        changed_nanos,
+        state: EntryState::Live,
+        path: sighting.found.path.clone(),
+    }
+}
+
+/// A moment up to which a file was written, or before, nanoseconds since 1970: its birth, and for a compressed one,
+/// which is born later, its change time, which compressing keeps.
+fn written_until(sighting: &Sighting) -> i64 {
+    let metadata = &sighting.found.metadata;
+    let modified = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
+    modified.min(sighting.who.birth_nanos)
+}

@@ -1,0 +1,247 @@
+//! A scan: which files there are now, which of them are known, and which are new.
+
+use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use weir_record::{FileIdentity, FileKey};
+
+use super::checkpoint::{Entry, EntryState};
+use super::discover::{Found, rotated_siblings};
+use super::file::{Followed, Place, Presence, Seen, nanos_now};
+use super::open::identity;
+use super::{Follower, Standing, without_generation};
+
+/// A vanished file's siblings are looked for this long: its compressed twin comes soon, or with the next rotation.
+const SIBLINGS_SECS: u64 = 24 * 3600;
+
+/// A file that a scan saw.
+pub struct Sighting {
+    /// Where, and what the system says of it.
+    pub found: Found,
+    /// Who it is, without a generation.
+    pub who: FileIdentity,
+    /// Whether a pattern matches its name, or it is only the sibling of one that does.
+    pub presence: Presence,
+    /// Whether the file that it was rotated away from was known before.
+    pub base_known: bool,
+}
+
+impl Sighting {
+    fn new(found: Found, presence: Presence, base_known: bool) -> Sighting {
+        Sighting { who: identity(&found.metadata), found, presence, base_known }
+    }
+
+    /// Where its bytes can be read.
+    pub fn place(&self) -> Place {
+        Place { path: self.found.path.clone(), inode: self.who }
+    }
+
+    /// What tells that it was touched.
+    pub fn seen(&self) -> Seen {
+        Seen::of(&self.found.metadata)
+    }
+}
+
+impl Follower {
+    /// Finds new files, and notes where the known ones are now.
+    pub(super) fn scan(&mut self, now: Instant) {
+        let began = nanos_now();
+        let sightings = self.sightings();
+        let seen: HashSet<FileIdentity> = sightings.iter().map(|sighting| sighting.who).collect();
+        self.note_gone(&sightings, &seen);
+        self.undecided.retain(|who, _| seen.contains(who));
+        let nothing = sightings.is_empty();
+        let mut strangers = Vec::new();
+        let mut returned = Vec::new();
+        let mut twins = Vec::new();
+        for sighting in sightings {
+            match self.inodes.get(&sighting.who).copied() {
+                None => strangers.push(sighting),
+                Some(Standing::Followed(key)) => self.sighted(key, &sighting),
+                Some(Standing::Dormant(content)) if self.is_at_rest(&content, &sighting) => {}
+                Some(Standing::Dormant(content)) => returned.push((content, Some(sighting))),
+                Some(Standing::Twin(content)) => twins.push((content, sighting)),
+                Some(Standing::Skipped) if sighting.presence == Presence::Gone => {}
+                Some(Standing::Refused(seen)) if seen == sighting.seen() => {}
+                Some(Standing::Skipped | Standing::Refused(_)) => strangers.push(sighting),
+            }
+        }
+        self.scanned_at = began;
+        if self.first_scan {
+            returned.extend(self.missing_since_last_life(&seen).into_iter().map(|content| (content, None)));
+        }
+        self.resume(returned, now);
+        for (content, sighting) in twins {
+            strangers.extend(self.sighted_twin(content, sighting, now));
+        }
+        self.meet(strangers, now);
+        for file in self.files.values_mut() {
+            file.scanned_check = file.check;
+        }
+        self.bound_deleted();
+        if std::mem::take(&mut self.first_scan) && nothing {
+            let patterns: Vec<&str> =
+                self.settings.sources.iter().flat_map(|s| &s.paths).map(String::as_str).collect();
+            tracing::warn!(paths = ?patterns, "no file matches: waiting for one");
+        }
+    }
+
+    /// Every file that a pattern matches, and the files that were rotated away from these; each file once.
+    fn sightings(&mut self) -> Vec<Sighting> {
+        let listed = self.globs.iter().enumerate().flat_map(|(at, globs)| globs.scan(at));
+        let mut sightings: Vec<Sighting> =
+            listed.map(|found| Sighting::new(found, Presence::Listed, true)).collect();
+        for sighting in &sightings {
+            if let Some(directory) = sighting.found.path.parent() {
+                self.watch.add(directory.to_path_buf());
+            }
+        }
+        let mut bases = self.known_bases();
+        for sighting in &sightings {
+            bases.entry(sighting.found.path.clone()).or_insert((sighting.found.source, false));
+        }
+        let mut seen = HashSet::new();
+        sightings.retain(|sighting| seen.insert(sighting.who));
+        for (base, (source, base_known)) in bases {
+            for (path, metadata) in rotated_siblings(&base) {
+                let sighting = Sighting::new(Found { path, metadata, source }, Presence::Gone, base_known);
+                if seen.insert(sighting.who) {
+                    sightings.push(sighting);
+                }
+            }
+        }
+        sightings
+    }
+
+    /// The names that known files were written under, with their sources.
+    fn known_bases(&self) -> HashMap<PathBuf, (usize, bool)> {
+        let now_secs = (nanos_now() / 1_000_000_000) as u64;
+        let is_wanted = |entry: &&Entry| match entry.state {
+            EntryState::Live => true,
+            EntryState::Vanished { at_secs } => at_secs + SIBLINGS_SECS >= now_secs,
+            EntryState::Skipped | EntryState::TwinOf(_) => false,
+        };
+        let remembered = self
+            .checkpoint
+            .entries()
+            .filter(is_wanted)
+            .filter_map(|entry| Some((entry.path.clone(), (self.source_of(&entry.path)?, true))));
+        let followed = self.files.values().map(|file| (file.path.clone(), (file.source, true)));
+        remembered.chain(followed).collect()
+    }
+
+    /// The source whose patterns a path of the last life belongs to.
+    pub(super) fn source_of(&self, path: &Path) -> Option<usize> {
+        self.globs.iter().position(|globs| globs.matches(path))
+    }
+
+    /// What was not seen is not there under any name that is known: renamed to another place, or removed.
+    fn note_gone(&mut self, sightings: &[Sighting], seen: &HashSet<FileIdentity>) {
+        for file in self.files.values_mut() {
+            let here = file.place.as_ref().is_some_and(|place| seen.contains(&place.inode));
+            if here {
+                continue;
+            }
+            file.presence = Presence::Gone;
+            let links = file.handle.as_ref().and_then(|medium| medium.file().metadata().ok());
+            if links.is_some_and(|metadata| metadata.nlink() == 0) {
+                file.place = None;
+            }
+        }
+        let visible: HashSet<&Path> =
+            sightings.iter().filter_map(|sighting| sighting.found.path.parent()).collect();
+        let at_secs = (nanos_now() / 1_000_000_000) as u64;
+        let gone: Vec<(FileIdentity, Standing)> = self
+            .inodes
+            .iter()
+            .filter(|(who, _)| !seen.contains(who))
+            .map(|(who, standing)| (*who, *standing))
+            .collect();
+        for (who, standing) in gone {
+            match standing {
+                Standing::Followed(_) => {}
+                // Before the first scan is over nobody knows whether it is finished.
+                Standing::Dormant(_) if self.first_scan => {}
+                Standing::Dormant(content) => self.mark_vanished(&content, at_secs),
+                Standing::Refused(_) => drop(self.inodes.remove(&who)),
+                Standing::Skipped | Standing::Twin(_) => {
+                    let directory_is_there = self
+                        .checkpoint
+                        .get(&who)
+                        .is_none_or(|entry| entry.path.parent().is_some_and(|path| visible.contains(path)));
+                    if directory_is_there {
+                        self.checkpoint.remove(&who);
+                        self.inodes.remove(&who);
+                    }
+                }
+            }
+        }
+    }
+
+    fn mark_vanished(&mut self, content: &FileIdentity, at_secs: u64) {
+        let Some(entry) = self.checkpoint.get(content).filter(|entry| entry.state == EntryState::Live) else {
+            return;
+        };
+        let entry = Entry { state: EntryState::Vanished { at_secs }, ..entry.clone() };
+        self.checkpoint.put(entry);
+    }
+
+    fn sighted(&mut self, key: FileKey, sighting: &Sighting) {
+        if let Some(file) = self.files.get_mut(&key) {
+            file.sighted(sighting.place(), sighting.presence);
+        }
+    }
+
+    /// Whether a content that is not followed needs nothing: it was rotated away, is finished, and was not touched.
+    fn is_at_rest(&self, content: &FileIdentity, sighting: &Sighting) -> bool {
+        self.checkpoint.get(content).is_some_and(|entry| {
+            sighting.presence == Presence::Gone
+                && entry.state == EntryState::Live
+                && entry.indexed >= entry.size
+                && entry.size == sighting.found.metadata.len()
+        })
+    }
+
+    /// A copy or twin is still there: its content may need it now. Returns one that was touched: it is another file.
+    fn sighted_twin(&mut self, content: FileIdentity, sighting: Sighting, now: Instant) -> Option<Sighting> {
+        let key = self.key(&content);
+        let reads_it =
+            |file: &&mut Followed| file.place.as_ref().is_some_and(|place| place.inode == sighting.who);
+        if let Some(file) = self.files.get_mut(&key).filter(reads_it) {
+            file.sighted(sighting.place(), Presence::Gone);
+            return None;
+        }
+        let known = self.checkpoint.get(&sighting.who);
+        if known.is_none_or(|entry| entry.size != sighting.found.metadata.len()) {
+            self.inodes.remove(&sighting.who);
+            return Some(sighting);
+        }
+        self.adopt(content, &sighting, now);
+        None
+    }
+
+    /// Contents of the last life whose files are not there: returns those that are not done, the others have vanished.
+    fn missing_since_last_life(&mut self, seen: &HashSet<FileIdentity>) -> Vec<FileIdentity> {
+        let is_missing = |entry: &&Entry| {
+            let who = without_generation(entry.identity);
+            // Of an earlier generation of a file that is there nothing is left but, perhaps, a copy.
+            let is_there =
+                seen.contains(&who) && self.inodes.get(&who) == Some(&Standing::Dormant(entry.identity));
+            entry.state == EntryState::Live && !is_there
+        };
+        let missing = self.checkpoint.entries().filter(is_missing);
+        let (done, open): (Vec<&Entry>, Vec<&Entry>) = missing.partition(|entry| entry.indexed >= entry.size);
+        let open = open.iter().map(|entry| entry.identity).collect();
+        let done: Vec<FileIdentity> = done.iter().map(|entry| entry.identity).collect();
+        let at_secs = (nanos_now() / 1_000_000_000) as u64;
+        done.iter().for_each(|content| self.mark_vanished(content, at_secs));
+        open
+    }
+
+    /// The buffer's key of a content.
+    pub(super) fn key(&self, content: &FileIdentity) -> FileKey {
+        FileKey::new(self.settings.source, content)
+    }
+}

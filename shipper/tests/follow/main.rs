@@ -1,0 +1,4 @@
+//! The follower on a real file system, with the buffer in memory: what is written is what arrives, once.
+
+mod basics;
+mod rig;
