@@ -306,6 +306,11 @@ impl Observed for Progress {
                 "Files that could not be read.",
                 counts.files_unreadable,
             ),
+            Metric::counter(
+                "weir_shipper_unwatched_directories_total",
+                "Directories without events, by a limit of the system: scanning finds their new files later.",
+                counts.directories_unwatched,
+            ),
         ]
     }
 

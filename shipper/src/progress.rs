@@ -19,6 +19,7 @@ pub struct Progress {
     files_damaged: AtomicU64,
     bytes_vanished: [AtomicU64; 3],
     rewinds: AtomicU64,
+    directories_unwatched: AtomicU64,
     connected: AtomicBool,
 }
 
@@ -49,6 +50,8 @@ pub struct Counts {
     pub bytes_vanished: [u64; 3],
     /// How often the buffer was at another offset than the frames.
     pub rewinds: u64,
+    /// Directories whose changes the system does not tell (a limit was reached): scanning finds them later.
+    pub directories_unwatched: u64,
 }
 
 /// Why bytes vanished before they were read.
@@ -112,6 +115,11 @@ impl Progress {
         self.bytes_vanished[reason as usize].fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// A directory cannot be watched.
+    pub fn directory_unwatched(&self) {
+        self.directories_unwatched.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The buffer was at another offset.
     pub fn rewound(&self) {
         self.rewinds.fetch_add(1, Ordering::Relaxed);
@@ -143,6 +151,7 @@ impl Progress {
             files_damaged: read(&self.files_damaged),
             bytes_vanished: self.bytes_vanished.each_ref().map(read),
             rewinds: read(&self.rewinds),
+            directories_unwatched: read(&self.directories_unwatched),
         }
     }
 }

@@ -33,6 +33,7 @@ use weir_record::{FileIdentity, FileKey, FrameBuilder};
 
 pub use self::checkpoint::CheckpointError;
 use self::checkpoint::{Checkpoint, EntryState, Provenance};
+use self::discover::Discovery;
 pub use self::discover::{GlobError, Globs};
 pub use self::file::nanos_now;
 use self::file::{Followed, Presence, Seen, TurnEnd, Workbench};
@@ -65,7 +66,7 @@ pub enum FollowError {
 /// Follows files until it is told to stop, or with `--once` until all is done.
 pub struct Follower {
     settings: ShipSettings,
-    globs: Vec<Globs>,
+    discovery: Discovery,
     files: HashMap<FileKey, Followed>,
     /// What each file on the disk is, by its identity without a generation.
     inodes: HashMap<FileIdentity, Standing>,
@@ -82,7 +83,6 @@ pub struct Follower {
     bench: Workbench,
     orders: mpsc::Sender<Order>,
     events: Receiver<Event>,
-    watch: DirectoryWatch,
     complaints: HashSet<PathBuf>,
     progress: Arc<Progress>,
     stop: Arc<AtomicBool>,
@@ -132,13 +132,10 @@ impl Follower {
             &FileIdentity { device: 0, inode: 0, birth_nanos: 0, generation: 0 },
         );
         let builder = FrameBuilder::new(nobody, 0, 0).map_err(FollowError::Compressor)?;
-        let mut watch = DirectoryWatch::new(channels.event_sender);
-        for root in globs.iter().flat_map(Globs::roots) {
-            watch.add(root);
-        }
+        let watch = DirectoryWatch::new(channels.event_sender, Arc::clone(&progress));
         Ok(Follower {
             settings,
-            globs,
+            discovery: Discovery::new(globs, watch),
             files: HashMap::new(),
             inodes,
             undecided: HashMap::new(),
@@ -149,7 +146,6 @@ impl Follower {
             bench: Workbench::new(builder),
             orders: channels.orders,
             events: channels.events,
-            watch,
             complaints: HashSet::new(),
             progress,
             stop,

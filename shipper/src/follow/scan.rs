@@ -8,7 +8,7 @@ use std::time::Instant;
 use weir_record::{FileIdentity, FileKey};
 
 use super::checkpoint::{Entry, EntryState};
-use super::discover::{Found, rotated_siblings};
+use super::discover::Found;
 use super::file::{Followed, Place, Presence, Seen, nanos_now};
 use super::open::identity;
 use super::{Follower, Standing, without_generation};
@@ -48,7 +48,11 @@ impl Follower {
     /// Finds new files, and notes where the known ones are now.
     pub(super) fn scan(&mut self, now: Instant) {
         let began = nanos_now();
-        let sightings = self.sightings();
+        if !self.undecided.is_empty() {
+            self.discovery.look_at_everything();
+        }
+        let Some(found) = self.discovery.scan(now) else { return self.end_scan() };
+        let sightings = self.sightings(found);
         let seen: HashSet<FileIdentity> = sightings.iter().map(|sighting| sighting.who).collect();
         self.note_gone(&sightings, &seen);
         self.undecided.retain(|who, _| seen.contains(who));
@@ -77,10 +81,7 @@ impl Follower {
             strangers.extend(self.sighted_twin(content, sighting, now));
         }
         self.meet(strangers, now);
-        for file in self.files.values_mut() {
-            file.scanned_check = file.check;
-        }
-        self.bound_deleted();
+        self.end_scan();
         if std::mem::take(&mut self.first_scan) && nothing {
             let patterns: Vec<&str> =
                 self.settings.sources.iter().flat_map(|s| &s.paths).map(String::as_str).collect();
@@ -88,16 +89,18 @@ impl Follower {
         }
     }
 
-    /// Every file that a pattern matches, and the files that were rotated away from these; each file once.
-    fn sightings(&mut self) -> Vec<Sighting> {
-        let listed = self.globs.iter().enumerate().flat_map(|(at, globs)| globs.scan(at));
-        let mut sightings: Vec<Sighting> =
-            listed.map(|found| Sighting::new(found, Presence::Listed, true)).collect();
-        for sighting in &sightings {
-            if let Some(directory) = sighting.found.path.parent() {
-                self.watch.add(directory.to_path_buf());
-            }
+    /// From here on, what appears is new.
+    fn end_scan(&mut self) {
+        for file in self.files.values_mut() {
+            file.scanned_check = file.check;
         }
+        self.bound_deleted();
+    }
+
+    /// Every file that a pattern matches, and the files that were rotated away from these; each file once.
+    fn sightings(&mut self, listed: Vec<Found>) -> Vec<Sighting> {
+        let mut sightings: Vec<Sighting> =
+            listed.into_iter().map(|found| Sighting::new(found, Presence::Listed, true)).collect();
         let mut bases = self.known_bases();
         for sighting in &sightings {
             bases.entry(sighting.found.path.clone()).or_insert((sighting.found.source, false));
@@ -105,7 +108,7 @@ impl Follower {
         let mut seen = HashSet::new();
         sightings.retain(|sighting| seen.insert(sighting.who));
         for (base, (source, base_known)) in bases {
-            for (path, metadata) in rotated_siblings(&base) {
+            for (path, metadata) in self.discovery.siblings_of(&base) {
                 let sighting = Sighting::new(Found { path, metadata, source }, Presence::Gone, base_known);
                 if seen.insert(sighting.who) {
                     sightings.push(sighting);
@@ -134,7 +137,7 @@ impl Follower {
 
     /// The source whose patterns a path of the last life belongs to.
     pub(super) fn source_of(&self, path: &Path) -> Option<usize> {
-        self.globs.iter().position(|globs| globs.matches(path))
+        self.discovery.source_of(path)
     }
 
     /// What was not seen is not there under any name that is known: renamed to another place, or removed.
