@@ -1,5 +1,6 @@
-//! Java stack traces: which lines belong to one, and what error it tells of.
+//! Stack traces: which lines belong to one, and what error it tells of.
 
+use memchr::memmem;
 use weir_record::schema::Field;
 
 use super::draft::Draft;
@@ -9,12 +10,12 @@ use super::draft::Draft;
 pub(super) struct StackTrace<'t> {
     /// Where it begins, in bytes: at the start of a line.
     pub(super) start: usize,
-    error: Option<ExceptionHeader<'t>>,
+    error: Option<Error<'t>>,
 }
 
-/// `com.example.FooException: message`.
+/// An error and what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ExceptionHeader<'t> {
+pub(super) struct Error<'t> {
     class: &'t str,
     message: Option<&'t str>,
 }
@@ -24,11 +25,11 @@ impl StackTrace<'_> {
     pub(super) fn write(&self, text: &str, draft: &mut Draft<'_>) {
         if let Some(error) = self.error {
             draft.writer.string(Field::ErrorType, error.class);
-            if let Some(message) = error.message {
+            if let Some(message) = error.message.filter(|message| !message.is_empty()) {
                 draft.writer.string(Field::ErrorMessage, message);
             }
         }
-        draft.writer.string(Field::ErrorStackTrace, &text[self.start..]);
+        draft.writer.string(Field::ErrorStackTrace, text[self.start..].trim_end());
     }
 }
 
@@ -38,33 +39,155 @@ pub(super) fn find(text: &str) -> Option<StackTrace<'_>> {
     memchr::memchr(b'\n', text.as_bytes())?;
     let mut start = 0;
     let mut header_at = None;
+    let mut before = "";
     for line in text.split_inclusive('\n') {
         let line_text = line.trim_end();
+        if let Some(trace) = begins_trace(text, start, line_text, before) {
+            return Some(trace);
+        }
         if start > 0 && is_frame(line_text.as_bytes()) {
-            let header = header_at.map(|(at, error)| StackTrace { start: at, error: Some(error) });
-            return Some(header.unwrap_or(StackTrace { start, error: None }));
+            return Some(match header_at {
+                Some((at, error)) => StackTrace { start: at, error: Some(error) },
+                None => StackTrace { start, error: error_at_end(before) },
+            });
         }
         if header_at.is_none()
-            && let Some(error) = exception_header(line_text)
+            && let Some(error) = exception_header(line_text.trim_start())
         {
             header_at = Some((start, error));
+        }
+        if !line_text.is_empty() {
+            before = line_text;
         }
         start += line.len();
     }
     None
 }
 
-/// Reads an exception's header: a line, or the end of one that begins with `Exception in thread "main"`.
-pub(super) fn exception_header(line: &str) -> Option<ExceptionHeader<'_>> {
+/// The trace that begins with this line, in the languages that say so. `before`: the line before.
+fn begins_trace<'t>(text: &'t str, start: usize, line: &'t str, before: &'t str) -> Option<StackTrace<'t>> {
+    let trace = |error| Some(StackTrace { start, error });
+    let rest = &text[start..];
+    match line.as_bytes().first()? {
+        b'T' if line == TRACEBACK => trace(python_error(rest)),
+        b'p' if rest.contains("\ngoroutine ") && line.starts_with("panic: ") => trace(go_error(line)),
+        b'f' if rest.contains("\ngoroutine ") && line.starts_with("fatal error: ") => trace(go_error(line)),
+        b'g' if line.starts_with("goroutine ") && line.contains('[') => trace(go_error(before)),
+        b't' | b's' if line.starts_with("thread '") || line == "stack backtrace:" => {
+            (line.contains(" panicked at ") || start > 0)
+                .then_some(StackTrace { start, error: rust_error(text) })
+        }
+        b'S' | b'[' | b'#' if line == "Stack trace:" || line == "[stacktrace]" || line.starts_with("#0 ") => {
+            (start > 0).then_some(StackTrace { start, error: php_error(before) })
+        }
+        _ if line.ends_with(TRACEBACK) => trace(python_error(rest)),
+        _ if start > 0 && is_ruby_frame(line.as_bytes()) => trace(ruby_error(before)),
+        _ => None,
+    }
+}
+
+const TRACEBACK: &str = "Traceback (most recent call last):";
+
+/// The exception that came out in the end: of a chain the last one.
+fn python_error(trace: &str) -> Option<Error<'_>> {
+    let mut lines = trace.lines();
+    let mut error = None;
+    while lines.any(|line| line.ends_with(TRACEBACK)) {
+        let line = lines.find(|line| !line.starts_with([' ', '\t']))?;
+        error = Some(match line.split_once(": ") {
+            Some((class, message)) => Error { class, message: Some(message) },
+            None => Error { class: line, message: None },
+        });
+    }
+    error.filter(|error| is_python_error(error.class.as_bytes()))
+}
+
+/// Whether a line is a Python exception: `ValueError: x`, `pkg.Error`, `KeyboardInterrupt`.
+pub(super) fn is_python_error(line: &[u8]) -> bool {
+    let end = line.iter().position(|byte| !byte.is_ascii_alphanumeric() && !b"._".contains(byte));
+    let (name, rest) = line.split_at(end.unwrap_or(line.len()));
+    name.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_')
+        && (rest.is_empty() || rest.starts_with(b": ") || rest == b":")
+}
+
+/// `panic: x`, `fatal error: x`, `http: panic serving 127.0.0.1:1: x`.
+fn go_error(line: &str) -> Option<Error<'_>> {
+    if let Some(message) = line.strip_prefix("fatal error: ") {
+        return Some(Error { class: "fatal error", message: Some(message) });
+    }
+    let message = match line.strip_prefix("panic: ") {
+        Some(message) => message,
+        None => line.split_once("panic serving ")?.1.split_once(": ")?.1,
+    };
+    Some(Error { class: "panic", message: Some(message.trim_end_matches(" [recovered]")) })
+}
+
+/// `thread 'main' panicked at src/main.rs:4:5:` and the message in the line below.
+fn rust_error(text: &str) -> Option<Error<'_>> {
+    let mut lines = text.lines().skip_while(|line| !line.contains(" panicked at "));
+    lines.next()?;
+    Some(Error { class: "panic", message: lines.next() })
+}
+
+/// `PHP Fatal error:  Uncaught RuntimeException: gone in /srv/a.php:3`.
+fn php_error(line: &str) -> Option<Error<'_>> {
+    let (_, uncaught) = line.split_once("Uncaught ")?;
+    let (class, message) = uncaught.split_once(": ")?;
+    let message = message.rsplit_once(" in ").map_or(message, |(message, _)| message);
+    (!class.contains(' ')).then_some(Error { class, message: Some(message) })
+}
+
+/// ``a.rb:3:in `f': gone (RuntimeError)``, `RuntimeError (gone):`.
+fn ruby_error(line: &str) -> Option<Error<'_>> {
+    if let Some((class, message)) = line.strip_suffix("):").and_then(|line| line.split_once(" (")) {
+        let class = class.rsplit(' ').next()?;
+        return is_class(class).then_some(Error { class, message: Some(message) });
+    }
+    let (message, class) = line.strip_suffix(')')?.rsplit_once(" (")?;
+    let message = message.split_once("': ").map_or(message, |(_, message)| message);
+    is_class(class).then_some(Error { class, message: Some(message) })
+}
+
+/// Whether a line is a frame of Ruby: ``a.rb:3:in `f'``, ``\tfrom a.rb:3:in 'f'``.
+pub(super) fn is_ruby_frame(line: &[u8]) -> bool {
+    let Some(at) = memmem::find(line, b":in ") else { return false };
+    let Some(colon) = memchr::memrchr(b':', &line[..at]) else { return false };
+    let file = line[..colon].trim_ascii_start();
+    let file = file.strip_prefix(b"from ").unwrap_or(file);
+    matches!(line.get(at + 4), Some(b'`' | b'\''))
+        && line.last() == Some(&b'\'')
+        && colon + 1 < at
+        && line[colon + 1..at].iter().all(u8::is_ascii_digit)
+        && memchr::memchr(b' ', file).is_none()
+}
+
+/// An error named at the end of a line of text: `request failed: TypeError: x`.
+fn error_at_end(line: &str) -> Option<Error<'_>> {
+    const NAMES: [&str; 2] = ["Error: ", "Exception: "];
+    let (at, name) = NAMES.iter().filter_map(|name| Some((line.find(name)?, *name))).min()?;
+    let start = line[..at].rfind([' ', '(', '[']).map_or(0, |blank| blank + 1);
+    let class = &line[start..at + name.len() - 2];
+    is_class(class).then_some(Error { class, message: Some(&line[at + name.len()..]) })
+}
+
+/// Whether a text is the name of a class: words with dots or colons between.
+fn is_class(name: &str) -> bool {
+    name.starts_with(|first: char| {
+        first.is_ascii_uppercase() || first.is_ascii_lowercase() && name.contains('.')
+    }) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:$".contains(&byte))
+}
+
+/// Reads an exception's header: a line, or the end of one that says that nobody caught it.
+pub(super) fn exception_header(line: &str) -> Option<Error<'_>> {
     let line = match line.strip_prefix("Exception in thread \"") {
         Some(rest) => rest.split_once("\" ")?.1,
-        None => line,
+        None => line.strip_prefix("Unhandled exception. ").unwrap_or(line),
     };
     let (class, message) = match line.split_once(": ") {
         Some((class, message)) => (class, Some(message)),
         None => (line.strip_suffix(':').unwrap_or(line), None),
     };
-    is_exception_class(class).then_some(ExceptionHeader { class, message })
+    is_exception_class(class).then_some(Error { class, message })
 }
 
 /// Whether a text is the name of an exception's class with its package: `com.example.FooException`.
@@ -88,56 +211,14 @@ pub(super) fn is_frame(line: &[u8]) -> bool {
     match text {
         [b'a', b't', b' ', ..] => is_indented,
         [b'.', b'.', b'.', b' ', digit, ..] => is_indented && digit.is_ascii_digit(),
+        [b'-', b'-', b'-', ..] => is_indented && text.starts_with(b"--- End of "),
         [b'C', ..] => text.starts_with(b"Caused by: "),
         [b'S', ..] => is_indented && text.starts_with(b"Suppressed: "),
         [b'W', ..] => text.starts_with(b"Wrapped by: "),
+        [b'[', ..] => is_indented && text.starts_with(b"[CIRCULAR REFERENCE"),
         _ => false,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exceptions_are_known_by_their_class() {
-        let class = |line| exception_header(line).map(|error| (error.class, error.message));
-        assert_eq!(
-            class("java.lang.IllegalStateException: a: b"),
-            Some(("java.lang.IllegalStateException", Some("a: b")))
-        );
-        assert_eq!(class("java.lang.OutOfMemoryError"), Some(("java.lang.OutOfMemoryError", None)));
-        assert_eq!(class("com.x.Outer$InnerException:"), Some(("com.x.Outer$InnerException", None)));
-        assert_eq!(
-            class("Exception in thread \"main\" java.io.IOException: gone"),
-            Some(("java.io.IOException", Some("gone")))
-        );
-        for line in [
-            "Error: it broke",
-            "the.end Exception: x",
-            "com.x.foo: bar",
-            "www.example.com: down",
-            "",
-            "a..Error",
-        ] {
-            assert_eq!(class(line), None, "{line}");
-        }
-    }
-
-    #[test]
-    fn frames_are_known_by_their_shape() {
-        for line in [
-            "\tat com.x.Foo.bar(Foo.java:1)",
-            "    at x",
-            "\t... 12 more",
-            "\t... 2 common frames omitted",
-            "Caused by: x",
-            "\tSuppressed: x",
-        ] {
-            assert!(is_frame(line.as_bytes()), "{line}");
-        }
-        for line in ["at the end", "... 12 more", "caused by: x", "  and so on", "", "\t"] {
-            assert!(!is_frame(line.as_bytes()), "{line}");
-        }
-    }
-}
+mod tests;

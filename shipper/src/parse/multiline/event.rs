@@ -1,0 +1,330 @@
+//! An event that is written over several lines, as far as it has been read: which lines can come next.
+
+use super::super::access;
+use super::super::plain::level_at_start;
+use super::super::time::begins_with_time;
+use super::super::trace::{exception_header, is_frame, is_python_error, is_ruby_frame};
+use super::Preset;
+
+/// What has been read of an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Event {
+    /// A whole line: nothing goes on it.
+    #[default]
+    Whole,
+    /// One line of text. `stamped`: it begins with a time, or is the first of a program that indents what follows.
+    Text { stamped: bool },
+    /// Inside a stack trace of frames (Java, .NET, JavaScript). `stamped`: it began with such a line.
+    Frames { stamped: bool },
+    /// Behind Python's `Traceback (most recent call last):`.
+    Traceback,
+    /// Behind the exception of a traceback.
+    TracebackEnd,
+    /// Behind the blank line after it, or the sentence that tells of the next one.
+    TracebackChain,
+    /// In a panic of Go.
+    Go,
+    /// Behind `thread '..' panicked at ..:`: the message follows.
+    RustPanic,
+    /// Behind a panic's message, or in an error's causes.
+    Rust,
+    /// Behind the source line that JavaScript shows before an uncaught error.
+    NodeSource,
+    /// In an exception of Ruby.
+    Ruby,
+    /// Behind PHP's `Stack trace:`.
+    Php,
+    /// Inside a JSON object; how many brackets are open.
+    Json { depth: u32 },
+    /// Behind the first of two lines of `java.util.logging`: the level and the message follow.
+    JavaUtil,
+    /// In an entry of MySQL's slow log. `has_query`: its statement has begun.
+    SlowQuery { has_query: bool },
+}
+
+impl Event {
+    /// Reads a first line.
+    pub(super) fn begin(line: &[u8], preset: Preset) -> Event {
+        match line.first() {
+            Some(b'{' | b'[') if is_opening_bracket(line) && allows(preset, Preset::Json) => {
+                return Event::Json { depth: 1 };
+            }
+            Some(b'{' | b'<') => return Event::Whole,
+            Some(b'#') if line.starts_with(b"# Time: ") || line.starts_with(b"# User@Host: ") => {
+                return Event::SlowQuery { has_query: false };
+            }
+            Some(b'T') if is_traceback(line) => return Event::Traceback,
+            Some(b'g' | b'p' | b'f') if is_go_panic(line) => return Event::Go,
+            Some(b't') if is_rust_panic(line) => return Event::RustPanic,
+            Some(b'E') if line.starts_with(b"Error: ") => return Event::Rust,
+            Some(b'/' | b'f' | b'n') if is_node_source(line) => return Event::NodeSource,
+            _ => {}
+        }
+        let is_stamped = begins_with_time(line);
+        if is_stamped && is_java_util(line) {
+            return Event::JavaUtil;
+        }
+        // Syslog and access logs are whole as they are.
+        let is_syslog = is_stamped && line.get(3) == Some(&b' ') && line.first() != Some(&b'[');
+        if is_syslog || std::str::from_utf8(line).is_ok_and(access::is_access) {
+            return Event::Whole;
+        }
+        if is_stamped && is_rust_panic_inside(line) {
+            return Event::RustPanic;
+        }
+        if is_traceback(line) {
+            return Event::Traceback;
+        }
+        let indents =
+            is_stamped || is_console_category(line) || is_ruby_logger(line) || preset == Preset::Indented;
+        Event::Text { stamped: indents }
+    }
+
+    /// Whether a further line could go on.
+    pub(super) fn may_go_on(self) -> bool {
+        !matches!(self, Event::Whole | Event::Json { depth: 0 })
+    }
+
+    /// Reads one more line, which does not begin with a time; none where it is of another event.
+    pub(super) fn next(self, line: &[u8], preset: Preset) -> Option<Event> {
+        match self {
+            Event::Whole => None,
+            Event::Json { depth } => next_json(depth, line),
+            Event::SlowQuery { has_query } => next_slow_query(has_query, line),
+            Event::RustPanic => is_free(line).then_some(Event::Rust),
+            Event::JavaUtil => {
+                let text = std::str::from_utf8(line).ok()?;
+                level_at_start(text).map(|_| Event::Text { stamped: true })
+            }
+            Event::NodeSource => next_node_source(line),
+            Event::Text { stamped } => next_text(stamped, line, preset),
+            Event::Frames { stamped } => next_frames(stamped, line),
+            Event::Traceback | Event::TracebackEnd | Event::TracebackChain => self.next_traceback(line),
+            Event::Go => is_go(line).then_some(Event::Go),
+            Event::Rust => is_rust(line).then_some(Event::Rust),
+            Event::Ruby => is_ruby(line).then_some(Event::Ruby),
+            Event::Php => is_php(line).then_some(Event::Php),
+        }
+    }
+
+    fn next_traceback(self, line: &[u8]) -> Option<Event> {
+        let is_indented = is_indented(line);
+        let is_sentence = line.starts_with(b"During handling of the above exception")
+            || line.starts_with(b"The above exception was the direct cause");
+        match self {
+            Event::Traceback if is_indented => Some(Event::Traceback),
+            Event::Traceback => is_python_error(line).then_some(Event::TracebackEnd),
+            _ if line.is_empty() || is_sentence => Some(Event::TracebackChain),
+            Event::TracebackChain => is_traceback(line).then_some(Event::Traceback),
+            // The further lines of an exception's text.
+            _ => is_indented.then_some(Event::TracebackEnd),
+        }
+    }
+}
+
+/// Whether a preset takes what `own` writes.
+fn allows(preset: Preset, own: Preset) -> bool {
+    preset == Preset::Auto || preset == own
+}
+
+fn next_text(stamped: bool, line: &[u8], preset: Preset) -> Option<Event> {
+    if is_indented(line) {
+        if is_ruby_frame(line) {
+            return Some(Event::Ruby);
+        }
+        return match is_frame(line) {
+            true => Some(Event::Frames { stamped }),
+            false => stamped.then_some(Event::Text { stamped }),
+        };
+    }
+    if is_frame(line) {
+        return Some(Event::Frames { stamped });
+    }
+    if is_ruby_frame(line) && (stamped || allows(preset, Preset::Ruby)) {
+        return Some(Event::Ruby);
+    }
+    if line == b"Stack trace:" || line == b"[stacktrace]" {
+        return Some(Event::Php);
+    }
+    if !stamped {
+        return None;
+    }
+    if is_traceback(line) {
+        return Some(Event::Traceback);
+    }
+    if is_go_panic(line) {
+        return Some(Event::Go);
+    }
+    if is_rust_panic(line) {
+        return Some(Event::RustPanic);
+    }
+    let text = std::str::from_utf8(line).ok()?;
+    exception_header(text).map(|_| Event::Frames { stamped: false })
+}
+
+fn next_frames(stamped: bool, line: &[u8]) -> Option<Event> {
+    let goes_on = is_frame(line)
+        || stamped && is_indented(line)
+        // What JavaScript shows of an error's properties, and .NET between its traces.
+        || matches!(line, b"}" | b"]" | b"]}")
+        || is_indented(line) && has_property(line)
+        || line.starts_with(b"Node.js v");
+    goes_on.then_some(Event::Frames { stamped })
+}
+
+/// `  code: 'ENOENT',`, `  [cause]: Error: x`, `  }`.
+fn has_property(line: &[u8]) -> bool {
+    let text = line.trim_ascii_start();
+    text.starts_with(b"[")
+        || text.starts_with(b"}")
+        || text.starts_with(b"]")
+        || memchr::memmem::find(text, b": ").is_some()
+}
+
+fn next_node_source(line: &[u8]) -> Option<Event> {
+    if line.is_empty()
+        || is_indented(line)
+        || line.starts_with(b"throw ")
+        || line.iter().all(|byte| *byte == b'^')
+    {
+        return Some(Event::NodeSource);
+    }
+    let is_error = memchr::memmem::find(line, b"Error").is_some();
+    (is_error && is_free(line)).then_some(Event::Frames { stamped: true })
+}
+
+/// Counts the brackets of a line outside of strings.
+fn next_json(depth: u32, line: &[u8]) -> Option<Event> {
+    if depth == 0 {
+        return None;
+    }
+    let (mut depth, mut in_string, mut escaped) = (depth, false, false);
+    for byte in line {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+    }
+    Some(Event::Json { depth })
+}
+
+fn next_slow_query(has_query: bool, line: &[u8]) -> Option<Event> {
+    if line.starts_with(b"# ") {
+        let is_first = line.starts_with(b"# Time: ");
+        return (!has_query && !is_first).then_some(Event::SlowQuery { has_query: false });
+    }
+    let is_servers_own = memchr::memmem::find(line, b", Version: ").is_some() && line.starts_with(b"/");
+    (!line.is_empty() && !is_servers_own).then_some(Event::SlowQuery { has_query: true })
+}
+
+/// Whether a line can be any text: nothing that is known to begin an event.
+fn is_free(line: &[u8]) -> bool {
+    !matches!(line.first(), Some(b'{' | b'<'))
+}
+
+fn is_indented(line: &[u8]) -> bool {
+    matches!(line.first(), Some(b' ' | b'\t'))
+}
+
+fn is_opening_bracket(line: &[u8]) -> bool {
+    matches!(line.trim_ascii_end(), b"{" | b"[" | b"[{")
+}
+
+/// Python's, also behind a time stamp or the plus of a group.
+fn is_traceback(line: &[u8]) -> bool {
+    line.ends_with(b"Traceback (most recent call last):")
+}
+
+fn is_go_panic(line: &[u8]) -> bool {
+    line.starts_with(b"panic: ")
+        || line.starts_with(b"fatal error: ")
+        || line.starts_with(b"goroutine ") && memchr::memchr(b'[', line).is_some()
+}
+
+fn is_go(line: &[u8]) -> bool {
+    let is_call = || {
+        let Some(open) = memchr::memchr(b'(', line) else { return false };
+        let name = &line[..open];
+        let is_name = memchr::memchr(b'.', name).is_some() || name == b"panic";
+        line.ends_with(b")") && is_name && memchr::memchr(b' ', name).is_none()
+    };
+    // `rax    0x0`, as a fatal signal shows the registers.
+    let is_register = || line.len() < 40 && memchr::memmem::find(line, b" 0x").is_some_and(|at| at < 8);
+    line.is_empty()
+        || is_indented(line)
+        || is_go_panic(line)
+        || line.starts_with(b"[signal ")
+        || line.starts_with(b"created by ")
+        || line.starts_with(b"exit status ")
+        || line.starts_with(b"runtime stack:")
+        || line.starts_with(b"...additional frames elided...")
+        || is_call()
+        || is_register()
+}
+
+fn is_rust_panic(line: &[u8]) -> bool {
+    line.starts_with(b"thread '") && is_rust_panic_inside(line)
+}
+
+fn is_rust_panic_inside(line: &[u8]) -> bool {
+    line.ends_with(b":") && memchr::memmem::find(line, b" panicked at ").is_some()
+}
+
+fn is_rust(line: &[u8]) -> bool {
+    line.is_empty()
+        || is_indented(line)
+        || line == b"Caused by:"
+        || line == b"Stack backtrace:"
+        || line == b"stack backtrace:"
+        || line.starts_with(b"note: ")
+        || line.starts_with(b"Location:")
+}
+
+/// `/srv/app.js:10`, `file:///srv/app.mjs:10`, `node:internal/process:10`.
+fn is_node_source(line: &[u8]) -> bool {
+    let has_scheme = [&b"/"[..], b"file://", b"node:"].iter().any(|scheme| line.starts_with(scheme));
+    let Some(colon) = memchr::memrchr(b':', line) else { return false };
+    has_scheme
+        && line.len() > colon + 1
+        && line[colon + 1..].iter().all(u8::is_ascii_digit)
+        && memchr::memchr(b' ', line).is_none()
+}
+
+/// `Nov 20, 2026 9:39:19 PM com.x.Foo bar`: a date with a comma and half a day, and the class and method behind it.
+fn is_java_util(line: &[u8]) -> bool {
+    let has_comma = line.get(5) == Some(&b',') || line.get(6) == Some(&b',');
+    let half = [&b" AM "[..], b" PM "].iter().filter_map(|half| memchr::memmem::find(line, half)).min();
+    has_comma && half.is_some_and(|at| !line.ends_with(b":") && memchr::memchr(b':', &line[at..]).is_none())
+}
+
+/// `info: Microsoft.Hosting.Lifetime[14]` of .NET's console: its message is indented below.
+fn is_console_category(line: &[u8]) -> bool {
+    let Some((level, rest)) = line.split_first_chunk::<6>() else { return false };
+    matches!(level, b"trce: " | b"dbug: " | b"info: " | b"warn: " | b"fail: " | b"crit: ")
+        && rest.ends_with(b"]")
+        && memchr::memchr(b'[', rest).is_some()
+}
+
+/// `E, [2026-11-20T21:39:19.123456 #42] ERROR -- : message`.
+fn is_ruby_logger(line: &[u8]) -> bool {
+    line.get(1..4) == Some(b", [") && begins_with_time(&line[4..])
+}
+
+fn is_ruby(line: &[u8]) -> bool {
+    is_ruby_frame(line) || is_indented(line)
+}
+
+/// `#0 /srv/a.php(12): f()`, `#1 {main}`, `  thrown in ..`, and what Laravel closes with.
+fn is_php(line: &[u8]) -> bool {
+    let is_numbered = line.first() == Some(&b'#') && line.get(1).is_some_and(u8::is_ascii_digit);
+    is_numbered
+        || is_indented(line)
+        || line.starts_with(b"\"}")
+        || line.starts_with(b"Next ")
+        || line == b"Stack trace:"
+}

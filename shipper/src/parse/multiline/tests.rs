@@ -1,0 +1,239 @@
+use super::*;
+
+fn check(lines: &[&str], expected: &[usize]) {
+    let mut joiner = Joiner::new(&Multiline::default(), Format::Auto);
+    let mut records: Vec<(String, usize)> = Vec::new();
+    for line in lines {
+        match records.last_mut() {
+            Some((open, count)) if joiner.continues(open.as_bytes(), line.as_bytes()) => {
+                open.push('\n');
+                open.push_str(line);
+                *count += 1;
+            }
+            _ => records.push(((*line).to_owned(), 1)),
+        }
+    }
+    let counts: Vec<usize> = records.iter().map(|record| record.1).collect();
+    assert_eq!(counts, expected, "{records:?}");
+}
+
+#[test]
+fn a_stack_trace_goes_on_its_log_line() {
+    check(
+        &[
+            "2026-11-20 21:39:19,123 ERROR [main] com.x.Foo - failed",
+            "java.lang.IllegalStateException: outer",
+            "\tat com.x.Foo.bar(Foo.java:1)",
+            "\tSuppressed: java.io.IOException: close",
+            "\t\tat com.x.Foo.close(Foo.java:9)",
+            "Caused by: java.io.IOException: inner",
+            "\tat com.x.Foo.baz(Foo.java:2)",
+            "\t... 1 more",
+            "2026-11-20 21:39:19,124 INFO [main] com.x.Foo - next",
+        ],
+        &[8, 1],
+    );
+}
+
+#[test]
+fn a_trace_without_a_log_line_is_a_record() {
+    check(
+        &["Exception in thread \"main\" java.lang.Error: x", "\tat com.x.Foo.main(Foo.java:1)", "hello"],
+        &[2, 1],
+    );
+}
+
+#[test]
+fn strangers_are_not_glued_together() {
+    check(&["2026-11-20 21:39:19 INFO a", "plain words", "more words"], &[1, 1, 1]);
+    check(&["{\"msg\":\"a\"}", "\tat com.x.Foo", "{\"msg\":\"b\"}"], &[1, 1, 1]);
+    check(
+        &["::1 - - [20/Nov/2026:21:39:19 +0000] \"GET / HTTP/1.0\" 200 5", "\tat com.x.Foo", "  indented"],
+        &[1, 1, 1],
+    );
+    check(&["Nov 20 21:39:19 host app[1]: x", "\tat com.x.Foo"], &[1, 1]);
+    check(&["words", "java.lang.IllegalStateException: x", "words", "  indented"], &[1, 1, 1, 1]);
+}
+
+#[test]
+fn indented_lines_go_on_a_line_with_a_time_stamp() {
+    check(&["2026-11-20 21:39:19.123 UTC [12] LOG:  statement: SELECT", "\t  1", "\tFROM x"], &[3]);
+}
+
+#[test]
+fn a_record_ends_at_the_limit_of_lines() {
+    let mut lines = vec!["2026-11-20 21:39:19 ERROR x"];
+    lines.resize(2 * LINES_MAX, "\tat com.x.Foo");
+    // What follows the cut is a record of frames alone.
+    check(&lines, &[LINES_MAX, LINES_MAX]);
+}
+
+#[test]
+fn nothing_is_joined_where_nothing_was_asked_for() {
+    for (multiline, format) in [(Preset::None, Format::Auto), (Preset::Auto, Format::Plain)] {
+        let mut joiner = Joiner::new(&Multiline::Preset(multiline), format);
+        assert!(!joiner.continues(b"2026-11-20 21:39:19 ERROR x", b"\tat com.x.Foo"));
+        assert!(!joiner.may_continue(b"2026-11-20 21:39:19 ERROR x"));
+    }
+}
+
+#[test]
+fn only_plain_records_may_go_on() {
+    let joiner = Joiner::new(&Multiline::default(), Format::Auto);
+    assert!(joiner.may_continue(b"2026-11-20 21:39:19 ERROR x"));
+    assert!(!joiner.may_continue(b"{\"msg\":\"a\"}"));
+    assert!(!joiner.may_continue(b"::1 - - [20/Nov/2026:21:39:19 +0000] \"GET / HTTP/1.0\" 200 5"));
+}
+
+/// Asserts that all lines are one record, and that another one after them is not of it.
+#[track_caller]
+fn one(event: &str) {
+    let lines: Vec<&str> = event.lines().chain(["2026-11-20 21:39:20 INFO next"]).collect();
+    let mut joined = Joiner::new(&Multiline::default(), Format::Auto);
+    let mut open = lines[0].to_owned();
+    for (at, line) in lines.iter().enumerate().skip(1) {
+        let expected = at + 1 < lines.len();
+        let mut fresh = Joiner::new(&Multiline::default(), Format::Auto);
+        let goes_on = joined.continues(open.as_bytes(), line.as_bytes());
+        assert_eq!(goes_on, expected, "line {at}: {line:?} of\n{event}");
+        assert_eq!(
+            fresh.continues(open.as_bytes(), line.as_bytes()),
+            goes_on,
+            "a joiner that saw nothing before"
+        );
+        assert!(!expected || fresh.may_continue(open.as_bytes()), "may go on: {open}");
+        open.push('\n');
+        open.push_str(line);
+    }
+}
+
+#[test]
+fn pythons_tracebacks_are_one_event_chained_ones_too() {
+    one(
+        "2026-11-20 21:39:19,123 ERROR app it broke\nTraceback (most recent call last):\n  File \"/srv/app.py\", line 3, in f\n    g()\n    ~^^\n  File \"/srv/app.py\", line 9, in g\n    raise KeyError('a')\nKeyError: 'a'\n\nDuring handling of the above exception, another exception occurred:\n\nTraceback (most recent call last):\n  File \"/srv/app.py\", line 5, in f\n    raise ValueError('b')\nValueError: b",
+    );
+    one(
+        "Traceback (most recent call last):\n  File \"x.py\", line 1, in <module>\npydantic.ValidationError: 1 validation error\n  Input should be a number",
+    );
+    one(
+        "2026-11-20 21:39:19 [ERROR] Traceback (most recent call last):\n  File \"x.py\", line 1, in <module>\nKeyboardInterrupt",
+    );
+}
+
+#[test]
+fn gos_panics_and_dumps_of_goroutines_are_one_event() {
+    one(
+        "panic: runtime error: index out of range [5] with length 3\n\ngoroutine 1 [running]:\nmain.main()\n\t/srv/main.go:9 +0x1d\n\ngoroutine 18 [chan receive, 2 minutes]:\nnet/http.(*Server).Serve(0xc0000a2000, {0x6f8e20, 0xc00000e0c0})\n\t/usr/lib/go/src/net/http/server.go:3056 +0x364\ncreated by main.start in goroutine 1\n\t/srv/main.go:30 +0x65\nexit status 2",
+    );
+    one(
+        "2026/11/20 21:39:19 http: panic serving 127.0.0.1:5501: oops\ngoroutine 19 [running]:\nnet/http.(*conn).serve.func1()\n\t/usr/lib/go/src/net/http/server.go:1868 +0xb9\npanic({0x5f1340?, 0x6c5e50?})\n\t/usr/lib/go/src/runtime/panic.go:920 +0x270",
+    );
+    one(
+        "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 [chan receive]:\nmain.main()\n\t/srv/main.go:5 +0x1d",
+    );
+}
+
+#[test]
+fn javascripts_errors_are_one_event() {
+    one(
+        "/srv/app.js:10\n    throw new TypeError('x');\n    ^\n\nTypeError: x\n    at f (/srv/app.js:10:11)\n    at Module._compile (node:internal/modules/cjs/loader:1254:14) {\n  code: 'E_X',\n  [cause]: Error: y\n      at g (/srv/app.js:4:9)\n}\nNode.js v20.1.0",
+    );
+    one(
+        "request failed: Error: connect ECONNREFUSED 127.0.0.1:5432\n    at TCPConnectWrap.afterConnect [as oncomplete] (node:net:1555:16) {\n  errno: -111,\n  code: 'ECONNREFUSED'\n}",
+    );
+}
+
+#[test]
+fn exceptions_of_ruby_php_and_dotnet_are_one_event() {
+    one("app.rb:3:in `f': gone (RuntimeError)\n\tfrom app.rb:7:in `<main>'");
+    one(
+        "E, [2026-11-20T21:39:19.123456 #42] ERROR -- : gone (RuntimeError)\napp.rb:3:in 'Foo#f'\n/usr/lib/ruby/x.rb:12:in 'block in g'",
+    );
+    one(
+        "[20-Nov-2026 21:39:19 UTC] PHP Fatal error:  Uncaught RuntimeException: gone in /srv/a.php:3\nStack trace:\n#0 /srv/b.php(12): f()\n#1 {main}\n  thrown in /srv/a.php on line 3",
+    );
+    one(
+        "[2026-11-20 21:39:19] production.ERROR: gone {\"exception\":\"[object] (RuntimeException(code: 0): gone at /srv/a.php:3)\n[stacktrace]\n#0 /srv/b.php(12): f()\n#1 {main}\n\"}",
+    );
+    one(
+        "fail: Microsoft.AspNetCore.Server.Kestrel[13]\n      Connection id \"0HM\", Request id \"0HM:1\": An unhandled exception was thrown.\n      System.InvalidOperationException: gone\n         at Shop.Cart.Add() in /src/Cart.cs:line 12\n         --- End of inner exception stack trace ---",
+    );
+    one(
+        "Unhandled exception. System.AggregateException: One or more errors ---> System.IO.IOException: gone\n   at Shop.Program.Main() in /src/Program.cs:line 5\n   --- End of inner exception stack trace ---\n   at Shop.Program.<Main>(String[] args)",
+    );
+}
+
+#[test]
+fn rusts_panics_are_one_event() {
+    one(
+        "thread 'main' panicked at src/main.rs:4:5:\nindex out of bounds: the len is 3\nstack backtrace:\n   0: rust_begin_unwind\n             at /rustc/x/library/std/src/panicking.rs:645:5\nnote: Some details are omitted, run with `RUST_BACKTRACE=full` for a verbose backtrace.",
+    );
+    one(
+        "thread 'tokio-runtime-worker' (4711) panicked at src/main.rs:4:5:\nassertion `left == right` failed\n  left: 1\n right: 2\nnote: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
+    );
+    one(
+        "Error: cannot read the file\n\nCaused by:\n    0: open\n    1: No such file or directory (os error 2)",
+    );
+}
+
+#[test]
+fn objects_statements_and_pairs_of_lines_are_one_event() {
+    one("{\n  \"a\": [\n    1,\n    \"}\"\n  ],\n  \"b\": { \"c\": \"\\\"{\" }\n}");
+    one(
+        "2026-11-20 21:39:19.123 UTC [42] LOG:  duration: 12 ms  statement: SELECT *\n\tFROM orders\n\tWHERE id = 1",
+    );
+    one(
+        "# Time: 2026-11-20T21:39:19.123456Z\n# User@Host: app[app] @ localhost []  Id:     8\n# Query_time: 2.000202  Lock_time: 0.000000 Rows_sent: 1  Rows_examined: 0\nuse shop;\nSET timestamp=1795210759;\nSELECT *\nFROM orders;",
+    );
+    one(
+        "Nov 20, 2026 9:39:19 PM org.apache.catalina.startup.HostConfig deployWAR\nSEVERE: gone\njava.io.IOException: disk\n\tat com.x.Foo.bar(Foo.java:1)",
+    );
+}
+
+#[test]
+fn two_writers_of_one_file_are_kept_apart() {
+    check(
+        &[
+            "Traceback (most recent call last):",
+            "  File \"x.py\", line 1",
+            "2026-11-20 21:39:19 INFO a",
+            "KeyError: 'a'",
+        ],
+        &[2, 1, 1],
+    );
+    check(&["panic: x", "", "{\"msg\":\"a\"}", "goroutine 1 [running]:"], &[2, 1, 1]);
+    check(&["{", "  \"a\": 1", "2026-11-20 21:39:19 INFO a", "}"], &[2, 1, 1]);
+    check(
+        &[
+            "# Time: 2026-11-20T21:39:19Z",
+            "# User@Host: a",
+            "SELECT 1;",
+            "# Time: 2026-11-20T21:39:20Z",
+            "# User@Host: b",
+            "SELECT 2;",
+        ],
+        &[3, 3],
+    );
+    check(&["Nov 20, 2026 9:39:19 PM a.B c", "hello", "INFO: d"], &[1, 1, 1]);
+    check(&["thread 'main' panicked at src/main.rs:4:5:", "{\"msg\":\"a\"}", "note: x"], &[1, 1, 1]);
+}
+
+#[test]
+fn own_patterns_tell_where_events_begin_and_go_on() {
+    let joined = |start: Option<&str>, continues: Option<&str>, lines: &[&str]| {
+        let own = OwnLines::new(start, continues).expect("patterns");
+        let mut joiner = Joiner::new(&Multiline::Own(Arc::new(own)), Format::Json);
+        let mut open = lines[0].to_owned();
+        let goes_on = |line: &&&str| {
+            let goes_on = joiner.continues(open.as_bytes(), line.as_bytes());
+            open = if goes_on { format!("{open}\n{line}") } else { (**line).to_owned() };
+            goes_on
+        };
+        lines[1..].iter().filter(goes_on).count()
+    };
+    assert_eq!(joined(Some("^BEGIN"), None, &["BEGIN 1", "a", "b", "BEGIN 2", "c"]), 3);
+    assert_eq!(joined(None, Some(r"^\+"), &["a", "+b", "c", "+d"]), 2);
+    assert_eq!(joined(Some("^BEGIN"), Some("^[a-z]"), &["BEGIN", "a", "1", "b"]), 2);
+    assert_eq!(joined(Some("^BEGIN"), None, &vec!["a"; LINES_MAX + 5]), LINES_MAX + 3);
+    assert!(OwnLines::new(Some("("), None).is_err());
+}
