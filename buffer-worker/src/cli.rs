@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Args;
-use weir_buffer::{RedisBuffer, RedisSettings};
+use weir_buffer::{Password, RedisBuffer, RedisSettings};
 use weir_config::{Auth, BufferConfig, Config, IndexConfig, ServerUrl, parse_duration};
 use weir_indexer::elasticsearch::{Credentials, Elasticsearch, ElasticsearchSettings};
 use weir_indexer::{DocumentSettings, SetupError};
@@ -131,7 +131,12 @@ fn buffer(from: Option<&str>, buffer: &BufferConfig) -> anyhow::Result<RedisBuff
             )
         })?,
     };
+    let password = buffer.password.clone();
     let settings = RedisSettings {
+        username: buffer.username.clone(),
+        password: password.map(|secret| Password::new(move || secret.read().map_err(Into::into))),
+        ca: buffer.ca.clone(),
+        certificate: buffer.certificate.clone(),
         partitions: u32::from(buffer.partitions),
         bytes_max: buffer.max_bytes,
         ..RedisSettings::new(url.expose())

@@ -59,6 +59,32 @@ pub enum BufferError {
         /// The policy that is set.
         policy: String,
     },
+    /// Redis lacks commands that the buffer needs.
+    #[error("Redis at {address} is version {version}; 6.2 is the oldest that will do")]
+    TooOld {
+        /// Host and port, or path of the socket.
+        address: String,
+        /// What it says it is.
+        version: String,
+    },
+    /// The password to log in with cannot be had.
+    #[error("cannot read the password for Redis at {address}")]
+    Password {
+        /// Host and port, or path of the socket.
+        address: String,
+        /// Why; without the password.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A certificate or key cannot be read.
+    #[error("cannot read the certificate or key {}", path.display())]
+    Certificate {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// Redis answered something that does not belong to the request.
     #[error("Redis at {address} answered {request} with something else: {answer}")]
     Unexpected {
@@ -74,7 +100,10 @@ pub enum BufferError {
 impl BufferError {
     /// Whether the same request may succeed later without anybody changing our configuration.
     pub fn is_transient(&self) -> bool {
-        !matches!(self, BufferError::Url { .. } | BufferError::EvictionPolicy { .. })
+        !matches!(
+            self,
+            BufferError::Url { .. } | BufferError::EvictionPolicy { .. } | BufferError::TooOld { .. }
+        )
     }
 
     /// How long to wait before the next attempt, where the error says.

@@ -11,10 +11,11 @@
 #![warn(missing_docs)]
 
 use std::future::Future;
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
-use weir_record::{FileKey, Frame};
+use weir_record::{FileKey, Frame, SourceId};
 
 mod error;
 mod memory;
@@ -23,7 +24,7 @@ mod redis;
 #[cfg(any(test, feature = "test-server"))]
 pub mod testing;
 
-pub use self::redis::{RedisBuffer, RedisConsumer, RedisSettings};
+pub use self::redis::{Password, PasswordError, RedisBuffer, RedisConsumer, RedisSettings};
 pub use error::BufferError;
 pub use memory::{MemoryBuffer, MemoryConsumer};
 
@@ -43,6 +44,43 @@ pub struct Position {
     pub pushed: Option<u64>,
     /// Every record before this offset has a final outcome.
     pub indexed: Option<u64>,
+}
+
+/// All that the buffer knows about one file, at one moment: what `weir audit` compares with the file and the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileLedger {
+    /// Which file.
+    pub file: FileKey,
+    /// Where it stands.
+    pub position: Position,
+    /// Ranges that have a final outcome, though something before them has none yet: in order, apart from each other.
+    pub done: Vec<Range<u64>>,
+    /// Ranges that wait in the buffer, claimed or not: in order, apart from each other.
+    pub waiting: Vec<Range<u64>>,
+}
+
+impl FileLedger {
+    /// Ranges between `indexed` and `pushed` that neither wait nor have an outcome: they vanished from the buffer, and
+    /// it has not noticed yet.
+    pub fn missing(&self) -> Vec<Range<u64>> {
+        let Position { pushed: Some(pushed), indexed: Some(indexed) } = self.position else {
+            return Vec::new();
+        };
+        let mut known: Vec<&Range<u64>> = self.done.iter().chain(&self.waiting).collect();
+        known.sort_by_key(|range| range.start);
+        let mut missing = Vec::new();
+        let mut end = indexed;
+        for range in known {
+            if range.start > end && end < pushed {
+                missing.push(end..range.start.min(pushed));
+            }
+            end = end.max(range.end);
+        }
+        if end < pushed {
+            missing.push(end..pushed);
+        }
+        missing
+    }
 }
 
 /// What became of one pushed frame.
@@ -149,8 +187,14 @@ pub trait Buffer: Send + Sync + 'static {
     /// How much waits.
     fn depth(&self) -> impl Future<Output = Result<Depth, BufferError>> + Send;
 
-    /// How many holes were found and mended by [`rewind`](Self::rewind), ever.
-    fn gaps(&self) -> impl Future<Output = Result<u64, BufferError>> + Send;
+    /// How many gaps were found, ever, of each source that has any. A gap is a frame that vanished from the buffer
+    /// before it was indexed, or a range of a file that no frame covered although a later one came. Each was mended by
+    /// letting the file go on from there: its shipper sends it again, if the file still exists.
+    fn gaps(&self) -> impl Future<Output = Result<Vec<(SourceId, u64)>, BufferError>> + Send;
+
+    /// What is known of every file, in no order. Costs some microseconds a file, in pages between which others go on:
+    /// made for audits, not for polling.
+    fn ledger(&self) -> impl Future<Output = Result<Vec<FileLedger>, BufferError>> + Send;
 
     /// A consumer with a name that no living one has.
     fn consumer(&self, name: &str) -> impl Future<Output = Result<Self::Consumer, BufferError>> + Send;

@@ -10,12 +10,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use weir_record::FileKey;
+use weir_record::{FileKey, SourceId};
 
 use crate::ranges::DoneRanges;
 use crate::{
-    Buffer, BufferError, Claim, ClaimId, Consumer, DELIVERIES_TOGETHER_MAX, Depth, FileRange, Position, Push,
-    Pushed, STALLED_AFTER,
+    Buffer, BufferError, Claim, ClaimId, Consumer, DELIVERIES_TOGETHER_MAX, Depth, FileLedger, FileRange,
+    Position, Push, Pushed, STALLED_AFTER,
 };
 
 /// A buffer in memory, bounded in bytes. Clones share it.
@@ -47,7 +47,7 @@ struct State {
     first_new: u64,
     next: u64,
     bytes: u64,
-    gaps: u64,
+    gaps: BTreeMap<SourceId, u64>,
     /// Life of each living consumer.
     living: HashMap<Arc<str>, u64>,
     lives: u64,
@@ -121,7 +121,7 @@ impl Buffer for MemoryBuffer {
             state.files.get_mut(file).filter(|known| known.held == 0 && known.position.pushed == Some(seen));
         let Some(known) = known else { return Ok(false) };
         known.position.pushed = Some(to);
-        state.gaps += 1;
+        *state.gaps.entry(file.source).or_default() += 1;
         Ok(true)
     }
 
@@ -130,8 +130,23 @@ impl Buffer for MemoryBuffer {
         Ok(Depth { frames: state.entries.len() as u64, bytes: state.bytes })
     }
 
-    async fn gaps(&self) -> Result<u64, BufferError> {
-        Ok(self.shared.lock().gaps)
+    async fn gaps(&self) -> Result<Vec<(SourceId, u64)>, BufferError> {
+        Ok(self.shared.lock().gaps.iter().map(|(&source, &count)| (source, count)).collect())
+    }
+
+    async fn ledger(&self) -> Result<Vec<FileLedger>, BufferError> {
+        let state = self.shared.lock();
+        let mut waiting: HashMap<FileKey, DoneRanges> = HashMap::new();
+        for Entry { range, .. } in state.entries.values() {
+            waiting.entry(range.file).or_default().insert(range.start, range.end);
+        }
+        let ledger = state.files.iter().map(|(&file, known)| FileLedger {
+            file,
+            position: known.position,
+            done: known.done.ranges(),
+            waiting: waiting.get(&file).map(DoneRanges::ranges).unwrap_or_default(),
+        });
+        Ok(ledger.collect())
     }
 
     async fn consumer(&self, name: &str) -> Result<MemoryConsumer, BufferError> {

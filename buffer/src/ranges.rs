@@ -1,6 +1,7 @@
 //! How `indexed` moves: over contiguous ranges only, whatever the order in which they are finished.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Ranges `[start, end)` of a file that are finished, though something before them is not. They neither touch nor
 /// overlap.
@@ -19,6 +20,17 @@ impl DoneRanges {
         }
         self.0.insert(start, end);
         indexed
+    }
+
+    /// Adds `[start, end)`.
+    pub(crate) fn insert(&mut self, start: u64, end: u64) {
+        let (start, end) = self.merge(start, end);
+        self.0.insert(start, end);
+    }
+
+    /// In order.
+    pub(crate) fn ranges(&self) -> Vec<Range<u64>> {
+        self.0.iter().map(|(&start, &end)| start..end).collect()
     }
 
     /// Removes the ranges that touch `[start, end)`; returns their union with it.

@@ -6,26 +6,34 @@
 //! Two kinds of connection: one for requests that are answered at once, shared by all clones of a buffer, and one
 //! per consumer, because a blocking read lets everything behind it wait.
 
-use std::collections::HashMap;
-use std::fmt;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use redis::Value;
-use weir_record::FileKey;
+use weir_record::{FileKey, SourceId};
 
 use self::keys::Keys;
 use self::link::{Link, RESPONSE_TIMEOUT};
 use self::reply::PushAnswer;
-use crate::{Buffer, BufferError, ClaimId, Depth, Position, Push, Pushed, STALLED_AFTER};
+use self::target::Target;
+use crate::{
+    Buffer, BufferError, ClaimId, DEAD_AFTER, Depth, FileLedger, Position, Push, Pushed, STALLED_AFTER,
+};
 
+mod advice;
 mod consumer;
 mod keys;
 mod link;
 mod reply;
 mod scripts;
+mod settings;
+mod target;
 
 pub use consumer::RedisConsumer;
+pub use settings::{Password, PasswordError, RedisSettings};
 
 /// The consumer group of all workers.
 const GROUP: &str = "weir";
@@ -36,42 +44,14 @@ const PUSH_FRAMES_MAX: usize = 32;
 /// Most bytes of frames that are sent before their answers are awaited: bounds the memory of a push.
 const PUSH_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// Pause between two round trips of pushes when the buffer is all but full.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
+
+/// About how many files are read in one go by an audit: bounds how long Redis is busy with it.
+const LEDGER_PAGE: u32 = 200;
+
 /// Most frames that one call of the acknowledge script frees: bounds how long Redis is busy with it.
 const ACKNOWLEDGE_MAX: usize = 128;
-
-/// How to reach a buffer in Redis.
-#[derive(Clone)]
-pub struct RedisSettings {
-    /// `redis://`, `rediss://` or `unix://`. It may hold a password, and is never printed.
-    pub url: String,
-    /// Name of the buffer: part of each key.
-    pub name: String,
-    /// Number of streams that the files are spread over. The same for everybody who uses the buffer.
-    pub partitions: u32,
-    /// Frames that may wait, in encoded bytes, per partition.
-    pub bytes_max: u64,
-}
-
-impl RedisSettings {
-    /// The default buffer at `url`: `logs`, one partition, 1 GiB.
-    pub fn new(url: impl Into<String>) -> RedisSettings {
-        RedisSettings {
-            url: url.into(),
-            name: "logs".to_owned(),
-            partitions: 1,
-            bytes_max: 1024 * 1024 * 1024,
-        }
-    }
-}
-
-impl fmt::Debug for RedisSettings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RedisSettings { url: _, name, partitions, bytes_max } = self;
-        let mut shown = formatter.debug_struct("RedisSettings");
-        shown.field("name", name).field("partitions", partitions).field("bytes_max", bytes_max);
-        shown.finish_non_exhaustive()
-    }
-}
 
 /// A buffer in Redis. Clones share its connection, which is made at the first request, and again when it breaks.
 #[derive(Clone)]
@@ -80,11 +60,36 @@ pub struct RedisBuffer {
 }
 
 struct Shared {
-    link: Link,
+    target: Arc<Target>,
+    /// One for all partitions, or one for each where they are at different nodes of a cluster.
+    links: Vec<Link>,
     partitions: Vec<Keys>,
     bytes_max: u64,
+    timing: Timing,
     held: Mutex<HashMap<Entry, Held>>,
     lives: AtomicU64,
+}
+
+/// What tests shorten.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    pub(crate) dead_after: Duration,
+    pub(crate) stalled_after: Duration,
+    /// How often a consumer looks for what dead and stalled ones hold, and for what got lost.
+    pub(crate) reclaim_interval: Duration,
+    /// A file that was indexed whole this long ago is forgotten.
+    pub(crate) forget_after: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Timing {
+        Timing {
+            dead_after: DEAD_AFTER,
+            stalled_after: STALLED_AFTER,
+            reclaim_interval: Duration::from_secs(1),
+            forget_after: Duration::from_secs(30 * 24 * 3600),
+        }
+    }
 }
 
 /// Partition and stream entry.
@@ -103,12 +108,21 @@ impl RedisBuffer {
     /// # Errors
     /// [`BufferError::Url`].
     pub fn new(settings: &RedisSettings) -> Result<RedisBuffer, BufferError> {
-        let partitions = (0..settings.partitions.max(1)).map(|number| Keys::new(&settings.name, number));
+        RedisBuffer::with_timing(settings, Timing::default())
+    }
+
+    pub(crate) fn with_timing(settings: &RedisSettings, timing: Timing) -> Result<RedisBuffer, BufferError> {
+        let count = settings.partitions.max(1);
+        let partitions: Vec<Keys> = (0..count).map(|number| Keys::new(&settings.name, number)).collect();
+        let target = Arc::new(Target::new(settings)?);
+        let links = if target.is_cluster() { &partitions[..] } else { &partitions[..1] };
         Ok(RedisBuffer {
             shared: Arc::new(Shared {
-                link: Link::new(&settings.url)?,
-                partitions: partitions.collect(),
+                links: links.iter().map(|keys| Link::new(target.clone(), &keys.frames)).collect(),
+                target,
+                partitions,
                 bytes_max: settings.bytes_max,
+                timing,
                 held: Mutex::default(),
                 lives: 0.into(),
             }),
@@ -117,7 +131,7 @@ impl RedisBuffer {
 
     /// Where Redis is: host and port, or path of the socket.
     pub fn address(&self) -> &str {
-        self.shared.link.address()
+        self.shared.target.address()
     }
 }
 
@@ -127,7 +141,8 @@ impl Buffer for RedisBuffer {
     async fn push(&self, frames: &[Push<'_>]) -> Result<Vec<Pushed>, BufferError> {
         let mut pushed = Vec::with_capacity(frames.len());
         while let Some(rest) = frames.get(pushed.len()..).filter(|rest| !rest.is_empty()) {
-            self.shared.push_some(rest, &mut pushed).await?;
+            let waiting = self.shared.push_some(rest, &mut pushed).await?;
+            tokio::time::sleep(pause(waiting, self.shared.bytes_max)).await;
         }
         Ok(pushed)
     }
@@ -150,10 +165,10 @@ impl Buffer for RedisBuffer {
                     command.arg(&name[..]);
                 });
             }
-            let answers = shared.link.query("HMGET", &commands, RESPONSE_TIMEOUT).await?;
+            let answers = shared.link(number as u32).query("HMGET", &commands, RESPONSE_TIMEOUT).await?;
             let columns: Option<Vec<_>> = answers.iter().map(reply::optional_numbers).collect();
             let Some([pushed, indexed]) = columns.and_then(|columns| <[_; 2]>::try_from(columns).ok()) else {
-                return Err(shared.link.unexpected("HMGET", &Value::Array(answers)));
+                return Err(shared.link(number as u32).unexpected("HMGET", &Value::Array(answers)));
             };
             for ((index, pushed), indexed) in of_partition.into_iter().zip(pushed).zip(indexed) {
                 positions[index] = Position { pushed, indexed };
@@ -163,19 +178,21 @@ impl Buffer for RedisBuffer {
     }
 
     async fn rewind(&self, file: &FileKey, seen: u64, to: u64) -> Result<bool, BufferError> {
-        let keys = self.shared.keys_of(file);
-        let mut command = scripts::REWIND.call(&[&keys.frames, &keys.pushed, &keys.newest, &keys.gaps], 64);
+        let partition = self.shared.partition_of(file);
+        let keys = &self.shared.partitions[partition as usize];
+        let mut command = scripts::REWIND.call(&keys.all(), 128);
+        command.arg(GROUP).arg(&keys.alive_prefix);
         command.arg(&file.to_bytes()[..]).arg(seen).arg(to);
-        let answer = self.shared.query_one("rewind", command).await?;
+        let answer = self.shared.query_one(partition, "rewind", command).await?;
         Ok(answer == Value::Int(1))
     }
 
     async fn depth(&self) -> Result<Depth, BufferError> {
         let mut depth = Depth::default();
-        for keys in &self.shared.partitions {
+        for (partition, keys) in (0..).zip(&self.shared.partitions) {
             let mut commands = redis::pipe();
             commands.cmd("XLEN").arg(&keys.frames).cmd("GET").arg(&keys.bytes);
-            let answers = self.shared.link.query("XLEN", &commands, RESPONSE_TIMEOUT).await?;
+            let answers = self.shared.link(partition).query("XLEN", &commands, RESPONSE_TIMEOUT).await?;
             let frames = answers.first().and_then(reply::number).unwrap_or(0);
             depth.frames += frames;
             if frames > 0 {
@@ -185,13 +202,40 @@ impl Buffer for RedisBuffer {
         Ok(depth)
     }
 
-    async fn gaps(&self) -> Result<u64, BufferError> {
-        let mut commands = redis::pipe();
-        for keys in &self.shared.partitions {
-            commands.cmd("GET").arg(&keys.gaps);
+    async fn gaps(&self) -> Result<Vec<(SourceId, u64)>, BufferError> {
+        let mut sum = BTreeMap::new();
+        for (partition, keys) in (0..).zip(&self.shared.partitions) {
+            let mut command = redis::cmd("HGETALL");
+            command.arg(&keys.gaps);
+            let answer = self.shared.query_one(partition, "HGETALL", command).await?;
+            let unexpected = || self.shared.link(partition).unexpected("HGETALL", &Value::Nil);
+            for (source, count) in reply::counts(answer).ok_or_else(unexpected)? {
+                *sum.entry(source).or_default() += count;
+            }
         }
-        let answers = self.shared.link.query("GET", &commands, RESPONSE_TIMEOUT).await?;
-        Ok(answers.iter().filter_map(reply::number).sum())
+        Ok(sum.into_iter().collect())
+    }
+
+    async fn ledger(&self) -> Result<Vec<FileLedger>, BufferError> {
+        // A file comes twice where the hash grows meanwhile: the later is as good.
+        let mut files = HashMap::new();
+        for (partition, keys) in (0..).zip(&self.shared.partitions) {
+            let mut cursor = b"0".to_vec();
+            loop {
+                let names = [&*keys.pushed, &keys.indexed, &keys.waiting, &keys.done];
+                let mut command = scripts::LEDGER.call(&names, 16);
+                command.arg(&cursor).arg(LEDGER_PAGE);
+                let answer = self.shared.query_one(partition, "ledger", command).await?;
+                let unexpected = || self.shared.link(partition).unexpected("ledger", &Value::Nil);
+                let (next, page) = reply::ledger(answer).ok_or_else(unexpected)?;
+                files.extend(page.into_iter().map(|ledger| (ledger.file, ledger)));
+                if next == b"0" {
+                    break;
+                }
+                cursor = next;
+            }
+        }
+        Ok(files.into_values().collect())
     }
 
     async fn consumer(&self, name: &str) -> Result<RedisConsumer, BufferError> {
@@ -199,15 +243,14 @@ impl Buffer for RedisBuffer {
     }
 
     async fn acknowledge(&self, claims: &[ClaimId]) -> Result<(), BufferError> {
-        for (number, keys) in self.shared.partitions.iter().enumerate() {
+        for (partition, keys) in (0..).zip(&self.shared.partitions) {
             let of_partition: Vec<&ClaimId> =
-                claims.iter().filter(|claim| claim.partition as usize == number).collect();
+                claims.iter().filter(|claim| claim.partition == partition).collect();
             for some in of_partition.chunks(ACKNOWLEDGE_MAX) {
-                let names = [&*keys.frames, &keys.bytes, &keys.indexed, &keys.done];
-                let mut command = scripts::ACKNOWLEDGE.call(&names, some.len() * 128);
+                let mut command = scripts::ACKNOWLEDGE.call(&keys.all(), some.len() * 128);
                 command.arg(GROUP);
                 some.iter().for_each(|claim| add_acknowledged(&mut command, claim));
-                self.shared.query_one("acknowledge", command).await?;
+                self.shared.query_one(partition, "acknowledge", command).await?;
             }
         }
         self.shared.forget_held(claims);
@@ -219,73 +262,113 @@ impl Buffer for RedisBuffer {
     }
 
     async fn release(&self, consumer: &str, claims: &[ClaimId]) -> Result<(), BufferError> {
-        self.shared.set_idle(consumer, claims, STALLED_AFTER.as_millis() as u64).await?;
+        self.shared.set_idle(consumer, claims, self.shared.stalled_ms()).await?;
         self.shared.forget_held(claims);
         Ok(())
     }
 }
 
 impl Shared {
-    /// Pushes as many of `frames` as go in one round trip, one at least.
-    async fn push_some(&self, frames: &[Push<'_>], pushed: &mut Vec<Pushed>) -> Result<(), BufferError> {
-        let mut commands = redis::pipe();
-        let mut bytes = 0;
-        for push in frames.iter().take(PUSH_FRAMES_MAX) {
-            bytes += push.frame.bytes.len();
-            if bytes > PUSH_BYTES_MAX && !commands.is_empty() {
-                break;
-            }
-            commands.add_command(self.push_command(push));
+    /// Pushes as many of `frames` as go in one round trip, one at least. Returns how much waits, where it was told.
+    async fn push_some(&self, frames: &[Push<'_>], pushed: &mut Vec<Pushed>) -> Result<u64, BufferError> {
+        let frames = &frames[..frames_of_one_trip(frames)];
+        let pushes = (0..self.links.len()).map(|link| self.push_through(link, frames));
+        let answered: Vec<_> = join_all(pushes).await.into_iter().collect::<Result<_, _>>()?;
+        let mut answers = vec![None; frames.len()];
+        for (index, answer) in answered.into_iter().flatten() {
+            answers[index] = Some(answer);
         }
-        let answers = self.link.query("push", &commands, RESPONSE_TIMEOUT).await?;
-        for answer in answers {
-            match reply::push_answer(answer) {
-                Some(PushAnswer::Decided(answer)) => pushed.push(answer),
-                Some(PushAnswer::Full { bytes }) => {
+        let mut waiting = 0;
+        for answer in answers.into_iter().flatten() {
+            match answer {
+                PushAnswer::Accepted { bytes } => {
+                    waiting = bytes;
+                    pushed.push(Pushed::Accepted);
+                }
+                PushAnswer::Expected(place) => pushed.push(Pushed::Expected(place)),
+                PushAnswer::Full { bytes } => {
                     return Err(BufferError::Full { bytes, bytes_max: self.bytes_max });
                 }
-                None => return Err(self.link.unexpected("push", &Value::Nil)),
             }
         }
-        Ok(())
+        Ok(waiting)
+    }
+
+    /// Pushes those of `frames` whose partition is behind this link; answers with their indexes.
+    async fn push_through(
+        &self,
+        link: usize,
+        frames: &[Push<'_>],
+    ) -> Result<Vec<(usize, PushAnswer)>, BufferError> {
+        let mut commands = redis::pipe();
+        let mut indexes = Vec::with_capacity(frames.len());
+        for (index, push) in frames.iter().enumerate() {
+            if self.link_of(self.partition_of(&push.frame.header.file)) == link {
+                indexes.push(index);
+                commands.add_command(self.push_command(push));
+            }
+        }
+        if indexes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answers = self.links[link].query("push", &commands, RESPONSE_TIMEOUT).await?;
+        let answers = indexes.into_iter().zip(answers).map(|(index, answer)| {
+            let unexpected = || self.links[link].unexpected("push", &Value::Nil);
+            Ok((index, reply::push_answer(answer).ok_or_else(unexpected)?))
+        });
+        answers.collect()
     }
 
     fn push_command(&self, push: &Push<'_>) -> redis::Cmd {
         let header = &push.frame.header;
-        let keys = self.keys_of(&header.file);
-        let names = [&*keys.frames, &keys.pushed, &keys.indexed, &keys.bytes, &keys.newest];
-        let mut command = scripts::PUSH.call(&names, push.frame.bytes.len());
+        let keys = &self.partitions[self.partition_of(&header.file) as usize];
+        let names = &keys.all()[..keys::OF_PUSH];
+        let mut command = scripts::PUSH.call(names, push.frame.bytes.len());
         command.arg(&header.file.to_bytes()[..]).arg(header.start).arg(header.end);
         command.arg(push.safe).arg(self.bytes_max).arg(&push.frame.bytes[..]);
         command
     }
 
     async fn set_idle(&self, consumer: &str, claims: &[ClaimId], idle_ms: u64) -> Result<(), BufferError> {
-        for (number, keys) in self.partitions.iter().enumerate() {
+        for (partition, keys) in (0..).zip(&self.partitions) {
             let of_partition: Vec<&ClaimId> =
-                claims.iter().filter(|claim| claim.partition as usize == number).collect();
+                claims.iter().filter(|claim| claim.partition == partition).collect();
             for some in of_partition.chunks(ACKNOWLEDGE_MAX) {
                 let mut command = scripts::HOLD.call(&[&keys.frames], some.len() * 32);
                 command.arg(GROUP).arg(consumer).arg(idle_ms);
                 for claim in some {
                     command.arg(entry_text(claim.entry));
                 }
-                self.query_one("hold", command).await?;
+                self.query_one(partition, "hold", command).await?;
             }
         }
         Ok(())
     }
 
-    async fn query_one(&self, request: &'static str, command: redis::Cmd) -> Result<Value, BufferError> {
-        query_one(&self.link, request, command).await
+    async fn query_one(
+        &self,
+        partition: u32,
+        request: &'static str,
+        command: redis::Cmd,
+    ) -> Result<Value, BufferError> {
+        query_one(self.link(partition), request, command).await
     }
 
     fn partition_of(&self, file: &FileKey) -> u32 {
         keys::partition_of(file, self.partitions.len() as u32)
     }
 
-    fn keys_of(&self, file: &FileKey) -> &Keys {
-        &self.partitions[self.partition_of(file) as usize]
+    fn link_of(&self, partition: u32) -> usize {
+        if self.links.len() == 1 { 0 } else { partition as usize }
+    }
+
+    fn link(&self, partition: u32) -> &Link {
+        &self.links[self.link_of(partition)]
+    }
+
+    /// An entry that was left alone this long counts as stalled.
+    fn stalled_ms(&self) -> u64 {
+        self.timing.stalled_after.as_millis() as u64
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<Entry, Held>> {
@@ -298,6 +381,23 @@ impl Shared {
             held.remove(&(claim.partition, claim.entry));
         }
     }
+}
+
+/// How many of the frames go in one round trip.
+fn frames_of_one_trip(frames: &[Push<'_>]) -> usize {
+    let mut bytes = 0;
+    let fits = |push: &&Push<'_>| {
+        bytes += push.frame.bytes.len();
+        bytes <= PUSH_BYTES_MAX
+    };
+    frames.iter().take(PUSH_FRAMES_MAX).take_while(fits).count().clamp(1, frames.len())
+}
+
+/// Near the bound a shipper slows down, rather than running into it again and again.
+fn pause(waiting: u64, bytes_max: u64) -> Duration {
+    let slow_from = bytes_max / 8 * 7;
+    let over = waiting.saturating_sub(slow_from) as f64 / (bytes_max - slow_from).max(1) as f64;
+    PAUSE_MAX.mul_f64(over.min(1.0))
 }
 
 async fn query_one(link: &Link, request: &'static str, command: redis::Cmd) -> Result<Value, BufferError> {

@@ -8,6 +8,7 @@ use crate::{Buffer, Claim, Consumer, Push, Pushed};
 
 mod faults;
 mod model;
+mod repair;
 mod suite;
 
 /// Longer than anything here takes, unless it is broken.
@@ -72,6 +73,10 @@ async fn acknowledge(buffer: &impl Buffer, claims: &[Claim]) {
 
 async fn indexed(buffer: &impl Buffer, number: u64) -> Option<u64> {
     buffer.positions(&[file(number)]).await.unwrap()[0].indexed
+}
+
+async fn gaps(buffer: &impl Buffer) -> u64 {
+    buffer.gaps().await.unwrap().into_iter().map(|(_, count)| count).sum()
 }
 
 fn starts(claims: &[Claim]) -> Vec<u64> {

@@ -30,6 +30,16 @@ const FORBIDDEN_IN_NAMES: &[char] = &['\\', '/', '*', '?', '"', '<', '>', '|', '
 pub struct BufferConfig {
     /// `redis`: address of the Redis in between. Default: none, the buffer is in the memory of the process (`weir up`).
     pub redis: Option<ServerUrl>,
+    /// `username`: user of Redis (ACL), in place of that of the URL. Default: none, Redis's own default user.
+    pub username: Option<String>,
+    /// `password`: in place of that of the URL. Default: none. As `{ file = }` it is read again for each connection, so
+    /// that it can be changed without a restart.
+    pub password: Option<Secret>,
+    /// `ca`: PEM file of the authority that signed Redis's certificate, for `rediss://`. Default: none, the public
+    /// authorities.
+    pub ca: Option<PathBuf>,
+    /// `cert` and `key`: PEM files of our certificate and its key, where Redis asks for one. Default: none.
+    pub certificate: Option<(PathBuf, PathBuf)>,
     /// `max_bytes`: above this many bytes of frames, shippers stop reading and the log files wait. Default 1 GiB. Redis
     /// needs about as much memory free; raise it to bridge longer outages of the index.
     pub max_bytes: u64,
@@ -42,6 +52,10 @@ impl BufferConfig {
     pub(crate) fn read(buffer: &mut Reader<'_, '_>) -> Self {
         Self {
             redis: buffer.parsed("redis", ServerUrl::redis),
+            username: buffer.text("username").map(|text| text.value),
+            password: buffer.secret("password").map(|password| password.value),
+            ca: buffer.text("ca").map(|text| text.value.into()),
+            certificate: certificate(buffer),
             max_bytes: size(buffer, "max_bytes", BUFFER_BYTES_MIN, u64::MAX, 1 << 30),
             partitions: buffer.number("partitions", 1..=PARTITIONS_MAX, 1),
         }
@@ -186,6 +200,21 @@ pub struct MetricsConfig {
 impl MetricsConfig {
     pub(crate) fn read(metrics: &mut Reader<'_, '_>) -> Self {
         Self { shipper: address(metrics, "shipper"), worker: address(metrics, "worker") }
+    }
+}
+
+fn certificate(buffer: &mut Reader<'_, '_>) -> Option<(PathBuf, PathBuf)> {
+    match (buffer.text("cert"), buffer.text("key")) {
+        (Some(certificate), Some(key)) => Some((certificate.value.into(), key.value.into())),
+        (Some(certificate), None) => {
+            buffer.fault(Fault::new(certificate.span, "`cert` needs its `key`"));
+            None
+        }
+        (None, Some(key)) => {
+            buffer.fault(Fault::new(key.span, "`key` needs its `cert`"));
+            None
+        }
+        (None, None) => None,
     }
 }
 

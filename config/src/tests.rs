@@ -371,8 +371,23 @@ fn a_server_is_one_address_or_several() {
 }
 
 #[test]
+fn redis_may_want_a_user_a_password_and_certificates() {
+    let config = valid(
+        "[buffer]\nredis = \"rediss://a\"\nusername = \"weir\"\npassword = \"geheim\"\nca = \"/ca.pem\"\n\
+         cert = \"/own.pem\"\nkey = \"/own.key\"\n",
+    );
+    assert_eq!(config.buffer.username.as_deref(), Some("weir"));
+    assert_eq!(config.buffer.password.unwrap().read().unwrap(), "geheim");
+    assert_eq!(config.buffer.ca.unwrap().to_str(), Some("/ca.pem"));
+    assert_eq!(config.buffer.certificate, Some(("/own.pem".into(), "/own.key".into())));
+    assert!(report("[buffer]\ncert = \"/own.pem\"\n").contains("`cert` needs its `key`"));
+}
+
+#[test]
 fn redis_is_reached_by_tcp_tls_or_socket() {
-    for address in ["redis://a", "rediss://u:p@a:1/2", "unix:///run/redis.sock", "redis://:p@a"] {
+    let one = ["redis://a", "rediss://u:p@a:1/2", "unix:///run/redis.sock", "redis://:p@a"];
+    let several = ["redis-sentinel://a,b:26379/primary/0", "rediss-cluster://u:p@a:1,b"];
+    for address in one.into_iter().chain(several) {
         assert!(ServerUrl::redis(address).is_ok(), "{address}");
     }
     assert!(ServerUrl::redis("http://a").is_err());

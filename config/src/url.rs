@@ -15,10 +15,22 @@ pub struct UrlError {
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerUrl(String);
 
+const REDIS_SCHEMES: &[&str] = &[
+    "redis",
+    "rediss",
+    "unix",
+    "redis+unix",
+    "redis-sentinel",
+    "rediss-sentinel",
+    "redis-cluster",
+    "rediss-cluster",
+];
+
 impl ServerUrl {
-    /// An address of Redis: `redis://`, `rediss://` (TLS) or `unix://` (socket).
+    /// An address of Redis: `redis://`, `rediss://` (TLS), `unix://` (socket), the sentinels of a primary
+    /// (`redis-sentinel://host,host/primary`) or nodes of a cluster (`redis-cluster://host,host`).
     pub fn redis(text: &str) -> Result<Self, UrlError> {
-        Self::parse(text, &["redis", "rediss", "unix", "redis+unix"], "\"redis://127.0.0.1:6379/0\"")
+        Self::parse(text, REDIS_SCHEMES, "\"redis://127.0.0.1:6379/0\"")
     }
 
     /// An address of Elasticsearch or OpenSearch: `http://` or `https://`.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use weir_buffer::{RedisBuffer, RedisSettings};
+use weir_buffer::{Password, RedisBuffer, RedisSettings};
 use weir_config::{BufferConfig, Config, Located, ServerUrl, SourceConfig};
 use weir_process::metrics::{self, Metric, Observed};
 use weir_process::{EXIT_WRONG, bad_use, stop_signal};
@@ -213,7 +213,12 @@ pub fn redis_buffer(
         None => buffer.redis.clone(),
     };
     let Some(url) = url else { return Ok(None) };
+    let password = buffer.password.clone();
     let settings = RedisSettings {
+        username: buffer.username.clone(),
+        password: password.map(|secret| Password::new(move || secret.read().map_err(Into::into))),
+        ca: buffer.ca.clone(),
+        certificate: buffer.certificate.clone(),
         partitions: u32::from(buffer.partitions),
         bytes_max: buffer.max_bytes,
         ..RedisSettings::new(url.expose())

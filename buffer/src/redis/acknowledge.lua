@@ -1,15 +1,7 @@
 -- Frees frames whose records all have a final outcome, and advances `indexed` over contiguous ranges.
--- KEYS: frames, bytes, indexed, done    ARGV: group, then for each frame: id, file, start, end, length
+-- KEYS: frames, pushed, indexed, bytes, waiting, shares, settled, done
+-- ARGV: group, then for each frame: id, file, start, end, length
 -- file is '' where no shipper wrote the entry. Doing this twice changes nothing more.
-
--- A file's finished ranges behind a hole, as text: "30-40 50-60", sorted, neither touching nor overlapping.
-local function parse(text)
-  local ranges = {}
-  for start, finish in string.gmatch(text or '', '(%d+)-(%d+)') do
-    ranges[#ranges + 1] = {tonumber(start), tonumber(finish)}
-  end
-  return ranges
-end
 
 local function advance(file, start, finish)
   local indexed = tonumber(redis.call('HGET', KEYS[3], file) or '')
@@ -18,8 +10,8 @@ local function advance(file, start, finish)
     return
   end
   local kept, placed = {}, false
-  local text = redis.call('HGET', KEYS[4], file)
-  for _, range in ipairs(parse(text)) do
+  local text = redis.call('HGET', KEYS[8], file)
+  for _, range in ipairs(parse_ranges(text)) do
     if range[2] < start then
       kept[#kept + 1] = range
     elseif range[1] > finish then
@@ -45,28 +37,35 @@ local function advance(file, start, finish)
     for i, range in ipairs(kept) do
       words[i] = string.format('%.0f-%.0f', range[1], range[2])
     end
-    redis.call('HSET', KEYS[4], file, table.concat(words, ' '))
+    redis.call('HSET', KEYS[8], file, table.concat(words, ' '))
   elseif text then
-    redis.call('HDEL', KEYS[4], file)
+    redis.call('HDEL', KEYS[8], file)
   end
 end
 
-local freed = 0
+local files = {}
 for i = 2, #ARGV, 5 do
-  local id, file = ARGV[i], ARGV[i + 1]
+  local id, file, start, finish, length = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   -- XACK comes first: it is allowed when Redis is out of memory, and so is then all that follows.
   redis.call('XACK', KEYS[1], ARGV[1], id)
-  if redis.call('XDEL', KEYS[1], id) == 1 then
-    freed = freed + tonumber(ARGV[i + 4])
-  end
+  redis.call('XDEL', KEYS[1], id)
   if file ~= '' then
-    advance(file, tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]))
+    local member = place(file, start) .. ' ' .. finish .. ' ' .. id .. ' ' .. length
+    if redis.call('ZREM', KEYS[5], member) == 1 then
+      give_back(KEYS[4], KEYS[6], string.sub(file, 1, 16), tonumber(length))
+    end
+    advance(file, tonumber(start), tonumber(finish))
+    files[file] = true
   end
 end
 
-local held = tonumber(redis.call('GET', KEYS[2]) or '0') - freed
-if held < 0 or redis.call('XLEN', KEYS[1]) == 0 then
-  held = 0
+for file in pairs(files) do
+  local pushed = redis.call('HGET', KEYS[2], file)
+  if pushed and pushed == redis.call('HGET', KEYS[3], file) then
+    redis.call('ZADD', KEYS[7], redis.call('TIME')[1], file)
+  end
 end
-redis.call('SET', KEYS[2], string.format('%.0f', held))
-return freed
+if redis.call('ZCARD', KEYS[5]) == 0 then
+  redis.call('DEL', KEYS[4], KEYS[6])
+end
+return 1

@@ -1,26 +1,39 @@
 //! Claiming from Redis, on a connection of its own.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use redis::Value;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use weir_record::FileKey;
 
+use super::keys::Keys;
 use super::link::{Link, RESPONSE_TIMEOUT, is_unknown_group};
 use super::reply::{self, StreamEntry};
 use super::{GROUP, Held, Shared, query_one, scripts};
-use crate::{BufferError, Claim, ClaimId, Consumer, DEAD_AFTER, DELIVERIES_TOGETHER_MAX, STALLED_AFTER};
+use crate::{BufferError, Claim, ClaimId, Consumer, DELIVERIES_TOGETHER_MAX, FileRange};
 
-/// How often a consumer tells that it lives: two of these may get lost.
-const LIVE_INTERVAL: Duration = Duration::from_millis(1500);
-
-/// How often it looks for what dead and stalled consumers hold.
-const RECLAIM_INTERVAL: Duration = Duration::from_secs(1);
+/// A consumer tells this often within the time after which it counts as dead: two of these may get lost.
+const LIVE_PARTS: u32 = 3;
 
 /// How often it looks whether it may have a suspect now.
 const SUSPECT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How often it looks for files that may be forgotten.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Most files that are forgotten in one go: bounds how long Redis is busy with it.
+const PRUNE_MAX: u32 = 200;
+
+/// About how many waiting frames are looked at in one go for lost ones: Redis reads each, a few milliseconds in all.
+const MEND_PAGE: u32 = 128;
+
+/// After a search that found nothing though entries are gone: a living consumer holds the missing ones.
+const MEND_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Most frames of one read: bounds by how much a claim may exceed its bytes.
 const READ_MAX: usize = 16;
@@ -28,18 +41,37 @@ const READ_MAX: usize = 16;
 /// Most pending entries that are looked through for lost ones.
 const PENDING_MAX: usize = 10_000;
 
+/// Where partitions are at different nodes of a cluster, a claim waits at one of them at a time, and this long before it
+/// looks at the others again. With many, longer, so that idle workers do not keep the cluster busy.
+const WAIT_AT_ONE: Duration = Duration::from_millis(20);
+const WAIT_FOR_EACH: Duration = Duration::from_millis(5);
+
 /// Claims from a [`RedisBuffer`](super::RedisBuffer).
 pub struct RedisConsumer {
     shared: Arc<Shared>,
-    link: Link,
+    /// One for all partitions, or one for each; blocking reads need connections of their own.
+    links: Vec<Link>,
     name: String,
     life: u64,
-    /// When dead and stalled consumers are looked for next.
-    reclaim_at: Instant,
-    /// The connection for which entries that were lost on the way have been looked for.
-    recovered: Option<u64>,
+    upkeep: Vec<Upkeep>,
+    /// Frames that were claimed, and not yet looked at for gaps before them.
+    unchecked: Vec<FileRange>,
+    /// The link that the next claim waits at.
+    turn: usize,
     /// Ends the task that tells that this consumer lives.
     _alive: oneshot::Sender<()>,
+}
+
+/// When the tasks are due that come with claiming from one partition.
+struct Upkeep {
+    /// Dead and stalled consumers are looked for.
+    reclaim_at: Instant,
+    /// Frames that somebody deleted are looked for.
+    mend_at: Instant,
+    /// Files are forgotten.
+    prune_at: Instant,
+    /// The connection for which entries that were lost on the way have been looked for.
+    recovered: Option<u64>,
 }
 
 /// What a consumer may have next.
@@ -57,69 +89,141 @@ impl RedisConsumer {
         tell_alive(&shared, name).await?;
         let (alive, dropped) = oneshot::channel();
         tokio::spawn(keep_alive(shared.clone(), name.to_owned(), dropped));
+        let now = Instant::now();
+        let upkeep = || Upkeep { reclaim_at: now, mend_at: now, prune_at: now, recovered: None };
         Ok(RedisConsumer {
-            link: shared.link.another(),
+            links: shared.links.iter().map(Link::another).collect(),
             life: shared.lives.fetch_add(1, Ordering::Relaxed),
+            upkeep: shared.partitions.iter().map(|_| upkeep()).collect(),
             shared,
             name: name.to_owned(),
-            reclaim_at: Instant::now(),
-            recovered: None,
+            unchecked: Vec::new(),
+            turn: 0,
             _alive: alive,
         })
     }
 
-    /// Entries that Redis has given to this name, though this consumer never saw them: of an earlier life, or in an
-    /// answer that was lost. They become free to claim.
-    async fn recover(&mut self) -> Result<(), BufferError> {
-        for (partition, keys) in (0..).zip(&self.shared.partitions) {
-            let mut pending = redis::cmd("XPENDING");
-            pending.arg(&keys.frames).arg(GROUP).arg("-").arg("+").arg(PENDING_MAX).arg(&self.name);
-            let answer = match query_one(&self.link, "XPENDING", pending).await {
-                Err(error) if is_unknown_group(&error) => continue,
-                answer => answer?,
-            };
-            let ids =
-                reply::pending_ids(answer).ok_or_else(|| self.link.unexpected("XPENDING", &Value::Nil))?;
-            let lost = {
-                let held = self.shared.held();
-                let is_lost = |entry: &(u64, u64)| !held.contains_key(&(partition, *entry));
-                ids.into_iter().filter(is_lost).collect::<Vec<_>>()
-            };
-            let claims: Vec<ClaimId> =
-                lost.into_iter().map(|entry| ClaimId { partition, entry, range: None, bytes: 0 }).collect();
-            self.shared.set_idle(&self.name, &claims, STALLED_AFTER.as_millis() as u64).await?;
-        }
-        self.recovered = Some(self.link.generation().await);
-        Ok(())
+    fn link(&self, partition: u32) -> &Link {
+        &self.links[self.shared.link_of(partition)]
     }
 
-    async fn reclaim(&mut self, frames_max: usize) -> Result<Next, BufferError> {
-        let mut found = Next::New;
+    /// Entries that Redis has given to this name, though this consumer never saw them: of an earlier life, or in an
+    /// answer that was lost. They become free to claim.
+    async fn recover(&self, partition: u32) -> Result<(), BufferError> {
+        let keys = &self.shared.partitions[partition as usize];
+        let mut pending = redis::cmd("XPENDING");
+        pending.arg(&keys.frames).arg(GROUP).arg("-").arg("+").arg(PENDING_MAX).arg(&self.name);
+        let link = self.link(partition);
+        let answer = match query_one(link, "XPENDING", pending).await {
+            Err(error) if is_unknown_group(&error) => return Ok(()),
+            answer => answer?,
+        };
+        let ids = reply::pending_ids(answer).ok_or_else(|| link.unexpected("XPENDING", &Value::Nil))?;
+        let lost = {
+            let held = self.shared.held();
+            let is_lost = |entry: &(u64, u64)| !held.contains_key(&(partition, *entry));
+            ids.into_iter().filter(is_lost).collect::<Vec<_>>()
+        };
+        let claims: Vec<ClaimId> =
+            lost.into_iter().map(|entry| ClaimId { partition, entry, range: None, bytes: 0 }).collect();
+        self.shared.set_idle(&self.name, &claims, self.shared.stalled_ms()).await
+    }
+
+    async fn reclaim(&self, partition: u32, frames_max: usize) -> Result<Next, BufferError> {
+        let keys = &self.shared.partitions[partition as usize];
+        let mut command = scripts::RECLAIM.call(&[&keys.frames], 128);
+        command.arg(GROUP).arg(&self.name).arg(&keys.alive_prefix).arg(self.shared.stalled_ms());
+        command.arg(DELIVERIES_TOGETHER_MAX).arg(frames_max.min(READ_MAX));
+        let answer = query_one(self.link(partition), "reclaim", command).await?;
+        self.reclaimed(partition, answer)
+    }
+
+    /// Finds frames that somebody deleted, so that they are pushed again. Returns when to look again.
+    async fn mend(&self, partition: u32) -> Result<Instant, BufferError> {
+        let keys = &self.shared.partitions[partition as usize];
+        let link = self.link(partition);
+        let (mut cursor, mut pages, mut lost) = (b"0".to_vec(), 0, 0);
+        loop {
+            let mut command = scripts::MEND.call(&keys.all(), 128);
+            command.arg(GROUP).arg(&keys.alive_prefix).arg(&cursor).arg(MEND_PAGE);
+            let answer = query_one(link, "mend", command).await?;
+            let page = reply::mended(answer).ok_or_else(|| link.unexpected("mend", &Value::Nil))?;
+            pages += u32::from(page.looked);
+            lost += page.lost;
+            if page.cursor == b"0" {
+                break;
+            }
+            cursor = page.cursor;
+        }
+        if lost > 0 {
+            tracing::warn!(
+                frames = lost,
+                "frames were deleted from redis before they were indexed: their shippers send them again"
+            );
+        }
+        let again =
+            if pages > 0 && lost == 0 { MEND_AGAIN_AFTER } else { self.shared.timing.reclaim_interval };
+        Ok(Instant::now() + again)
+    }
+
+    /// Forgets files that were indexed whole long ago. Returns when to look again.
+    async fn prune(&self, partition: u32) -> Result<Instant, BufferError> {
+        let keys = &self.shared.partitions[partition as usize];
+        let names = [&*keys.pushed, &keys.indexed, &keys.waiting, &keys.done, &keys.settled];
+        let mut command = scripts::PRUNE.call(&names, 16);
+        command.arg(self.shared.timing.forget_after.as_secs()).arg(PRUNE_MAX);
+        match query_one(self.link(partition), "prune", command).await {
+            // Without memory for its notes Redis cannot do this now; nothing else needs it.
+            Err(BufferError::Refused { .. }) => {}
+            answer => drop(answer?),
+        }
+        Ok(Instant::now() + PRUNE_INTERVAL)
+    }
+
+    /// Looks for gaps before frames that were claimed; those that follow another one of the same claim have none.
+    async fn check(&mut self) -> Result<(), BufferError> {
+        let ends: HashSet<(FileKey, u64)> =
+            self.unchecked.iter().map(|range| (range.file, range.end)).collect();
+        let first: Vec<FileRange> = self
+            .unchecked
+            .iter()
+            .filter(|range| !ends.contains(&(range.file, range.start)))
+            .copied()
+            .collect();
         for (partition, keys) in (0..).zip(&self.shared.partitions) {
-            let mut command = scripts::RECLAIM.call(&[&keys.frames], 128);
-            command.arg(GROUP).arg(&self.name).arg(&keys.alive_prefix).arg(STALLED_AFTER.as_millis() as u64);
-            command.arg(DELIVERIES_TOGETHER_MAX).arg(frames_max.min(READ_MAX));
-            let answer = query_one(&self.link, "reclaim", command).await?;
-            match self.reclaimed(partition, answer)? {
-                Next::New => {}
-                Next::Wait => found = Next::Wait,
-                claims @ Next::Claims(_) => return Ok(claims),
+            let names = [&*keys.pushed, &keys.indexed, &keys.waiting, &keys.done, &keys.gaps];
+            let mut command = scripts::CHECK.call(&names, first.len() * 64);
+            let mut is_empty = true;
+            for range in first.iter().filter(|range| self.shared.partition_of(&range.file) == partition) {
+                command.arg(&range.file.to_bytes()[..]).arg(range.start);
+                is_empty = false;
+            }
+            if is_empty {
+                continue;
+            }
+            let answer = query_one(self.link(partition), "check", command).await?;
+            if let Some(gaps @ 1..) = reply::number(&answer) {
+                tracing::warn!(
+                    gaps,
+                    "frames came that begin beyond what is known of their files: what is between is sent again"
+                );
             }
         }
-        Ok(found)
+        self.unchecked.clear();
+        Ok(())
     }
 
     fn reclaimed(&self, partition: u32, answer: Value) -> Result<Next, BufferError> {
         let parts = match answer {
             Value::Array(parts) => parts,
-            other => return Err(self.link.unexpected("reclaim", &other)),
+            other => return Err(self.link(partition).unexpected("reclaim", &other)),
         };
         let mut parts = parts.into_iter();
         match (parts.next(), parts.next(), parts.next()) {
             (Some(Value::Int(1)), Some(entries), Some(Value::Array(deliveries))) => {
-                let entries =
-                    reply::entries(entries).ok_or_else(|| self.link.unexpected("reclaim", &Value::Nil))?;
-                let deliveries = deliveries.iter().filter_map(reply::number).filter(|&count| count > 0);
+                let unexpected = || self.link(partition).unexpected("reclaim", &Value::Nil);
+                let entries = reply::entries(entries).ok_or_else(unexpected)?;
+                let deliveries = deliveries.iter().filter_map(reply::number);
                 let deliveries = deliveries.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
                 Ok(Next::Claims(self.take(partition, entries.into_iter().zip(deliveries))))
             }
@@ -128,8 +232,48 @@ impl RedisConsumer {
         }
     }
 
-    /// Entries that nobody claimed before. `block`: none does not wait.
-    async fn read(&self, frames_max: usize, block: Option<Duration>) -> Result<Vec<Claim>, BufferError> {
+    /// Entries that nobody claimed before, of all partitions. `block`: none does not wait.
+    async fn read(&mut self, frames_max: usize, block: Option<Duration>) -> Result<Vec<Claim>, BufferError> {
+        if self.links.len() == 1 {
+            return self.read_through(0, frames_max, block).await;
+        }
+        let mut claims = Vec::new();
+        let mut trouble = None;
+        let all = (0..self.links.len()).map(async |link| {
+            // One node that is away must not keep the others waiting.
+            if self.links[link].is_broken().await {
+                return Ok(Vec::new());
+            }
+            self.read_through(link, frames_max, None).await
+        });
+        for result in join_all(all).await {
+            match result {
+                Ok(more) => claims.extend(more),
+                Err(error) => trouble = Some(error),
+            }
+        }
+        match (trouble, block) {
+            (Some(error), _) if claims.is_empty() => Err(error),
+            (None, Some(block)) if claims.is_empty() => {
+                self.turn = (self.turn + 1) % self.links.len();
+                let longest = WAIT_AT_ONE.max(WAIT_FOR_EACH * self.links.len() as u32);
+                self.read_through(self.turn, frames_max, Some(block.min(longest))).await
+            }
+            _ => Ok(claims),
+        }
+    }
+
+    /// The same, of the partitions that are behind one link.
+    async fn read_through(
+        &self,
+        link: usize,
+        frames_max: usize,
+        block: Option<Duration>,
+    ) -> Result<Vec<Claim>, BufferError> {
+        let partitions: Vec<u32> = (0..self.shared.partitions.len() as u32)
+            .filter(|&partition| self.shared.link_of(partition) == link)
+            .collect();
+        let stream = |&partition: &u32| &self.shared.partitions[partition as usize].frames;
         let mut command = redis::cmd("XREADGROUP");
         command.arg("GROUP").arg(GROUP).arg(&self.name).arg("COUNT").arg(frames_max.clamp(1, READ_MAX));
         if let Some(block) = block {
@@ -137,43 +281,39 @@ impl RedisConsumer {
             command.arg("BLOCK").arg(block.as_millis().max(1) as u64);
         }
         command.arg("STREAMS");
-        self.shared.partitions.iter().for_each(|keys| {
-            command.arg(&keys.frames);
+        partitions.iter().map(stream).for_each(|stream| {
+            command.arg(stream);
         });
-        self.shared.partitions.iter().for_each(|_| {
+        partitions.iter().for_each(|_| {
             command.arg(">");
         });
         let mut commands = redis::pipe();
         commands.add_command(command);
         let watchdog = block.unwrap_or_default() + RESPONSE_TIMEOUT;
-        let answer = match self.link.query("XREADGROUP", &commands, watchdog).await {
+        let link = &self.links[link];
+        let answer = match link.query("XREADGROUP", &commands, watchdog).await {
             Err(error) if is_unknown_group(&error) => {
-                self.create_groups().await?;
+                self.create_groups(&partitions).await?;
                 return Ok(Vec::new());
             }
             answers => answers?.into_iter().next().unwrap_or_default(),
         };
-        let streams =
-            reply::streams(answer).ok_or_else(|| self.link.unexpected("XREADGROUP", &Value::Nil))?;
+        let streams = reply::streams(answer).ok_or_else(|| link.unexpected("XREADGROUP", &Value::Nil))?;
         let mut claims = Vec::new();
         for (name, entries) in streams {
-            let is_it = |keys: &super::Keys| keys.frames.as_bytes() == name;
-            if let Some(partition) = self.shared.partitions.iter().position(is_it) {
-                claims.extend(self.take(partition as u32, entries.into_iter().zip(std::iter::repeat(1))));
+            let is_it = |partition: &&u32| stream(partition).as_bytes() == name;
+            if let Some(&partition) = partitions.iter().find(is_it) {
+                claims.extend(self.take(partition, entries.into_iter().zip(std::iter::repeat(1))));
             }
         }
         Ok(claims)
     }
 
-    /// The groups begin at the stream's first entry: nothing that was pushed before is passed over.
-    async fn create_groups(&self) -> Result<(), BufferError> {
-        for keys in &self.shared.partitions {
-            let mut command = redis::cmd("XGROUP");
-            command.arg("CREATE").arg(&keys.frames).arg(GROUP).arg("0").arg("MKSTREAM");
-            match query_one(&self.link, "XGROUP CREATE", command).await {
-                Err(BufferError::Refused { source, .. }) if source.code() == Some("BUSYGROUP") => {}
-                answer => drop(answer?),
-            }
+    async fn create_groups(&self, partitions: &[u32]) -> Result<(), BufferError> {
+        for &partition in partitions {
+            let mut command = scripts::GROUP.call(&[&self.shared.partitions[partition as usize].frames], 8);
+            command.arg(GROUP);
+            query_one(self.link(partition), "XGROUP CREATE", command).await?;
         }
         Ok(())
     }
@@ -192,7 +332,7 @@ impl RedisConsumer {
     }
 
     /// Reads more of what is there, up to the limits.
-    async fn read_on(&self, mut claims: Vec<Claim>, frames_max: usize, bytes_max: usize) -> Vec<Claim> {
+    async fn read_on(&mut self, mut claims: Vec<Claim>, frames_max: usize, bytes_max: usize) -> Vec<Claim> {
         let mut asked = frames_max.min(READ_MAX);
         let mut got = claims.len();
         let mut bytes: usize = claims.iter().map(|claim| claim.bytes.len()).sum();
@@ -212,23 +352,63 @@ impl RedisConsumer {
         held.values().any(|held| held.life == self.life && held.deliveries > DELIVERIES_TOGETHER_MAX)
     }
 
-    /// Looks for what comes before new entries.
+    /// Looks for what comes before new entries, and does what is due.
     async fn claim_again(&mut self, frames_max: usize) -> Result<Next, BufferError> {
         if self.holds_suspect() {
             return Ok(Next::Wait);
         }
-        if self.recovered != Some(self.link.generation().await) {
-            self.recover().await?;
-            self.reclaim_at = Instant::now();
+        let mut found = Next::New;
+        for partition in 0..self.shared.partitions.len() as u32 {
+            match self.claim_again_from(partition, frames_max).await {
+                Ok(Next::New) => {}
+                Ok(Next::Wait) => found = Next::Wait,
+                Ok(Next::Claims(claims)) => return Ok(Next::Claims(claims)),
+                // The node of this partition is away; reading from it says so where nothing else comes.
+                Err(error) if self.links.len() > 1 => {
+                    tracing::debug!(%error, partition, "cannot look for what others left behind");
+                }
+                Err(error) => return Err(error),
+            }
         }
-        if self.reclaim_at > Instant::now() {
+        Ok(found)
+    }
+
+    async fn claim_again_from(&mut self, partition: u32, frames_max: usize) -> Result<Next, BufferError> {
+        let link = self.link(partition);
+        if self.links.len() > 1 && link.is_broken().await {
             return Ok(Next::New);
         }
-        let next = self.reclaim(frames_max).await?;
+        let number = partition as usize;
+        if self.upkeep[number].recovered != Some(link.generation().await) {
+            self.recover(partition).await?;
+            let now = Instant::now();
+            let recovered = Some(self.link(partition).generation().await);
+            self.upkeep[number] = Upkeep { reclaim_at: now, mend_at: now, prune_at: now, recovered };
+        }
+        let now = Instant::now();
+        if self.upkeep[number].mend_at <= now {
+            self.upkeep[number].mend_at = self.mend(partition).await?;
+        }
+        if self.upkeep[number].prune_at <= now {
+            self.upkeep[number].prune_at = self.prune(partition).await?;
+        }
+        if self.upkeep[number].reclaim_at > now {
+            return Ok(Next::New);
+        }
+        let next = self.reclaim(partition, frames_max).await?;
         if let Next::New = next {
-            self.reclaim_at = Instant::now() + RECLAIM_INTERVAL;
+            self.upkeep[number].reclaim_at = now + self.shared.timing.reclaim_interval;
         }
         Ok(next)
+    }
+
+    /// Hands out claims. Those that cannot be looked at for gaps now are looked at before the next claim.
+    async fn hand_out(&mut self, claims: Vec<Claim>) -> Vec<Claim> {
+        self.unchecked.extend(claims.iter().filter_map(|claim| claim.id.range));
+        if let Err(error) = self.check().await {
+            tracing::debug!(%error, "cannot look for gaps now");
+        }
+        claims
     }
 }
 
@@ -240,15 +420,22 @@ impl Consumer for RedisConsumer {
         wait: Duration,
     ) -> Result<Vec<Claim>, BufferError> {
         let deadline = Instant::now() + wait;
+        if !self.unchecked.is_empty() {
+            self.check().await?;
+        }
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.claim_again(frames_max).await? {
-                Next::Claims(claims) => return Ok(claims),
+                // Empty: all of them were deleted.
+                Next::Claims(claims) if claims.is_empty() => {}
+                Next::Claims(claims) => return Ok(self.hand_out(claims).await),
                 Next::Wait => tokio::time::sleep(left.min(SUSPECT_INTERVAL)).await,
                 Next::New => {
-                    let claims = self.read(frames_max, Some(left.min(RECLAIM_INTERVAL))).await?;
+                    let block = left.min(self.shared.timing.reclaim_interval);
+                    let claims = self.read(frames_max, Some(block)).await?;
                     if !claims.is_empty() {
-                        return Ok(self.read_on(claims, frames_max, bytes_max).await);
+                        let claims = self.read_on(claims, frames_max, bytes_max).await;
+                        return Ok(self.hand_out(claims).await);
                     }
                 }
             }
@@ -265,14 +452,18 @@ impl Drop for RedisConsumer {
     }
 }
 
+/// Tells every partition; a node that is away must not make this consumer look dead at the others.
 async fn tell_alive(shared: &Shared, name: &str) -> Result<(), BufferError> {
-    for keys in &shared.partitions {
+    let tell = async |(partition, keys): (u32, &Keys)| {
         let key = format!("{}{name}", keys.alive_prefix);
         let mut command = scripts::LIVE.call(&[&key], 8);
-        command.arg(DEAD_AFTER.as_millis() as u64);
-        shared.query_one("live", command).await?;
-    }
-    Ok(())
+        command.arg(shared.timing.dead_after.as_millis() as u64);
+        shared.query_one(partition, "live", command).await
+    };
+    join_all((0..).zip(&shared.partitions).map(tell))
+        .await
+        .into_iter()
+        .try_for_each(|answer| answer.map(drop))
 }
 
 /// Tells that the consumer lives until it is dropped, and then that it does not.
@@ -280,7 +471,7 @@ async fn keep_alive(shared: Arc<Shared>, name: String, mut dropped: oneshot::Rec
     loop {
         tokio::select! {
             _ = &mut dropped => break,
-            () = tokio::time::sleep(LIVE_INTERVAL) => {
+            () = tokio::time::sleep(shared.timing.dead_after / LIVE_PARTS) => {
                 // Whoever claims or acknowledges meets the same trouble, and reports it.
                 if let Err(error) = tell_alive(&shared, &name).await {
                     tracing::debug!(%error, "could not tell that the consumer lives");
@@ -288,10 +479,10 @@ async fn keep_alive(shared: Arc<Shared>, name: String, mut dropped: oneshot::Rec
             }
         }
     }
-    for keys in &shared.partitions {
+    for (partition, keys) in (0..).zip(&shared.partitions) {
         let mut command = redis::cmd("DEL");
         command.arg(format!("{}{name}", keys.alive_prefix));
-        if let Err(error) = shared.query_one("DEL", command).await {
+        if let Err(error) = shared.query_one(partition, "DEL", command).await {
             tracing::debug!(%error, "could not tell that the consumer ended");
         }
     }

@@ -13,17 +13,30 @@ pub(super) struct Keys {
     pub(super) indexed: String,
     /// Hash: file -> ranges that were finished early.
     pub(super) done: String,
-    /// Hash: file -> stream entry of its last frame.
-    pub(super) newest: String,
-    /// Encoded bytes in the stream.
+    /// Sorted set: what waits, by file and start; see common.lua.
+    pub(super) waiting: String,
+    /// Encoded bytes of what waits.
     pub(super) bytes: String,
-    /// How many holes were mended.
+    /// Hash: source -> its part of the bytes.
+    pub(super) shares: String,
+    /// Sorted set: file -> when it was last indexed whole, in seconds of the server's clock.
+    pub(super) settled: String,
+    /// Hash: source -> how many frames were found missing.
     pub(super) gaps: String,
     /// Followed by a consumer's name: there while it lives.
     pub(super) alive_prefix: String,
 }
 
+/// How many of [`Keys::all`] a push needs.
+pub(super) const OF_PUSH: usize = 7;
+
 impl Keys {
+    /// In the order in which the larger scripts have them.
+    pub(super) fn all(&self) -> [&str; 9] {
+        let Keys { frames, pushed, indexed, bytes, waiting, shares, settled, done, gaps, .. } = self;
+        [frames, pushed, indexed, bytes, waiting, shares, settled, done, gaps]
+    }
+
     pub(super) fn new(buffer: &str, partition: u32) -> Keys {
         let key = |what| format!("weir:{{{buffer}:{partition}}}:{what}");
         Keys {
@@ -31,8 +44,10 @@ impl Keys {
             pushed: key("pushed"),
             indexed: key("indexed"),
             done: key("done"),
-            newest: key("newest"),
+            waiting: key("waiting"),
             bytes: key("bytes"),
+            shares: key("shares"),
+            settled: key("settled"),
             gaps: key("gaps"),
             alive_prefix: key("alive:"),
         }

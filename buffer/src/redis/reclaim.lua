@@ -59,9 +59,20 @@ else
   return {0}
 end
 
-local entries = redis.call('XCLAIM', KEYS[1], group, me, 0, unpack(ids))
-local deliveries = {}
-for i, entry in ipairs(entries) do
-  deliveries[i] = entry and delivered[entry[1]] + 1 or 0
+local claimed = redis.call('XCLAIM', KEYS[1], group, me, 0, unpack(ids))
+local entries, deliveries, there = {}, {}, {}
+for _, entry in ipairs(claimed) do
+  -- Before Redis 7, one that was deleted is nil here.
+  if entry then
+    entries[#entries + 1] = entry
+    deliveries[#deliveries + 1] = delivered[entry[1]] + 1
+    there[entry[1]] = true
+  end
+end
+for _, id in ipairs(ids) do
+  if not there[id] then
+    -- Somebody deleted it: nobody can have it any more, and what that means for its file is found by mend.lua.
+    redis.call('XACK', KEYS[1], group, id)
+  end
 end
 return {1, entries, deliveries}

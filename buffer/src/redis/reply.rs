@@ -1,10 +1,12 @@
 //! Reading answers: `Value`s are taken apart by hand, so that the bytes of a frame are moved, never copied.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use redis::Value;
-use weir_record::FileKey;
+use weir_record::{FileKey, SourceId};
 
-use crate::{FileRange, Pushed};
+use crate::{FileLedger, FileRange, Position};
 
 /// One entry of the stream.
 pub(super) struct StreamEntry {
@@ -15,18 +17,78 @@ pub(super) struct StreamEntry {
 }
 
 /// What the push script answered.
+#[derive(Clone, Debug)]
 pub(super) enum PushAnswer {
-    Decided(Pushed),
-    Full { bytes: u64 },
+    /// Taken; this much waits now.
+    Accepted {
+        bytes: u64,
+    },
+    Expected(Option<u64>),
+    Full {
+        bytes: u64,
+    },
 }
 
 pub(super) fn push_answer(value: Value) -> Option<PushAnswer> {
     match value {
-        Value::Int(1) => Some(PushAnswer::Decided(Pushed::Accepted)),
-        Value::Nil => Some(PushAnswer::Decided(Pushed::Expected(None))),
+        Value::Int(bytes) => Some(PushAnswer::Accepted { bytes: u64::try_from(bytes).ok()? }),
+        Value::Nil => Some(PushAnswer::Expected(None)),
         Value::Array(parts) => Some(PushAnswer::Full { bytes: number(parts.first()?)? }),
-        other => Some(PushAnswer::Decided(Pushed::Expected(Some(number(&other)?)))),
+        other => Some(PushAnswer::Expected(Some(number(&other)?))),
     }
+}
+
+/// The answer to HGETALL of a hash of counters by source.
+pub(super) fn counts(value: Value) -> Option<Vec<(SourceId, u64)>> {
+    let Value::Array(values) = value else { return None };
+    let pairs = values.chunks_exact(2);
+    pairs
+        .map(|pair| match &pair[0] {
+            Value::BulkString(source) => {
+                Some((SourceId(source.as_slice().try_into().ok()?), number(&pair[1])?))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// One page of the ledger, and the cursor of the next.
+pub(super) fn ledger(value: Value) -> Option<(Vec<u8>, Vec<FileLedger>)> {
+    let Value::Array(parts) = value else { return None };
+    let mut parts = parts.into_iter();
+    let cursor = bulk(parts.next()?)?;
+    let files = parts.map(|part| {
+        let [file, pushed, indexed, done, waiting] = array_of(part)?;
+        Some(FileLedger {
+            file: FileKey::from_bytes(&bulk(file)?)?,
+            position: Position { pushed: number(&pushed), indexed: number(&indexed) },
+            done: ranges(&bulk(done)?)?,
+            waiting: ranges(&bulk(waiting)?)?,
+        })
+    });
+    Some((cursor, files.collect::<Option<_>>()?))
+}
+
+/// One page of a search for deleted frames.
+pub(super) struct Mended {
+    pub(super) cursor: Vec<u8>,
+    pub(super) lost: u64,
+    /// False: there was no need to.
+    pub(super) looked: bool,
+}
+
+pub(super) fn mended(value: Value) -> Option<Mended> {
+    let [cursor, lost] = array_of(value)?;
+    Some(Mended { cursor: bulk(cursor)?, looked: lost != Value::Int(-1), lost: number(&lost).unwrap_or(0) })
+}
+
+/// `30-40 50-60`.
+fn ranges(text: &[u8]) -> Option<Vec<Range<u64>>> {
+    let range = |word: &str| {
+        let (start, end) = word.split_once('-')?;
+        Some(start.parse().ok()?..end.parse().ok()?)
+    };
+    std::str::from_utf8(text).ok()?.split_ascii_whitespace().map(range).collect()
 }
 
 /// A number, sent as such or as text.

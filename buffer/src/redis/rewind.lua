@@ -1,22 +1,26 @@
--- Sets `pushed` of a file back, where it is still what the shipper saw and the stream holds nothing of the file.
--- KEYS: frames, pushed, newest, gaps    ARGV: file, seen, to
+-- Sets `pushed` of a file back, where it is still what the shipper saw and the buffer holds nothing of the file.
+-- KEYS: frames, pushed, indexed, bytes, waiting, shares, settled, done, gaps
+-- ARGV: group, prefix of the liveness keys, file, seen, to
 
--- Whether stream entry id a comes before b.
-local function before(a, b)
-  local a_time, a_number = string.match(a, '(%d+)-(%d+)')
-  local b_time, b_number = string.match(b, '(%d+)-(%d+)')
-  a_time, b_time = tonumber(a_time), tonumber(b_time)
-  return a_time < b_time or (a_time == b_time and tonumber(a_number) < tonumber(b_number))
-end
+-- Frames of one file that are looked at in one go: bounds the time of the script.
+local FRAMES_MAX = 256
 
-if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then
+local file = ARGV[3]
+if redis.call('HGET', KEYS[2], file) ~= ARGV[4] then
   return 0
 end
-local newest = redis.call('HGET', KEYS[3], ARGV[1])
-local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
-if first and not (newest and before(newest, first[1])) then
+local found = members(KEYS[5], file, FRAMES_MAX)
+for _, text in ipairs(found) do
+  local member = parse_member(text)
+  if not is_lost(KEYS[1], ARGV[1], ARGV[2], member.id) then
+    return 0
+  end
+  redis.call('ZREM', KEYS[5], text)
+  give_back(KEYS[4], KEYS[6], string.sub(file, 1, 16), member.length)
+end
+if #found == FRAMES_MAX then
   return 0
 end
-redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
-redis.call('INCR', KEYS[4])
+redis.call('HSET', KEYS[2], file, ARGV[5])
+redis.call('HINCRBY', KEYS[9], string.sub(file, 1, 16), 1)
 return 1

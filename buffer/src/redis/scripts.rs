@@ -9,20 +9,26 @@ pub(super) struct Script {
 }
 
 macro_rules! script {
-    ($file:literal) => {
-        Script {
-            code: include_str!($file),
-            sha: LazyLock::new(|| redis::Script::new(include_str!($file)).get_hash().to_owned()),
-        }
-    };
+    ($($file:literal)+) => {{
+        const CODE: &str = concat!($(include_str!($file)),+);
+        Script { code: CODE, sha: LazyLock::new(|| redis::Script::new(CODE).get_hash().to_owned()) }
+    }};
 }
 
-pub(super) static PUSH: Script = script!("push.lua");
-pub(super) static ACKNOWLEDGE: Script = script!("acknowledge.lua");
+pub(super) static PUSH: Script = script!("common.lua" "push.lua");
+pub(super) static ACKNOWLEDGE: Script = script!("common.lua" "acknowledge.lua");
 pub(super) static RECLAIM: Script = script!("reclaim.lua");
 pub(super) static HOLD: Script = script!("hold.lua");
-pub(super) static REWIND: Script = script!("rewind.lua");
+pub(super) static REWIND: Script = script!("common.lua" "rewind.lua");
 pub(super) static LIVE: Script = script!("live.lua");
+pub(super) static MEND: Script = script!("common.lua" "mend.lua");
+pub(super) static CHECK: Script = script!("common.lua" "check.lua");
+pub(super) static PRUNE: Script = script!("common.lua" "prune.lua");
+pub(super) static GROUP: Script = script!("group.lua");
+pub(super) static LEDGER: Script = script!("common.lua" "ledger.lua");
+
+static ALL: [&Script; 11] =
+    [&PUSH, &ACKNOWLEDGE, &RECLAIM, &HOLD, &REWIND, &LIVE, &MEND, &CHECK, &PRUNE, &GROUP, &LEDGER];
 
 impl Script {
     /// `EVALSHA sha count keys...`, to which the arguments are added. `bytes`: about how many those have.
@@ -36,7 +42,7 @@ impl Script {
 /// Loads all of them.
 pub(super) fn load() -> redis::Pipeline {
     let mut pipeline = redis::pipe();
-    for script in [&PUSH, &ACKNOWLEDGE, &RECLAIM, &HOLD, &REWIND, &LIVE] {
+    for script in ALL {
         pipeline.cmd("SCRIPT").arg("LOAD").arg(script.code);
     }
     pipeline

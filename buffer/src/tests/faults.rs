@@ -248,6 +248,17 @@ async fn a_redis_out_of_memory_refuses_frames_and_can_still_be_drained() {
 }
 
 #[tokio::test]
+async fn a_buffer_that_was_filled_to_the_brim_before_the_first_worker_came_can_be_drained() {
+    let Some(server) = TestRedis::start() else { return };
+    let buffer = buffer(&server);
+    fill(&buffer, &[frame(1, 0, 10)]).await;
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    let claims = claim(&mut buffer.consumer("a").await.unwrap(), 1).await;
+    acknowledge(&buffer, &claims).await;
+    assert_eq!(indexed(&buffer, 1).await, Some(10));
+}
+
+#[tokio::test]
 async fn a_policy_that_evicts_is_refused_with_the_command_that_mends_it() {
     let Some(server) = TestRedis::start_with(&["--maxmemory-policy", "allkeys-lru"]) else { return };
     let error = buffer(&server).depth().await.unwrap_err();
