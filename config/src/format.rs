@@ -64,6 +64,10 @@ formats! {
     Csv "csv",
     /// Values separated by tabs, with a header or named columns.
     Tsv "tsv",
+    /// Lines in the wrapping of containerd, CRI-O and Podman; what they hold is found out.
+    Cri "cri",
+    /// Lines in the wrapping of Docker's `json-file`; what they hold is found out.
+    Docker "docker",
     /// Plain lines with stack traces.
     Java "java",
     /// Any text; a time stamp, a level and what else is usual at its start are recognised.

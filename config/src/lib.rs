@@ -35,7 +35,7 @@ pub use sections::{
     Auth, BULK_BYTES_MAX, BufferConfig, EmbeddedConfig, IN_FLIGHT_MAX, IndexConfig, MetricsConfig,
     PARTITIONS_MAX, PageConfig,
 };
-pub use source::{Scalar, SourceConfig, SourceTest, Start};
+pub use source::{Ansi, CarriageReturn, Scalar, SourceConfig, SourceTest, Start};
 pub use units::{UnitError, parse_duration, parse_size};
 pub use url::{ServerUrl, UrlError};
 

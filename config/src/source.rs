@@ -35,6 +35,13 @@ pub struct SourceConfig {
     /// `timezone`: of time stamps without a zone: `local` (which follows `TZ`), `UTC`, a name such as `Europe/Berlin`,
     /// or an offset such as `+02:00`. Default `local`. Set it when the service writes another zone than the host's.
     pub timezone: Located<String>,
+    /// `encoding`: what the bytes are: a label of the WHATWG Encoding Standard, such as `utf-16le`, `latin1`,
+    /// `windows-1251`, `shift_jis` or `gbk`. Default `utf-8`; a byte order mark tells UTF-16 by itself. Not checked here.
+    pub encoding: Located<String>,
+    /// `ansi`: what becomes of escape sequences. Default `keep`. Set `strip` for services that write colours to files.
+    pub ansi: Ansi,
+    /// `carriage_return`: what becomes of carriage returns inside a line. Default `keep`. Set `last` for progress bars.
+    pub carriage_return: CarriageReturn,
     /// `start`: where a file that is met for the first time is read from. Default `beginning`. Set `end` when the past
     /// is of no interest.
     pub start: Start,
@@ -61,6 +68,9 @@ impl Default for SourceConfig {
             columns: Vec::new(),
             multiline: Multiline::default(),
             timezone: Located::from("local".to_owned()),
+            encoding: Located::from("utf-8".to_owned()),
+            ansi: Ansi::default(),
+            carriage_return: CarriageReturn::default(),
             start: Start::default(),
             environment: None,
             labels: BTreeMap::new(),
@@ -97,6 +107,9 @@ impl SourceConfig {
             columns: source.texts("columns").into_iter().map(|text| text.value).collect(),
             multiline: Multiline::read(source).unwrap_or_default(),
             timezone,
+            encoding: source.text("encoding").unwrap_or(default.encoding),
+            ansi: source.choice("ansi", Ansi::NAMES).unwrap_or_default(),
+            carriage_return: source.choice("carriage_return", CarriageReturn::NAMES).unwrap_or_default(),
             start: source.choice("start", Start::NAMES).unwrap_or_default(),
             environment: source.text("environment").map(|text| text.value),
             labels: source.string_table("labels").into_iter().collect(),
@@ -150,6 +163,36 @@ pub enum Start {
 impl Start {
     /// Both and their names.
     pub const NAMES: &'static [(&'static str, Self)] = &[("beginning", Self::Beginning), ("end", Self::End)];
+}
+
+/// What becomes of the escape sequences in a line: colours, links, cursor movements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Ansi {
+    /// They stay in the text.
+    #[default]
+    Keep,
+    /// They are removed.
+    Strip,
+}
+
+impl Ansi {
+    /// Both and their names.
+    pub const NAMES: &'static [(&'static str, Self)] = &[("keep", Self::Keep), ("strip", Self::Strip)];
+}
+
+/// What becomes of the carriage returns inside a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CarriageReturn {
+    /// They stay in the text.
+    #[default]
+    Keep,
+    /// What a terminal shows in the end: later text overwrites earlier. A tab and a wide character count as one cell.
+    Last,
+}
+
+impl CarriageReturn {
+    /// Both and their names.
+    pub const NAMES: &'static [(&'static str, Self)] = &[("keep", Self::Keep), ("last", Self::Last)];
 }
 
 /// One `[[source.test]]`.

@@ -61,10 +61,12 @@ pub enum Tag {
     Unparsed,
     /// Bytes that are no UTF-8 were replaced; the line's own are in `event.original`.
     InvalidUtf8,
+    /// A container's line of several pieces, whose last piece is not part of this record.
+    Partial,
 }
 
 impl Tag {
-    const ALL: [Tag; 3] = [Tag::Truncated, Tag::Unparsed, Tag::InvalidUtf8];
+    const ALL: [Tag; 4] = [Tag::Truncated, Tag::Unparsed, Tag::InvalidUtf8, Tag::Partial];
 
     /// The tag as indexed.
     pub const fn as_str(self) -> &'static str {
@@ -72,6 +74,7 @@ impl Tag {
             Tag::Truncated => "truncated",
             Tag::Unparsed => "unparsed",
             Tag::InvalidUtf8 => "invalid_utf8",
+            Tag::Partial => "partial",
         }
     }
 }

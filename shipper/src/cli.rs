@@ -13,6 +13,7 @@ use weir_process::metrics::{self, Metric, Observed};
 use weir_process::{EXIT_WRONG, bad_use, stop_signal};
 use weir_record::{Query, SourceId};
 
+use crate::follow::{Encoding, TextRules};
 use crate::parse::{Multiline, OwnLines, PatternLibrary, Zone};
 use crate::progress::{Counts, Progress};
 use crate::push::chain;
@@ -99,6 +100,11 @@ pub fn source_settings(source: &SourceConfig) -> anyhow::Result<SourceSettings> 
         columns: source.columns.clone(),
         multiline: multiline(&source.multiline)?,
         zone: source.timezone.value.parse::<Zone>().map_err(bad_use)?,
+        text: TextRules {
+            encoding: source.encoding.value.parse::<Encoding>().map_err(bad_use)?,
+            ansi: source.ansi,
+            carriage_return: source.carriage_return,
+        },
         start: match source.start {
             weir_config::Start::Beginning => Start::Beginning,
             weir_config::Start::End => Start::End,

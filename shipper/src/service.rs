@@ -26,12 +26,17 @@ const GENERIC_STEMS: [&str; 17] = [
 /// Directories that hold the logs of many.
 const GENERIC_DIRECTORIES: [&str; 4] = ["log", "logs", "tmp", "var"];
 
+/// Whether a name says what something holds, not whose it is.
+pub(crate) fn says_nothing(name: &str) -> bool {
+    name.is_empty() || GENERIC_STEMS.contains(&name)
+}
+
 /// Guesses the service of a log file: its stem, without rotation numbers, dates and `.log`; for a stem such as
 /// `access`, the directory's name.
 pub fn service_of(path: &Path) -> String {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let stem = stem(&name);
-    if !GENERIC_STEMS.contains(&stem.as_str()) && !stem.is_empty() {
+    if !says_nothing(&stem) {
         return stem;
     }
     let directory =

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use weir_record::{Field, Query, SourceId};
 
+use crate::follow::TextRules;
 use crate::parse::{Format, FormatError, Multiline, PatternError, PatternLibrary, Patterns, Zone};
 
 /// All that one shipper does.
@@ -86,6 +87,8 @@ pub struct SourceSettings {
     pub multiline: Multiline,
     /// Of time stamps that name none.
     pub zone: Zone,
+    /// What the files' bytes are, and what their lines are turned into before they are parsed.
+    pub text: TextRules,
     /// Where a file that is met for the first time is read from.
     pub start: Start,
     /// `service.environment`.
@@ -154,6 +157,7 @@ impl SourceSettings {
             columns: Vec::new(),
             multiline: Multiline::default(),
             zone: Zone::local(),
+            text: TextRules::default(),
             start: Start::Beginning,
             environment: None,
             labels: Vec::new(),

@@ -56,6 +56,8 @@ struct Pending {
     hash: u64,
     group: u16,
     document_end: usize,
+    /// Whether a frame may begin at this record: no bytes of one before it follow.
+    may_begin_frame: bool,
 }
 
 /// Scratch space of the encoder.
@@ -140,7 +142,14 @@ impl FrameBuilder {
     pub fn commit(&mut self, offset: u64, time: Option<i64>, hash: u64, group: u16) {
         debug_assert!(self.records.last().map_or(self.start, |last| last.offset + 1) <= offset);
         let document_end = self.documents.len();
-        self.records.push(Pending { offset, time, hash, group, document_end });
+        self.records.push(Pending { offset, time, hash, group, document_end, may_begin_frame: true });
+    }
+
+    /// Says that the last record stands among the bytes of the one before it: no frame begins between the two.
+    pub fn bind_last(&mut self) {
+        if let Some(last) = self.records.last_mut() {
+            last.may_begin_frame = false;
+        }
     }
 
     /// Forgets what was appended since the last commit.
@@ -178,14 +187,28 @@ impl FrameBuilder {
         frames: &mut Vec<Frame>,
     ) {
         let frame = self.encode_one(from, to, start, end, read_time);
-        if frame.bytes.len() > FRAME_ENCODED_BYTES_TARGET && to - from > 1 {
-            let middle = from + (to - from) / 2;
+        let is_large = frame.bytes.len() > FRAME_ENCODED_BYTES_TARGET;
+        if let Some(middle) = is_large.then(|| self.middle(from, to)).flatten() {
             let cut = self.records[middle].offset;
             self.encode(from, middle, start, cut, read_time, frames);
             self.encode(middle, to, cut, end, read_time, frames);
         } else {
             debug_assert!(frame.bytes.len() <= FRAME_ENCODED_BYTES_MAX);
             frames.push(frame);
+        }
+    }
+
+    /// The record nearest to the middle of `records[from..to]` that a frame may begin at, beside the first.
+    fn middle(&self, from: usize, to: usize) -> Option<usize> {
+        let middle = from + (to - from) / 2;
+        let may_begin = |at: &usize| self.records[*at].may_begin_frame;
+        let after = (middle..to).find(|at| *at > from && may_begin(at));
+        let before = (from + 1..middle).rev().find(may_begin);
+        match (before, after) {
+            (Some(before), Some(after)) => {
+                Some(if middle - before < after - middle { before } else { after })
+            }
+            (before, after) => before.or(after),
         }
     }
 

@@ -33,6 +33,7 @@ const ALIASES: &[(&str, Field)] = &[
     ("version", Field::ServiceVersion),
     ("host", Field::HostName),
     ("container", Field::ContainerName),
+    ("stream", Field::LogIostream),
     ("pod", Field::KubernetesPodName),
     ("trace", Field::TraceId),
     ("trace_id", Field::TraceId),

@@ -1,11 +1,11 @@
 //! One followed content: where reading stands, and one turn of reading it.
 
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use memchr::memchr;
 use weir_record::limits::LINE_BYTES_MAX;
 use weir_record::{FileIdentity, FileKey, Frame, FrameBuilder};
 
@@ -13,11 +13,9 @@ use super::checkpoint::{ContentCheck, Entry, EntryState, Head};
 use super::medium::{Extent, HEAD_BYTES, Medium};
 use super::open::open_same;
 use super::proof::{check_before, head_of, holds};
-use super::records::{Assembler, AtEnd, Sink};
+use super::records::{Assembler, AtEnd, SAMPLE_BYTES_MAX, Sink};
+use super::text::Newlines;
 use crate::settings::{HOLD, POLL_INTERVAL_MAX, POLL_INTERVAL_MIN, READ_BYTES, TURN_BYTES_MAX, Timing};
-
-/// Longest run of bytes that is looked at together: a whole line, and what is read beyond it.
-const WINDOW_BYTES_MAX: usize = LINE_BYTES_MAX + READ_BYTES;
 
 /// A content that is followed.
 pub struct Followed {
@@ -376,6 +374,7 @@ impl Followed {
         now: Instant,
     ) -> io::Result<TurnEnd> {
         bench.builder.restart(self.key, self.offset, self.sequence_base);
+        self.show_head(medium)?;
         let turn_start = self.offset;
         let end = loop {
             if self.offset - turn_start >= TURN_BYTES_MAX {
@@ -399,7 +398,7 @@ impl Followed {
         finish: bool,
         now: Instant,
     ) -> io::Result<bool> {
-        if self.unterminated > 0 && !finish && !self.newline_appeared(medium, bench)? {
+        if self.unterminated > 0 && !finish && self.newline_appeared(medium, bench)?.is_none() {
             return Ok(false);
         }
         let mut window_bytes = READ_BYTES;
@@ -416,7 +415,8 @@ impl Followed {
             let assembler =
                 self.assembler.as_mut().ok_or_else(|| io::Error::other("the file has no parser"))?;
             let mut taken = assembler.take(window, self.offset, at_end, &mut sink);
-            if taken.holds_record && window_bytes == WINDOW_BYTES_MAX {
+            let window_bytes_max = assembler.window_bytes_max();
+            if taken.bytes == 0 && taken.holds_record && window_bytes >= window_bytes_max {
                 // The line after it is too long to continue it.
                 taken = assembler.take(window, self.offset, AtEnd::Lines, &mut sink);
             }
@@ -424,14 +424,15 @@ impl Followed {
             self.offset += taken.bytes as u64;
             if taken.bytes > 0 || file_ends {
                 let rest = &window[taken.bytes..];
-                self.unterminated =
-                    if file_ends && memchr(b'\n', rest).is_none() { rest.len() as u64 } else { 0 };
+                let newlines = assembler.newlines();
+                let is_open = file_ends && newlines.find(rest, self.offset).is_none();
+                self.unterminated = if is_open { newlines.whole_units(rest.len()) as u64 } else { 0 };
                 return Ok(!file_ends);
             }
-            if window_bytes == WINDOW_BYTES_MAX {
-                return self.take_long_line(medium, bench, finish);
+            if window_bytes >= window_bytes_max {
+                return self.take_long_line(medium, bench, finish, read);
             }
-            window_bytes = (window_bytes * 2).min(WINDOW_BYTES_MAX);
+            window_bytes = (window_bytes * 2).min(window_bytes_max);
         }
     }
 
@@ -444,37 +445,66 @@ impl Followed {
         }
     }
 
-    /// Whether the open line has got its newline: only bytes that are new are read.
-    fn newline_appeared(&mut self, medium: &mut Medium, bench: &mut Workbench) -> io::Result<bool> {
+    /// Shows a new parser the content's beginning, where reading goes on elsewhere.
+    fn show_head(&mut self, medium: &mut Medium) -> io::Result<()> {
+        let Some(assembler) = self.assembler.as_mut().filter(|assembler| assembler.wants_head()) else {
+            return Ok(());
+        };
+        if self.offset == 0 {
+            return Ok(());
+        }
+        let kept = medium.head()?;
+        if matches!(medium, Medium::Compressed(_)) && kept.contains(&b'\n') {
+            // Enough, and nothing has to be decoded again.
+            assembler.see_head(&kept);
+            return Ok(());
+        }
+        let mut head = vec![0; SAMPLE_BYTES_MAX];
+        let read = medium.read(&mut head, 0)?;
+        assembler.see_head(&head[..read]);
+        Ok(())
+    }
+
+    /// Whether the open line has got its newline, and where that is behind `offset + unterminated`: only bytes that
+    /// are new are read.
+    fn newline_appeared(
+        &mut self,
+        medium: &mut Medium,
+        bench: &mut Workbench,
+    ) -> io::Result<Option<Range<usize>>> {
+        let newlines = self.assembler.as_ref().map_or(Newlines::Byte, Assembler::newlines);
         bench.window.resize(bench.window.len().max(READ_BYTES), 0);
         loop {
-            let read = medium.read(&mut bench.window[..READ_BYTES], self.offset + self.unterminated)?;
-            if memchr(b'\n', &bench.window[..read]).is_some() {
-                return Ok(true);
+            let at = self.offset + self.unterminated;
+            let read = medium.read(&mut bench.window[..READ_BYTES], at)?;
+            if let Some(newline) = newlines.find(&bench.window[..read], at) {
+                return Ok(Some(newline));
             }
-            self.unterminated += read as u64;
+            self.unterminated += newlines.whole_units(read) as u64;
             if read < READ_BYTES {
-                return Ok(false);
+                return Ok(None);
             }
         }
     }
 
-    /// A line that is longer than the window: its head is kept, the rest counted. The window holds the head.
+    /// A line that is longer than the window: its head is kept, the rest counted. The window holds `filled` bytes of
+    /// it.
     fn take_long_line(
         &mut self,
         medium: &mut Medium,
         bench: &mut Workbench,
         finish: bool,
+        filled: usize,
     ) -> io::Result<bool> {
         let head = bench.window[..=LINE_BYTES_MAX].to_vec();
-        self.unterminated = self.unterminated.max(WINDOW_BYTES_MAX as u64);
-        let terminated = self.newline_appeared(medium, bench)?;
-        if !terminated && !finish {
+        self.unterminated = self.unterminated.max(filled as u64);
+        let found = self.newline_appeared(medium, bench)?;
+        if found.is_none() && !finish {
             return Ok(false);
         }
-        let found = terminated.then(|| memchr(b'\n', &bench.window[..READ_BYTES])).flatten();
-        let length = self.unterminated + found.unwrap_or(0) as u64;
-        let next = self.offset + length + u64::from(found.is_some());
+        let newline = found.unwrap_or(0..0);
+        let length = self.unterminated + newline.start as u64;
+        let next = self.offset + self.unterminated + newline.end as u64;
         let mut sink =
             Sink { builder: &mut bench.builder, frames: &mut bench.frames, read_time: nanos_now() };
         if let Some(assembler) = &mut self.assembler {

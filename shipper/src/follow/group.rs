@@ -2,20 +2,44 @@
 
 use std::path::Path;
 
+use weir_record::document::FieldSet;
 use weir_record::json::push_string;
 use weir_record::schema::LABELS;
 use weir_record::stream::clean_dataset;
 use weir_record::{Field, Group};
 
+use super::container::Container;
 use crate::service::service_of;
 use crate::settings::SourceSettings;
 
 /// The service of a stream of lines that nobody named, and that has no path.
 const UNNAMED_SERVICE: &str = "unknown";
 
-/// The shared fields of the file at `path`; without a path, of a stream.
-pub fn of_file(source: &SourceSettings, host: Option<&str>, path: Option<&Path>) -> Group {
+/// The service of a container that only its id is known of.
+const UNNAMED_CONTAINER: &str = "container";
+
+/// The dataset of pods' logs, as Elastic's own integration names it: short-lived workloads share one data stream.
+const POD_DATASET: &str = "kubernetes.container_logs";
+
+/// What all records of a file share.
+pub struct SharedFields {
+    /// Their fragment and dataset.
+    pub group: Group,
+    /// The schema fields that stand in the fragment; `service.name` only where it is configured.
+    pub settled: FieldSet,
+    /// Whether the path is that of a container's log.
+    pub is_of_container: bool,
+}
+
+/// The shared fields of the file at `path`; without a path, of a stream. `node`: the name of the Kubernetes node.
+pub fn of_file(
+    source: &SourceSettings,
+    host: Option<&str>,
+    node: Option<&str>,
+    path: Option<&Path>,
+) -> SharedFields {
     let mut fields = Vec::new();
+    let mut settled: FieldSet = source.settled_fields().collect();
     if let Some(host) = host.filter(|_| !source.states_host()) {
         member(&mut fields, Field::HostName.name(), host);
     }
@@ -23,18 +47,33 @@ pub fn of_file(source: &SourceSettings, host: Option<&str>, path: Option<&Path>)
     if let Some(path) = origin.map(|origin| origin.name.as_str().into()).or(path.map(Path::to_string_lossy)) {
         member(&mut fields, Field::LogFilePath.name(), &path);
     }
+    let container = path.filter(|_| origin.is_none()).and_then(Container::of);
+    let is_in_pod = container.as_ref().is_some_and(Container::is_in_pod);
+    let node = node.filter(|_| is_in_pod).map(|node| (Field::KubernetesNodeName, node));
+    for (field, value) in container.iter().flat_map(Container::fields).chain(node) {
+        member(&mut fields, field.name(), value);
+        settled.insert(field);
+    }
     if let Some(environment) = &source.environment {
         member(&mut fields, Field::ServiceEnvironment.name(), environment);
     }
     for (name, value) in &source.labels {
         member(&mut fields, &format!("{LABELS}.{name}"), value);
     }
-    let base = Group { dataset: String::new(), fields: String::from_utf8_lossy(&fields).into_owned() };
-    let guessed = || match origin {
-        Some(origin) => origin.service.clone(),
-        None => path.map_or_else(|| UNNAMED_SERVICE.to_owned(), service_of),
-    };
-    with_service(&base, &source.service.clone().unwrap_or_else(guessed))
+    let shared_stream = is_in_pod && source.service.is_none();
+    let dataset = if shared_stream { POD_DATASET.to_owned() } else { String::new() };
+    let base = Group { dataset, fields: String::from_utf8_lossy(&fields).into_owned() };
+    let service = source.service.clone().unwrap_or_else(|| match (origin, &container) {
+        (Some(origin), _) => origin.service.clone(),
+        (None, Some(container)) => container.service().unwrap_or_else(|| UNNAMED_CONTAINER.to_owned()),
+        (None, None) => path.map_or_else(|| UNNAMED_SERVICE.to_owned(), service_of),
+    });
+    SharedFields { group: with_service(&base, &service), settled, is_of_container: container.is_some() }
+}
+
+/// The name of this Kubernetes node, which the pod's manifest has to pass on (`fieldRef: spec.nodeName`).
+pub fn node_name() -> Option<String> {
+    std::env::var("NODE_NAME").ok().filter(|name| !name.is_empty())
 }
 
 /// The same fields for another service. `service.name` stands last, so that it is replaced by cutting.
@@ -48,7 +87,8 @@ pub fn with_service(base: &Group, service: &str) -> Group {
     };
     let mut fields = base.fields.as_bytes()[..end].to_vec();
     member(&mut fields, name, service);
-    Group { dataset: clean_dataset(service), fields: String::from_utf8_lossy(&fields).into_owned() }
+    let dataset = if base.dataset == POD_DATASET { base.dataset.clone() } else { clean_dataset(service) };
+    Group { dataset, fields: String::from_utf8_lossy(&fields).into_owned() }
 }
 
 fn member(fields: &mut Vec<u8>, name: &str, value: &str) {
@@ -70,7 +110,8 @@ mod tests {
         let mut source = SourceSettings::new(Vec::new());
         source.environment = Some("production".into());
         source.labels = vec![("team".into(), "pay\"ments".into())];
-        let group = of_file(&source, Some("web-1"), Some(Path::new("/var/log/check-out.log")));
+        let group =
+            of_file(&source, Some("web-1"), Some("node"), Some(Path::new("/var/log/check-out.log"))).group;
         let rest = r#""host.name":"web-1","log.file.path":"/var/log/check-out.log","service.environment":"production","labels.team":"pay\"ments""#;
         assert_eq!(group.fields, format!(r#"{rest},"service.name":"check-out""#));
         assert_eq!(group.dataset, "check_out");
@@ -85,11 +126,29 @@ mod tests {
         let journal = Some(Path::new("/var/lib/weir/journal/stdin/current.log"));
         let origin = |host| Origin { name: "stdin".into(), service: "stdin".into(), host };
         source.origin = Some(origin(LineHost::Here));
-        let group = of_file(&source, Some("web-1"), journal);
+        let group = of_file(&source, Some("web-1"), None, journal).group;
         assert_eq!(group.fields, r#""host.name":"web-1","log.file.path":"stdin","service.name":"stdin""#);
         source.origin = Some(origin(LineHost::Stated));
-        let group = of_file(&source, Some("web-1"), journal);
+        let group = of_file(&source, Some("web-1"), None, journal).group;
         assert_eq!(group.fields, r#""log.file.path":"stdin","service.name":"stdin""#);
         assert!(source.settled_fields().all(|field| field != Field::HostName));
+    }
+
+    #[test]
+    fn a_pods_records_share_one_data_stream_unless_the_service_is_configured() {
+        let path = "/var/log/pods/shop_checkout-x2x9z_8f4f3b0e-5b1c-4f0e-9d58-0f2f3c9a1b7d/api/0.log";
+        let mut source = SourceSettings::new(Vec::new());
+        let shared = of_file(&source, None, Some("node-7"), Some(Path::new(path)));
+        assert_eq!(shared.group.dataset, "kubernetes.container_logs");
+        assert!(
+            shared.group.fields.contains(r#""kubernetes.node.name":"node-7""#),
+            "{}",
+            shared.group.fields
+        );
+        assert!(shared.group.fields.ends_with(r#","service.name":"api""#), "{}", shared.group.fields);
+        assert!(shared.settled.contains(Field::KubernetesPodName) && shared.is_of_container);
+        assert_eq!(with_service(&shared.group, "other").dataset, "kubernetes.container_logs");
+        source.service = Some("payments".into());
+        assert_eq!(of_file(&source, None, None, Some(Path::new(path))).group.dataset, "payments");
     }
 }

@@ -14,9 +14,11 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::discover::COMPRESSED;
 use super::open::{open_log, read_fully};
+use super::records::WINDOW_BYTES_MAX;
+use crate::settings::READ_BYTES;
 
 /// Decoded bytes that are kept for steps back: more than the longest window that reading looks at together.
-const TAIL_BYTES_MAX: usize = 2 * 1024 * 1024;
+const TAIL_BYTES_MAX: usize = WINDOW_BYTES_MAX + READ_BYTES;
 
 /// Bytes before the position that is read which are kept in any case: a content check covers as many.
 const STEP_BACK_BYTES: u64 = 4096;

@@ -80,9 +80,10 @@ impl Follower {
     fn examine(&mut self, sighting: &Sighting) -> Option<Medium> {
         let path = &sighting.found.path;
         // A journal holds what was acknowledged, whatever it is.
-        let is_journal = self.settings.sources[sighting.found.source].remove_when_indexed;
+        let source = &self.settings.sources[sighting.found.source];
+        let (is_journal, encoding) = (source.remove_when_indexed, source.text.encoding);
         let opened = Medium::open(path).and_then(|mut medium| {
-            let what = if is_journal { None } else { not_text(&mut medium)? };
+            let what = if is_journal { None } else { not_text(&mut medium, encoding)? };
             Ok((medium, what))
         });
         match opened {

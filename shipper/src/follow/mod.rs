@@ -6,9 +6,12 @@
 //! files are the write-ahead log: nothing is kept in memory that cannot be read again.
 
 mod checkpoint;
+mod clean;
+mod container;
 mod discover;
 mod file;
 pub mod group;
+mod join;
 mod judge;
 mod medium;
 mod meet;
@@ -19,6 +22,7 @@ pub mod records;
 mod rotation;
 mod scan;
 mod schedule;
+mod text;
 mod watch;
 
 use std::collections::{HashMap, HashSet};
@@ -41,6 +45,7 @@ use self::judge::Undecided;
 pub use self::messages::{Channels, Event, Order};
 use self::records::Assembler;
 use self::schedule::{Chores, Schedule};
+pub use self::text::{Encoding, EncodingError, TextRules};
 use self::watch::DirectoryWatch;
 use crate::progress::Progress;
 use crate::push::chain;

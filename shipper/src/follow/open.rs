@@ -10,6 +10,7 @@ use rustix::fs::OFlags;
 use weir_record::FileIdentity;
 
 use super::medium::Medium;
+use super::text::Encoding;
 
 /// Bytes of a file's head that tell text from everything else.
 const SNIFF_BYTES: usize = 4096;
@@ -72,13 +73,13 @@ pub fn read_fully(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usi
 }
 
 /// What a content that is no text log seems to be; none for text and for what is still empty.
-pub fn not_text(medium: &mut Medium) -> io::Result<Option<&'static str>> {
+pub fn not_text(medium: &mut Medium, encoding: Encoding) -> io::Result<Option<&'static str>> {
     let mut head = [0; SNIFF_BYTES];
     let read = medium.read(&mut head, 0)?;
-    Ok(classify(head.get(..read).unwrap_or_default()))
+    Ok(classify(head.get(..read).unwrap_or_default(), encoding))
 }
 
-fn classify(head: &[u8]) -> Option<&'static str> {
+fn classify(head: &[u8], encoding: Encoding) -> Option<&'static str> {
     const MAGICS: [(&[u8], &str); 6] = [
         (b"\xfd7zXZ\0", "xz-compressed"),
         (b"\x04\x22\x4d\x18", "lz4-compressed"),
@@ -89,6 +90,9 @@ fn classify(head: &[u8]) -> Option<&'static str> {
     ];
     if let Some((_, what)) = MAGICS.iter().find(|(magic, _)| head.starts_with(magic)) {
         return Some(what);
+    }
+    if encoding.or_of_mark(head).is_wide() {
+        return None;
     }
     // A log may hold a few stray control bytes, and a hole of NULs after a crash; a binary file is full of them.
     let odd = head
@@ -104,12 +108,13 @@ mod tests {
 
     #[test]
     fn text_is_told_from_archives_and_binaries() {
-        assert_eq!(classify(b""), None);
-        assert_eq!(classify(b"2026-11-20 hello\n"), None);
-        assert_eq!(classify("\u{1b}[31mrot\u{1b}[0m größe\n".as_bytes()), None);
-        assert_eq!(classify(b"PK\x03\x04rest"), Some("a zip archive"));
-        assert_eq!(classify(b"LPKSHHRH...."), Some("a systemd journal"));
-        assert_eq!(classify(&[0, 0, 0, 2, b't', b't', b'y', 0, 0, 0]), Some("binary"));
+        assert_eq!(classify(b"", Encoding::UTF_8), None);
+        assert_eq!(classify(b"2026-11-20 hello\n", Encoding::UTF_8), None);
+        assert_eq!(classify("\u{1b}[31mrot\u{1b}[0m größe\n".as_bytes(), Encoding::UTF_8), None);
+        assert_eq!(classify(b"PK\x03\x04rest", Encoding::UTF_8), Some("a zip archive"));
+        assert_eq!(classify(b"LPKSHHRH....", Encoding::UTF_8), Some("a systemd journal"));
+        assert_eq!(classify(b"\xff\xfea\0b\0\n\0", Encoding::UTF_8), None);
+        assert_eq!(classify(&[0, 0, 0, 2, b't', b't', b'y', 0, 0, 0], Encoding::UTF_8), Some("binary"));
     }
 
     #[test]

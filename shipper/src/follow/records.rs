@@ -3,17 +3,20 @@
 use std::path::Path;
 
 use memchr::memchr_iter;
-use weir_record::document::FieldSet;
 use weir_record::identity::line_hash;
-use weir_record::limits::LINE_BYTES_MAX;
-use weir_record::{Frame, FrameBuilder, Group, Query};
+use weir_record::limits::{FRAME_RECORDS_MAX, LINE_BYTES_MAX};
+use weir_record::schema::Origin;
+use weir_record::{Field, Frame, FrameBuilder, Group, Query};
 
 use super::group;
-use crate::parse::{Detection, Parser, ParserSettings};
-use crate::settings::SourceSettings;
+pub use super::join::WINDOW_BYTES_MAX;
+use super::join::{self, Joining};
+use super::text::{Newlines, TextRules};
+use crate::parse::{Detection, Envelope, Format, Parser, ParserSettings, Wrapping};
+use crate::settings::{READ_BYTES, SourceSettings};
 
 /// Bytes of a file's beginning that its format is detected from.
-const SAMPLE_BYTES_MAX: usize = 16 * 1024;
+pub const SAMPLE_BYTES_MAX: usize = 16 * 1024;
 
 /// What may be taken for a whole record at the end of the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +40,58 @@ pub struct Taken {
 
 /// The part of a file's state that parsing needs.
 pub struct Assembler {
+    emitter: Emitter,
+    /// Told by the file's beginning.
+    reading: Reading,
+    /// The file's beginning, where reading began elsewhere.
+    head: Option<Vec<u8>>,
+    text: TextRules,
+    wraps: Wraps,
+}
+
+/// Whether a container engine wraps the lines.
+#[derive(Clone, Copy)]
+enum Wraps {
+    /// The configuration says how.
+    Told(Wrapping),
+    /// The first line tells.
+    Maybe,
+    /// The configuration says another format.
+    No,
+}
+
+/// How lines become text.
+enum Reading {
+    /// Nothing was seen yet.
+    Unknown,
+    /// They are parsed where they stand.
+    Direct,
+    /// They are made.
+    Joined(Box<Joining>),
+}
+
+/// Makes records out of text.
+pub(super) struct Emitter {
     parser: Parser,
     group: Group,
     drop: Vec<Query>,
     /// The group of the last line's service, and the service.
     other: Option<(String, Group)>,
     counts: RecordCounts,
+}
+
+/// A record on its way into a frame.
+pub(super) struct RecordText<'t> {
+    /// What is parsed.
+    pub text: &'t [u8],
+    /// What is known beside.
+    pub envelope: Envelope<'t>,
+    /// Of its bytes in the file.
+    pub hash: u64,
+    /// How many of its bytes are cut off.
+    pub missing: u64,
+    /// Of its first byte in the file.
+    pub offset: u64,
 }
 
 /// What became of records, since the file was opened.
@@ -94,38 +143,132 @@ struct Open {
 impl Assembler {
     /// For the lines of the file at `path`, or without a path of a stream.
     pub fn new(source: &SourceSettings, host: Option<&str>, path: Option<&Path>) -> Assembler {
-        let mut reserved = FieldSet::weir_only();
-        for field in source.settled_fields() {
-            reserved.insert(field);
-        }
+        let shared = group::of_file(source, host, group::node_name().as_deref(), path);
+        let reserved = Field::ALL.iter().copied().filter(|field| shared.settled.contains(*field));
+        let reserved = reserved.chain(Field::ALL.iter().copied().filter(|f| f.origin() == Origin::Weir));
+        // The lines in a container engine's wrapping are the container's own.
+        let is_wrapping = matches!(source.format, Format::Cri | Format::Docker);
+        let inner = if is_wrapping { Format::Auto } else { source.format };
+        let parser = Parser::new(&ParserSettings {
+            format: inner,
+            patterns: source.patterns.clone(),
+            columns: source.columns.clone(),
+            multiline: source.multiline.clone(),
+            zone: source.zone.clone(),
+            reserved: reserved.collect(),
+        });
+        let (group, drop) = (shared.group, source.drop.clone());
         Assembler {
-            parser: Parser::new(&ParserSettings {
-                format: source.format,
-                patterns: source.patterns.clone(),
-                columns: source.columns.clone(),
-                multiline: source.multiline.clone(),
-                zone: source.zone.clone(),
-                reserved,
-            }),
-            group: group::of_file(source, host, path),
-            drop: source.drop.clone(),
-            other: None,
-            counts: RecordCounts::default(),
+            emitter: Emitter { parser, group, drop, other: None, counts: RecordCounts::default() },
+            reading: Reading::Unknown,
+            head: None,
+            text: source.text,
+            wraps: match source.format {
+                Format::Cri => Wraps::Told(Wrapping::Cri),
+                Format::Docker => Wraps::Told(Wrapping::Docker),
+                Format::Auto if source.patterns.is_none() => Wraps::Maybe,
+                _ if shared.is_of_container => Wraps::Maybe,
+                _ => Wraps::No,
+            },
         }
     }
 
     /// The format that the lines have, once there were any.
     pub fn detection(&self) -> Option<Detection> {
-        self.parser.detection()
+        self.emitter.parser.detection()
     }
 
     /// What became of the records so far.
     pub fn counts(&self) -> RecordCounts {
-        self.counts
+        self.emitter.counts
+    }
+
+    /// Whether the file's beginning has to be shown before reading can begin anywhere else: it tells the encoding, how
+    /// lines are wrapped, and the format.
+    pub fn wants_head(&self) -> bool {
+        matches!(self.reading, Reading::Unknown) && self.head.is_none()
+    }
+
+    /// Shows the file's beginning, up to [`SAMPLE_BYTES_MAX`].
+    pub fn see_head(&mut self, head: &[u8]) {
+        self.head = Some(head.to_vec());
+    }
+
+    /// How lines end. Told by the file's beginning.
+    pub fn newlines(&self) -> Newlines {
+        match &self.reading {
+            Reading::Joined(joining) => joining.newlines(),
+            Reading::Unknown | Reading::Direct => Newlines::Byte,
+        }
+    }
+
+    /// Longest run of bytes that has to be looked at together.
+    pub fn window_bytes_max(&self) -> usize {
+        match &self.reading {
+            Reading::Joined(_) => WINDOW_BYTES_MAX,
+            Reading::Unknown | Reading::Direct => LINE_BYTES_MAX + READ_BYTES,
+        }
     }
 
     /// Takes whole records from `bytes`, which begin at `offset` of the file, at the start of a line.
     pub fn take(&mut self, bytes: &[u8], offset: u64, at_end: AtEnd, sink: &mut Sink<'_>) -> Taken {
+        if matches!(self.reading, Reading::Unknown) {
+            self.find_out(bytes, at_end);
+        }
+        match &mut self.reading {
+            Reading::Direct => self.emitter.take(bytes, offset, at_end, sink),
+            Reading::Joined(joining) => joining.take(bytes, offset, at_end, &mut self.emitter, sink),
+            Reading::Unknown => Taken { bytes: 0, holds_record: false },
+        }
+    }
+
+    /// Takes one line longer than the buffer: `head` is its beginning, `length` all of it, `next` the offset after
+    /// its newline.
+    pub fn take_long_line(&mut self, head: &[u8], length: u64, offset: u64, next: u64, sink: &mut Sink<'_>) {
+        if let Reading::Joined(joining) = &mut self.reading {
+            return joining.take_long_line(head, length, offset, next, &mut self.emitter, sink);
+        }
+        let (kept, _) = cut(head);
+        self.emitter.emit_record(kept, length - kept.len() as u64, offset, next, sink);
+    }
+
+    /// Looks at the file's beginning; without it, at what is there. Nothing changes before its first line is whole.
+    fn find_out(&mut self, bytes: &[u8], at_end: AtEnd) {
+        let head = self.head.as_deref().unwrap_or(bytes);
+        let head = head.get(..SAMPLE_BYTES_MAX).unwrap_or(head);
+        let is_all = at_end == AtEnd::All || head.len() == SAMPLE_BYTES_MAX || self.head.is_some();
+        let mut rules = self.text;
+        rules.encoding = rules.encoding.or_of_mark(head);
+        let wrapping = match self.wraps {
+            Wraps::Told(wrapping) => Some(wrapping),
+            Wraps::Maybe if !rules.encoding.is_wide() => match join::wrapping_of(head, is_all) {
+                Some(wrapping) => wrapping,
+                None => return,
+            },
+            Wraps::Maybe | Wraps::No => None,
+        };
+        if wrapping.is_none() && rules.change_nothing() {
+            self.reading = Reading::Direct;
+            self.emitter.see_head(head, self.head.is_some());
+        } else {
+            let mut joining = Joining::new(rules, wrapping);
+            self.emitter.see_head(&joining.sample(head), self.head.is_some());
+            self.reading = Reading::Joined(Box::new(joining));
+        }
+        self.head = None;
+    }
+}
+
+impl Emitter {
+    /// Looks at the first lines. `is_elsewhere`: reading begins behind them.
+    fn see_head(&mut self, sample: &[u8], is_elsewhere: bool) {
+        self.parser.detect(sample);
+        if is_elsewhere {
+            self.parser.read_head(sample);
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8], offset: u64, at_end: AtEnd, sink: &mut Sink<'_>) -> Taken {
         if self.parser.detection().is_none() {
             self.parser.detect(bytes.get(..SAMPLE_BYTES_MAX).unwrap_or(bytes));
         }
@@ -146,18 +289,11 @@ impl Assembler {
         match open {
             Some(record) if at_end == AtEnd::Wait => Taken { bytes: record.start, holds_record: true },
             Some(record) => {
-                self.emit(bytes, offset, record, sink);
+                self.emit_lines(bytes, offset, record, sink);
                 Taken { bytes: record.next, holds_record: false }
             }
             None => Taken { bytes: line_start, holds_record: false },
         }
-    }
-
-    /// Takes one line longer than the buffer: `head` is its beginning, `length` all of it, `next` the offset after
-    /// its newline.
-    pub fn take_long_line(&mut self, head: &[u8], length: u64, offset: u64, next: u64, sink: &mut Sink<'_>) {
-        let kept = cut(head);
-        self.emit_record(kept, length - kept.len() as u64, offset, next, sink);
     }
 
     fn take_line(
@@ -169,35 +305,52 @@ impl Assembler {
         sink: &mut Sink<'_>,
     ) -> Option<Open> {
         if let Some(record) = open {
-            if self.parser.continues(&bytes[record.start..record.end], &bytes[line.start..line.end]) {
+            if self.continues(&bytes[record.start..record.end], &bytes[line.start..line.end]) {
                 return Some(Open { start: record.start, ..line });
             }
-            self.emit(bytes, offset, record, sink);
+            self.emit_lines(bytes, offset, record, sink);
         }
         if is_blank(&bytes[line.start..line.end]) {
             return None;
         }
-        if self.parser.may_continue(&bytes[line.start..line.end]) {
+        if self.may_continue(&bytes[line.start..line.end]) {
             return Some(line);
         }
-        self.emit(bytes, offset, line, sink);
+        self.emit_lines(bytes, offset, line, sink);
         None
     }
 
-    fn emit(&mut self, bytes: &[u8], offset: u64, record: Open, sink: &mut Sink<'_>) {
-        let text = &bytes[record.start..record.end];
-        let kept = if text.len() > LINE_BYTES_MAX { cut(text) } else { text };
-        let missing = (text.len() - kept.len()) as u64;
+    fn emit_lines(&mut self, bytes: &[u8], offset: u64, record: Open, sink: &mut Sink<'_>) {
+        let (kept, missing) = cut(&bytes[record.start..record.end]);
         self.emit_record(kept, missing, offset + record.start as u64, offset + record.next as u64, sink);
     }
 
     fn emit_record(&mut self, record: &[u8], missing: u64, offset: u64, next: u64, sink: &mut Sink<'_>) {
         const BOM: &[u8] = b"\xef\xbb\xbf";
         let text = if offset == 0 { record.strip_prefix(BOM).unwrap_or(record) } else { record };
-        let parsed = self.parser.parse(text, sink.read_time, missing, sink.builder.document());
+        let hash = line_hash(record);
+        self.emit(&RecordText { text, envelope: Envelope::default(), hash, missing, offset }, sink);
+        self.finish_full_frame(next, sink);
+    }
+
+    /// Whether `line` goes on the record whose text so far is `open`.
+    pub(super) fn continues(&mut self, open: &[u8], line: &[u8]) -> bool {
+        self.parser.continues(open, line)
+    }
+
+    /// Whether a line that is not there yet could go on `record`.
+    pub(super) fn may_continue(&self, record: &[u8]) -> bool {
+        self.parser.may_continue(record)
+    }
+
+    /// Makes a record. False: a rule dropped it.
+    pub(super) fn emit(&mut self, record: &RecordText<'_>, sink: &mut Sink<'_>) -> bool {
+        let RecordText { text, envelope, hash, missing, offset } = *record;
+        let parsed =
+            self.parser.parse_within(text, envelope, sink.read_time, missing, sink.builder.document());
         let group = match parsed.service {
-            Some(service) => group_of(&mut self.other, &self.group, service),
-            None => &self.group,
+            Some(service) if !sink.builder.is_full() => group_of(&mut self.other, &self.group, service),
+            _ => &self.group,
         };
         self.counts.records += 1;
         self.counts.not_understood += u64::from(!parsed.understood);
@@ -205,10 +358,22 @@ impl Assembler {
         if !self.drop.is_empty() && matches_any(&self.drop, sink.builder.pending_document(), group) {
             self.counts.dropped += 1;
             sink.builder.rollback();
-            return;
+            return false;
         }
         let group = sink.builder.group(group);
-        sink.builder.commit(offset, parsed.time, line_hash(record), group);
+        sink.builder.commit(offset, parsed.time, hash, group);
+        true
+    }
+
+    /// Makes room for `count` records that have to be in one frame: another begins at `start` where they do not fit.
+    pub(super) fn make_room(&mut self, count: usize, start: u64, sink: &mut Sink<'_>) {
+        if sink.builder.len() + count > FRAME_RECORDS_MAX {
+            sink.builder.finish(start, sink.read_time, sink.frames);
+        }
+    }
+
+    /// Ends the frame at `next` if it is full.
+    pub(super) fn finish_full_frame(&mut self, next: u64, sink: &mut Sink<'_>) {
         if sink.builder.is_full() {
             sink.builder.finish(next, sink.read_time, sink.frames);
         }
@@ -241,13 +406,13 @@ fn is_blank(line: &[u8]) -> bool {
     line.iter().all(u8::is_ascii_whitespace)
 }
 
-/// The longest prefix that may be kept and does not end inside a character.
-fn cut(text: &[u8]) -> &[u8] {
+/// The longest prefix that may be kept and does not end inside a character, and how many bytes are missing.
+pub(super) fn cut(text: &[u8]) -> (&[u8], u64) {
     let mut length = text.len().min(LINE_BYTES_MAX);
     if text.len() > length {
         while length > 0 && text[length] & 0xc0 == 0x80 {
             length -= 1;
         }
     }
-    &text[..length]
+    (&text[..length], (text.len() - length) as u64)
 }

@@ -94,7 +94,10 @@ impl Parsers {
             Format::W3c | Format::Csv | Format::Tsv => {
                 delimited::parse(text, format, certainty, draft, &mut self.delimited)
             }
-            Format::Auto | Format::Java | Format::Plain => plain::parse(text, draft),
+            // A container engine's wrapping is undone before a line comes here.
+            Format::Auto | Format::Cri | Format::Docker | Format::Java | Format::Plain => {
+                plain::parse(text, draft)
+            }
         };
         understood.then_some(format)
     }

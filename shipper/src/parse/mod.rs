@@ -4,10 +4,13 @@
 
 mod access;
 mod cef;
+mod cri;
 mod delimited;
 mod dispatch;
+mod docker;
 mod draft;
 mod duration;
+mod envelope;
 mod errors;
 mod format;
 mod grok;
@@ -28,10 +31,11 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use weir_record::DocumentWriter;
 use weir_record::document::{DocumentScratch, FieldSet, Tag};
 use weir_record::schema::Field;
+use weir_record::{DocumentWriter, Timestamp};
 
+pub use envelope::{Envelope, Piece, Stream, Wrapping};
 pub use format::{Detection, Format, FormatError};
 pub use grok::{PatternError, PatternLibrary, Patterns};
 pub use multiline::{LINES_MAX, Multiline, OwnLines, Preset};
@@ -159,7 +163,19 @@ impl Parser {
         truncated_bytes: u64,
         out: &mut Vec<u8>,
     ) -> Parsed<'_> {
-        self.clock.set_read_time(read_time);
+        self.parse_within(record, Envelope::default(), read_time, truncated_bytes, out)
+    }
+
+    /// As [`parse`](Self::parse), for a record that something is known of beside its text.
+    pub fn parse_within(
+        &mut self,
+        record: &[u8],
+        envelope: Envelope<'_>,
+        read_time: i64,
+        truncated_bytes: u64,
+        out: &mut Vec<u8>,
+    ) -> Parsed<'_> {
+        self.clock.set_read_time(envelope.time.map_or(read_time, Timestamp::nanos));
         let text = match std::str::from_utf8(record) {
             Ok(text) => Cow::Borrowed(text),
             Err(_) => String::from_utf8_lossy(record),
@@ -179,9 +195,18 @@ impl Parser {
             draft.writer.string(Field::Message, &text);
             draft.writer.tag(Tag::Unparsed);
         }
-        if matches!(text, Cow::Owned(_)) {
+        if let Some(bytes) = envelope.undecodable.or(matches!(text, Cow::Owned(_)).then_some(record)) {
             draft.writer.tag(Tag::InvalidUtf8);
-            draft.writer.escaped(Field::EventOriginal, BASE64.encode(record).as_bytes());
+            draft.writer.escaped(Field::EventOriginal, BASE64.encode(bytes).as_bytes());
+        }
+        if envelope.is_partial {
+            draft.writer.tag(Tag::Partial);
+        }
+        if let Some(stream) = envelope.stream {
+            draft.put(Field::LogIostream, stream.as_str());
+        }
+        if let Some(time) = envelope.time {
+            draft.time(time);
         }
         if truncated_bytes > 0 {
             draft.writer.tag(Tag::Truncated);

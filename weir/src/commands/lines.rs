@@ -6,15 +6,14 @@ use std::path::Path;
 
 use weir_indexer::{Batch, DocumentSettings};
 use weir_record::frame::Decoder;
-use weir_record::limits::LINE_BYTES_MAX;
 use weir_record::{FileIdentity, FileKey, FrameBuilder, SourceId};
 use weir_shipper::SourceSettings;
 use weir_shipper::follow::nanos_now;
-use weir_shipper::follow::records::{Assembler, AtEnd, RecordCounts, Sink};
+use weir_shipper::follow::records::{Assembler, AtEnd, RecordCounts, Sink, WINDOW_BYTES_MAX};
 use weir_shipper::parse::Detection;
 
-/// Bytes that are looked at together: room for the longest line, and more.
-const WINDOW_BYTES: usize = 2 * LINE_BYTES_MAX;
+/// Bytes that are looked at together: room for the longest line, and for what a container's lines are made of.
+const WINDOW_BYTES: usize = WINDOW_BYTES_MAX;
 
 /// What was read.
 #[derive(Clone, Copy, Debug, Default)]
