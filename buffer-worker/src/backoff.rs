@@ -8,6 +8,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Backoff {
     failures: u32,
+    first: Duration,
+    max: Duration,
 }
 
 /// Before the second attempt.
@@ -17,8 +19,14 @@ const FIRST: Duration = Duration::from_millis(100);
 const MAX: Duration = Duration::from_secs(10);
 
 impl Backoff {
+    /// For attempts of one piece of work.
     pub(crate) fn new() -> Backoff {
-        Backoff { failures: 0 }
+        Backoff::between(FIRST, MAX)
+    }
+
+    /// Waits from about `first` to about `max`.
+    pub(crate) fn between(first: Duration, max: Duration) -> Backoff {
+        Backoff { failures: 0, first, max }
     }
 
     /// Something went well.
@@ -28,17 +36,21 @@ impl Backoff {
 
     /// Something failed: the wait before the next attempt. `asked`: what the other side asks for.
     pub(crate) fn next(&mut self, asked: Option<Duration>) -> Duration {
-        let random = RandomState::new().build_hasher().finish();
-        let wait = wait_after(self.failures, random as f64 / u64::MAX as f64);
+        let full = self.first.saturating_mul(1 << self.failures.min(16)).min(self.max);
         self.failures = self.failures.saturating_add(1);
-        wait.max(asked.unwrap_or_default().min(MAX))
+        jitter(full).max(asked.unwrap_or_default().min(self.max))
     }
 }
 
-/// `random`: from 0 to 1. Between half of the full wait and all of it.
-fn wait_after(failures: u32, random: f64) -> Duration {
-    let full = FIRST.saturating_mul(1 << failures.min(16)).min(MAX);
-    full.mul_f64(0.5 + random / 2.0)
+/// Between half of a wait and all of it, by chance.
+pub(crate) fn jitter(wait: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish();
+    spread(wait, random as f64 / u64::MAX as f64)
+}
+
+/// `random`: from 0 to 1.
+fn spread(wait: Duration, random: f64) -> Duration {
+    wait.mul_f64(0.5 + random / 2.0)
 }
 
 #[cfg(test)]
@@ -47,12 +59,11 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_their_limit_and_spread_over_half_of_it() {
-        assert_eq!(wait_after(0, 1.0), FIRST);
-        assert_eq!(wait_after(3, 1.0), FIRST * 8);
-        assert_eq!(wait_after(3, 0.0), FIRST * 4);
-        for failures in [10, 100, u32::MAX] {
-            assert_eq!(wait_after(failures, 1.0), MAX);
-            assert_eq!(wait_after(failures, 0.0), MAX / 2);
+        assert_eq!((spread(FIRST, 1.0), spread(FIRST, 0.0)), (FIRST, FIRST / 2));
+        let mut backoff = Backoff::new();
+        for full in [1, 2, 4, 8, 16, 32, 64, 100, 100].map(|times| FIRST * times) {
+            let wait = backoff.next(None);
+            assert!((full / 2..=full).contains(&wait), "{wait:?} is not about {full:?}");
         }
     }
 

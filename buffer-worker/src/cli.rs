@@ -16,7 +16,9 @@ use weir_process::metrics::{self, Metric, Observed};
 use weir_process::{EXIT_WRONG, bad_use, stop_signal};
 
 use crate::watch::chain;
-use crate::{Counters, Counts, Mode, WorkError, Worker, WorkerSettings};
+use crate::{
+    BlockedStream, BreakerState, Counters, Counts, Delivering, Mode, WorkError, Worker, WorkerSettings,
+};
 
 /// Drain the buffer into Elasticsearch or OpenSearch.
 #[derive(Args, Clone, Debug)]
@@ -186,11 +188,39 @@ fn summarize(counts: &Counts, began: Instant) {
     }
 }
 
+fn delivering_metrics(now: &Delivering) -> Vec<Metric> {
+    let (counter, gauge) = (Metric::counter, Metric::gauge);
+    let states = [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen];
+    let state = |state: BreakerState| {
+        let help = "1 for the state of the index's circuit breaker.";
+        gauge("weir_worker_index_breaker", help, u64::from(now.index == state))
+            .with_label("state", state.name())
+    };
+    let blocked = |stream: &BlockedStream| {
+        let help = "Data streams that take nothing: their records wait in the buffer.";
+        gauge("weir_worker_stream_blocked", help, 1)
+            .with_label("stream", &stream.name)
+            .with_label("state", stream.state.name())
+    };
+    let mut metrics: Vec<Metric> = states.into_iter().map(state).collect();
+    let openings = now.index_openings;
+    metrics.push(counter("weir_worker_index_breaker_openings_total", "Times it opened.", openings));
+    metrics.extend(now.blocked.iter().map(blocked));
+    let openings = now.stream_openings;
+    metrics.push(counter("weir_worker_stream_breaker_openings_total", "Times a stream's opened.", openings));
+    metrics.push(counter("weir_worker_parked_frames_total", "Times a frame was parked.", now.parked));
+    if let Some(in_flight) = now.in_flight {
+        metrics.push(gauge("weir_worker_in_flight_limit", "Bulks allowed at once.", in_flight as u64));
+    }
+    metrics.push(gauge("weir_worker_bulk_bytes_limit", "Bytes allowed in a bulk.", now.bulk_bytes as u64));
+    metrics
+}
+
 impl Observed for Counters {
     fn metrics(&self) -> Vec<Metric> {
         let counts = self.counts();
         let counter = Metric::counter;
-        vec![
+        let mut metrics = vec![
             counter("weir_worker_frames_total", "Frames acknowledged.", counts.frames),
             counter("weir_worker_frame_bytes_total", "Encoded bytes of these frames.", counts.bytes),
             counter("weir_worker_documents_total", "Documents with a final outcome.", counts.documents),
@@ -201,7 +231,19 @@ impl Observed for Counters {
             counter("weir_worker_covered_frames_total", "Frames indexed before.", counts.covered_frames),
             counter("weir_worker_poison_frames_total", "Frames in the dead letters.", counts.poison_frames),
             counter("weir_worker_bulks_total", "Bulks answered.", counts.bulks),
-        ]
+        ];
+        metrics.extend(self.healed().into_iter().map(|healed| {
+            let help = "Documents stored without their attributes being mapped, because this one clashed.";
+            counter("weir_worker_healed_total", help, healed.documents)
+                .with_label("stream", &healed.stream)
+                .with_label("field", &healed.field)
+        }));
+        metrics.extend(self.diverted().into_iter().map(|(stream, documents)| {
+            let help = "Documents in the failure store of their stream.";
+            counter("weir_worker_failure_store_total", help, documents).with_label("stream", &stream)
+        }));
+        metrics.extend(delivering_metrics(&self.delivering()));
+        metrics
     }
 
     fn is_ready(&self) -> bool {

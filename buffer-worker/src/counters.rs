@@ -1,10 +1,18 @@
-//! What a worker has done so far.
+//! What a worker has done so far, and what it does now.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::breaker::BreakerState;
+use crate::gate::Gate;
+use crate::limits::Limits;
+use crate::streams::{BlockedStream, Streams};
+
+/// Most pairs of stream and field, and most streams, that are counted one by one: the rest are counted as `other`.
+const NAMES_MAX: usize = 500;
 
 /// Counted while the worker runs; shared with whoever shows it.
-#[derive(Debug, Default)]
 pub struct Counters {
     pub(crate) frames: Counter,
     pub(crate) bytes: Counter,
@@ -16,8 +24,42 @@ pub struct Counters {
     pub(crate) covered_frames: Counter,
     pub(crate) poison_frames: Counter,
     pub(crate) bulks: Counter,
+    healed: Mutex<BTreeMap<(String, String), u64>>,
+    diverted: Mutex<BTreeMap<String, u64>>,
     pub(crate) buffer_is_up: Arc<AtomicBool>,
-    pub(crate) index_is_up: Arc<AtomicBool>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) streams: Arc<Streams>,
+}
+
+/// Documents of one stream that were stored without one attribute being mapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Healed {
+    /// The data stream.
+    pub stream: String,
+    /// The attribute, or `attributes` where there were too many fields.
+    pub field: String,
+    /// How many.
+    pub documents: u64,
+}
+
+/// How a worker delivers now.
+#[derive(Clone, Debug)]
+pub struct Delivering {
+    /// The breaker of the index as a whole.
+    pub index: BreakerState,
+    /// How often it opened.
+    pub index_openings: u64,
+    /// Data streams that take nothing, by name. All others flow.
+    pub blocked: Vec<BlockedStream>,
+    /// How often a stream's breaker opened.
+    pub stream_openings: u64,
+    /// How often a frame was parked.
+    pub parked: u64,
+    /// Bulks that may be under way at once, as it adapts; none where the index decides.
+    pub in_flight: Option<usize>,
+    /// Bytes that a bulk may have, as it adapts.
+    pub bulk_bytes: usize,
 }
 
 /// One number that only grows.
@@ -29,7 +71,7 @@ impl Counter {
         self.0.fetch_add(number, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -60,6 +102,77 @@ pub struct Counts {
 }
 
 impl Counters {
+    pub(crate) fn new(limits: Limits) -> Counters {
+        let index_is_up = Arc::<AtomicBool>::default();
+        Counters {
+            frames: Counter::default(),
+            bytes: Counter::default(),
+            documents: Counter::default(),
+            indexed: Counter::default(),
+            duplicates: Counter::default(),
+            retried: Counter::default(),
+            rejected: Counter::default(),
+            covered_frames: Counter::default(),
+            poison_frames: Counter::default(),
+            bulks: Counter::default(),
+            healed: Mutex::default(),
+            diverted: Mutex::default(),
+            buffer_is_up: Arc::default(),
+            gate: Arc::new(Gate::new(&index_is_up)),
+            limits: Arc::new(limits),
+            streams: Arc::default(),
+        }
+    }
+
+    pub(crate) fn note_healed(&self, stream: &str, field: String) {
+        let mut healed = self.healed.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = (stream.to_owned(), field);
+        let is_known = healed.len() < NAMES_MAX || healed.contains_key(&name);
+        let name = if is_known { name } else { ("other".to_owned(), "other".to_owned()) };
+        *healed.entry(name).or_default() += 1;
+    }
+
+    /// Counts a document that the stream's failure store took, and says so once for each stream.
+    pub(crate) fn note_diverted(&self, stream: &str) {
+        let mut diverted = self.diverted.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = diverted.len() < NAMES_MAX || diverted.contains_key(stream);
+        let documents = diverted.entry(if is_known { stream } else { "other" }.to_owned()).or_default();
+        *documents += 1;
+        if *documents == 1 {
+            tracing::warn!(stream, "documents go to the failure store; search {stream}::failures for them");
+        }
+    }
+
+    /// Documents that were stored without an attribute being mapped, by stream and attribute.
+    pub fn healed(&self) -> Vec<Healed> {
+        let healed = self.healed.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = |((stream, field), documents): (&(String, String), &u64)| Healed {
+            stream: stream.clone(),
+            field: field.clone(),
+            documents: *documents,
+        };
+        healed.iter().map(one).collect()
+    }
+
+    /// Documents that went to the failure store of their stream, by stream.
+    pub fn diverted(&self) -> Vec<(String, u64)> {
+        let diverted = self.diverted.lock().unwrap_or_else(PoisonError::into_inner);
+        diverted.iter().map(|(stream, documents)| (stream.clone(), *documents)).collect()
+    }
+
+    /// How the worker delivers now.
+    pub fn delivering(&self) -> Delivering {
+        Delivering {
+            index: self.gate.state(),
+            index_openings: self.gate.openings(),
+            blocked: self.streams.blocked(),
+            stream_openings: self.streams.openings.get(),
+            parked: self.streams.parked.get(),
+            in_flight: self.limits.is_adaptive().then(|| self.limits.in_flight()),
+            bulk_bytes: self.limits.bulk_bytes(),
+        }
+    }
+
     /// The numbers now.
     pub fn counts(&self) -> Counts {
         Counts {
@@ -78,6 +191,6 @@ impl Counters {
 
     /// Whether both the buffer and the index did what they were asked last.
     pub fn is_ready(&self) -> bool {
-        self.buffer_is_up.load(Ordering::Relaxed) && self.index_is_up.load(Ordering::Relaxed)
+        self.buffer_is_up.load(Ordering::Relaxed) && self.gate.is_up()
     }
 }

@@ -11,14 +11,21 @@
 #![warn(missing_docs)]
 
 mod backoff;
+mod breaker;
 mod claim;
 pub mod cli;
 mod counters;
 mod deliver;
+mod gate;
+mod letters;
+mod limits;
 mod load;
 mod poison;
+mod streams;
 mod watch;
 mod worker;
 
-pub use counters::{Counters, Counts};
+pub use breaker::BreakerState;
+pub use counters::{Counters, Counts, Delivering, Healed};
+pub use streams::BlockedStream;
 pub use worker::{Mode, WorkError, Worker, WorkerSettings};

@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use weir_buffer::{Claim, ClaimId};
 use weir_indexer::{Batch, DocumentSettings};
 use weir_record::{Decoder, FrameError};
+
+use crate::streams::Streams;
 
 /// A bulk and the claims of its frames: `claims[i]` is `batch.frames()[i]`.
 pub(crate) struct Load {
@@ -38,25 +40,39 @@ const DELIVERIES_MAX: u32 = 2 * weir_buffer::DELIVERIES_TOGETHER_MAX;
 pub(crate) struct Loader {
     settings: DocumentSettings,
     bulk_bytes: usize,
+    streams: Arc<Streams>,
     decoder: Decoder,
     waiting: VecDeque<Claim>,
     load: Load,
     poison: Vec<Poison>,
+    /// Frames of streams that take nothing, and how long they are to wait.
+    parked: Vec<(ClaimId, Duration)>,
     /// Emptied batches, whose memory is used again.
     spare: Vec<Batch>,
 }
 
 impl Loader {
-    pub(crate) fn new(settings: DocumentSettings, bulk_bytes: usize) -> std::io::Result<Loader> {
+    pub(crate) fn new(
+        settings: DocumentSettings,
+        bulk_bytes: usize,
+        streams: Arc<Streams>,
+    ) -> std::io::Result<Loader> {
         Ok(Loader {
             load: Load { batch: Batch::new(settings.clone()), claims: Vec::new() },
             settings,
             bulk_bytes,
+            streams,
             decoder: Decoder::new()?,
             waiting: VecDeque::new(),
             poison: Vec::new(),
+            parked: Vec::new(),
             spare: Vec::new(),
         })
+    }
+
+    /// From the next load on.
+    pub(crate) fn set_bulk_bytes(&mut self, bulk_bytes: usize) {
+        self.bulk_bytes = bulk_bytes;
     }
 
     /// Whether more claims have a place now.
@@ -92,6 +108,11 @@ impl Loader {
         std::mem::take(&mut self.poison)
     }
 
+    /// What is not to be sent now.
+    pub(crate) fn take_parked(&mut self) -> Vec<(ClaimId, Duration)> {
+        std::mem::take(&mut self.parked)
+    }
+
     /// A batch that nobody uses any more.
     pub(crate) fn recycle(&mut self, batch: Arc<Batch>) {
         if let Ok(mut batch) = Arc::try_unwrap(batch) {
@@ -104,6 +125,11 @@ impl Loader {
         if claim.deliveries > DELIVERIES_MAX {
             return Err(PoisonReason::Deadly(DELIVERIES_MAX - weir_buffer::DELIVERIES_TOGETHER_MAX));
         }
+        let file = claim.id.range().map(|range| range.file);
+        if let Some(wait) = file.and_then(|file| self.streams.park_file(&file)) {
+            self.parked.push((claim.id.clone(), wait));
+            return Ok(());
+        }
         let frame = self.decoder.decode(&claim.bytes)?;
         let header = &frame.header;
         // An entry that no shipper wrote says nothing about a range, and advances nothing.
@@ -111,6 +137,13 @@ impl Loader {
             (range.file, range.start, range.end) != (header.file, header.start, header.end)
         }) {
             return Err(PoisonReason::Range);
+        }
+        if !self.streams.are_all_closed() {
+            let datasets = frame.groups.iter().map(|(dataset, _)| self.settings.stream(dataset));
+            if let Some(wait) = self.streams.park(&header.file, &datasets.collect::<Vec<_>>()) {
+                self.parked.push((claim.id.clone(), wait));
+                return Ok(());
+            }
         }
         self.load.batch.push(&frame, now());
         self.load.claims.push(claim.id.clone());

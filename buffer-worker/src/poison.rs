@@ -1,6 +1,7 @@
 //! Frames that cannot be decoded: tried again by whoever may know better, then kept as dead letters, bytes intact.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,9 +11,12 @@ use weir_indexer::{DeadLetter, Index};
 use weir_record::identity::line_hash;
 use weir_record::{FileKey, RecordId, SourceId};
 
-use crate::deliver;
 use crate::load::{Poison, now};
 use crate::worker::Shared;
+use crate::{deliver, letters};
+
+/// How long a frame waits in the buffer whose letter the index does not take.
+const LETTER_WAIT: Duration = Duration::from_secs(30);
 
 /// Gives the frame back while another worker, or a newer one, may still read it; else makes it a dead letter.
 pub(crate) async fn dispose<B: Buffer, I: Index>(shared: Arc<Shared<B, I>>, poison: Poison) {
@@ -36,9 +40,13 @@ pub(crate) async fn dispose<B: Buffer, I: Index>(shared: Arc<Shared<B, I>>, pois
         status: 0,
         reason: reason.to_string(),
         attempts: claim.deliveries,
+        first_time: now(),
         time: now(),
+        replays: 0,
     };
-    deliver::write_letters(&shared, vec![letter]).await;
+    if !letters::write(&shared, &[letter]).await.is_empty() {
+        return deliver::park(&shared, std::slice::from_ref(&claim.id), LETTER_WAIT).await;
+    }
     shared.counters.poison_frames.add(1);
     deliver::acknowledge(&shared, std::slice::from_ref(&claim.id)).await;
 }

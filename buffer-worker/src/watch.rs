@@ -32,6 +32,11 @@ impl Watch {
         Watch { what, is_up: Arc::clone(is_up), down: Mutex::default(), back: Notify::new() }
     }
 
+    /// For those who look from outside.
+    pub(crate) fn is_up(&self) -> &AtomicBool {
+        &self.is_up
+    }
+
     /// It did what it was asked.
     pub(crate) fn works(&self) {
         if self.is_up.swap(true, Ordering::Relaxed) {

@@ -14,7 +14,10 @@ use weir_indexer::{Batch, DocumentSettings, Index, SetupError};
 
 use crate::backoff::Backoff;
 use crate::counters::{Counters, Counts};
+use crate::gate::Gate;
+use crate::limits::Limits;
 use crate::load::Loader;
+use crate::streams::Streams;
 use crate::watch::Watch;
 use crate::{claim, deliver, poison};
 
@@ -90,7 +93,9 @@ pub(crate) struct Shared<B, I> {
     pub(crate) settings: WorkerSettings,
     pub(crate) counters: Arc<Counters>,
     pub(crate) buffer_watch: Watch,
-    pub(crate) index_watch: Watch,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) streams: Arc<Streams>,
     /// Claimed, and neither acknowledged nor given back.
     held: Mutex<HashSet<ClaimId>>,
 }
@@ -111,14 +116,20 @@ impl<B, I> Shared<B, I> {
 impl<B: Buffer, I: Index> Worker<B, I> {
     /// A worker that has not begun.
     pub fn new(buffer: Arc<B>, index: Arc<I>, settings: WorkerSettings) -> Worker<B, I> {
-        let counters = Arc::<Counters>::default();
+        let limits = match index.in_flight() {
+            Some(_) => Limits::fixed(settings.bulk_bytes),
+            None => Limits::adaptive(settings.in_flight, settings.bulk_bytes),
+        };
+        let counters = Arc::new(Counters::new(limits));
         Worker {
             shared: Arc::new(Shared {
                 buffer,
                 index,
                 settings,
                 buffer_watch: Watch::new("the buffer", &counters.buffer_is_up),
-                index_watch: Watch::new("the index", &counters.index_is_up),
+                gate: Arc::clone(&counters.gate),
+                limits: Arc::clone(&counters.limits),
+                streams: Arc::clone(&counters.streams),
                 counters,
                 held: Mutex::default(),
             }),
@@ -170,13 +181,13 @@ impl<B: Buffer, I: Index> Worker<B, I> {
             match self.shared.index.ensure_setup().await {
                 Ok(()) => break,
                 Err(SetupError::Index(error)) if error.is_transient() => {
-                    self.shared.index_watch.fails(&error);
+                    self.shared.gate.fails(&error);
                     tokio::time::sleep(backoff.next(error.retry_after())).await;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        self.shared.index_watch.works();
+        self.shared.gate.works();
         Ok(())
     }
 
@@ -212,7 +223,8 @@ impl<'a, B: Buffer, I: Index> Pump<'a, B, I> {
     fn new(shared: &'a Arc<Shared<B, I>>) -> Result<Pump<'a, B, I>, WorkError> {
         let settings = &shared.settings;
         let loader =
-            Loader::new(settings.documents.clone(), settings.bulk_bytes).map_err(WorkError::Decoder)?;
+            Loader::new(settings.documents.clone(), shared.limits.bulk_bytes(), Arc::clone(&shared.streams))
+                .map_err(WorkError::Decoder)?;
         let in_flight = shared.index.in_flight().unwrap_or(settings.in_flight).max(1);
         Ok(Pump {
             shared,
@@ -251,6 +263,7 @@ impl<'a, B: Buffer, I: Index> Pump<'a, B, I> {
     /// Decodes on a thread that may block, away from the sockets.
     async fn load(&mut self, claims: Vec<Claim>) {
         let Some(mut loader) = self.loader.take() else { return };
+        loader.set_bulk_bytes(self.shared.limits.bulk_bytes());
         let loading = tokio::task::spawn_blocking(move || {
             loader.add(claims);
             loader
@@ -260,6 +273,14 @@ impl<'a, B: Buffer, I: Index> Pump<'a, B, I> {
             let shared = Arc::clone(self.shared);
             self.tasks.spawn(async move {
                 poison::dispose(shared, found).await;
+                None
+            });
+        }
+        let (parked, waits): (Vec<_>, Vec<_>) = loader.take_parked().into_iter().unzip();
+        if let Some(wait) = waits.into_iter().max() {
+            let shared = Arc::clone(self.shared);
+            self.tasks.spawn(async move {
+                deliver::park(&shared, &parked, wait).await;
                 None
             });
         }

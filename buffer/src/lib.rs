@@ -211,6 +211,16 @@ pub trait Buffer: Send + Sync + 'static {
         claims: &[ClaimId],
     ) -> impl Future<Output = Result<(), BufferError>> + Send;
 
+    /// Puts frames aside that the index does not take for now: nobody gets them before `wait` is over (at most
+    /// [`STALLED_AFTER`]), and anybody may then. Meanwhile they do not count as held, and their deliveries count from
+    /// the beginning again: whoever parks a frame has survived it.
+    fn park(
+        &self,
+        consumer: &str,
+        claims: &[ClaimId],
+        wait: Duration,
+    ) -> impl Future<Output = Result<(), BufferError>> + Send;
+
     /// Gives claimed frames back: any consumer may get them at its next claim, with one more delivery counted.
     fn release(
         &self,

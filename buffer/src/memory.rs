@@ -66,6 +66,8 @@ struct Entry {
     bytes: Bytes,
     deliveries: u32,
     holder: Option<Holder>,
+    /// Nobody gets it before that.
+    parked_until: Option<Instant>,
 }
 
 struct Holder {
@@ -175,6 +177,22 @@ impl Buffer for MemoryBuffer {
         Ok(())
     }
 
+    async fn park(&self, consumer: &str, claims: &[ClaimId], wait: Duration) -> Result<(), BufferError> {
+        let until = Instant::now() + wait.min(STALLED_AFTER);
+        let mut state = self.shared.lock();
+        for claim in claims {
+            if let Some(holder) = state.holder_if(consumer, claim) {
+                *holder = None;
+                if let Some(entry) = state.entries.get_mut(&claim.entry.0) {
+                    (entry.deliveries, entry.parked_until) = (0, Some(until));
+                }
+            }
+        }
+        drop(state);
+        self.shared.claimable.notify_waiters();
+        Ok(())
+    }
+
     async fn release(&self, consumer: &str, claims: &[ClaimId]) -> Result<(), BufferError> {
         let mut state = self.shared.lock();
         for claim in claims {
@@ -255,7 +273,8 @@ impl State {
             file.position.indexed = file.position.indexed.max(Some(push.safe));
         }
         file.held += 1;
-        self.entries.insert(self.next, Entry { range, bytes, deliveries: 0, holder: None });
+        self.entries
+            .insert(self.next, Entry { range, bytes, deliveries: 0, holder: None, parked_until: None });
         self.next += 1;
         self.bytes += length;
         Ok(Pushed::Accepted)
@@ -293,6 +312,9 @@ impl State {
 
     /// Whether an entry that was claimed once may be claimed again.
     fn is_free(&self, entry: &Entry, now: Instant) -> bool {
+        if entry.parked_until.is_some_and(|until| now < until) {
+            return false;
+        }
         entry.holder.as_ref().is_none_or(|holder| {
             self.living.get(&holder.name) != Some(&holder.life) || now >= holder.since + STALLED_AFTER
         })
@@ -314,6 +336,7 @@ impl State {
                 break;
             }
             let Some(entry) = self.entries.get_mut(&number) else { continue };
+            entry.parked_until = None;
             entry.holder = Some(Holder { name: name.clone(), life, since });
             entry.deliveries += 1;
             bytes += entry.bytes.len();
@@ -344,10 +367,12 @@ impl State {
         (entry.holder.as_ref()?.name.as_ref() == consumer).then_some(&mut entry.holder)
     }
 
-    /// When the next claim of anybody begins to count as stalled.
+    /// When the next claim of anybody begins to count as stalled, or the next parked frame comes back.
     fn next_stall(&self, now: Instant) -> Option<Instant> {
-        let held = self.entries.range(..self.first_new).filter_map(|(_, entry)| entry.holder.as_ref());
-        held.map(|holder| holder.since + STALLED_AFTER).filter(|&stall| stall > now).min()
+        let free_at =
+            |entry: &Entry| entry.parked_until.or_else(|| Some(entry.holder.as_ref()?.since + STALLED_AFTER));
+        let entries = self.entries.range(..self.first_new);
+        entries.filter_map(|(_, entry)| free_at(entry)).filter(|&free| free > now).min()
     }
 }
 

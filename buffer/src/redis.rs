@@ -38,6 +38,9 @@ pub use settings::{Password, PasswordError, RedisSettings};
 /// The consumer group of all workers.
 const GROUP: &str = "weir";
 
+/// The consumer that parked frames belong to. No worker has such a name: theirs begin with a host's.
+const PARKED: &str = "~parked";
+
 /// Most frames that are sent before their answers are awaited.
 const PUSH_FRAMES_MAX: usize = 32;
 
@@ -259,6 +262,26 @@ impl Buffer for RedisBuffer {
 
     async fn renew(&self, consumer: &str, claims: &[ClaimId]) -> Result<(), BufferError> {
         self.shared.set_idle(consumer, claims, 0).await
+    }
+
+    async fn park(&self, consumer: &str, claims: &[ClaimId], wait: Duration) -> Result<(), BufferError> {
+        let idle_ms = self.shared.stalled_ms().saturating_sub(wait.as_millis() as u64);
+        for (partition, keys) in (0..).zip(&self.shared.partitions) {
+            let of_partition: Vec<&ClaimId> =
+                claims.iter().filter(|claim| claim.partition == partition).collect();
+            let alive = format!("{}{PARKED}", keys.alive_prefix);
+            for some in of_partition.chunks(ACKNOWLEDGE_MAX) {
+                let mut command = scripts::PARK.call(&[&keys.frames, &alive], some.len() * 32);
+                command.arg(GROUP).arg(consumer).arg(PARKED).arg(idle_ms);
+                command.arg(2 * self.shared.stalled_ms());
+                some.iter().for_each(|claim| {
+                    command.arg(entry_text(claim.entry));
+                });
+                self.shared.query_one(partition, "park", command).await?;
+            }
+        }
+        self.shared.forget_held(claims);
+        Ok(())
     }
 
     async fn release(&self, consumer: &str, claims: &[ClaimId]) -> Result<(), BufferError> {

@@ -147,8 +147,7 @@ impl Index for Elasticsearch {
         async move { bulk::send(&shared.nodes, shared.server().await?, &batch, &selection).await }
     }
 
-    /// A letter that cannot be stored now has the outcome `Retry`, also where the server rejects it: it must not
-    /// be lost.
+    /// A letter that the server rejects has the outcome `Blocked`: it must not be lost.
     async fn dead_letters(&self, letters: &[DeadLetter]) -> Result<Vec<Outcome>, IndexError> {
         let server = self.server().await?;
         let settings = &self.shared.settings;
@@ -162,7 +161,7 @@ impl Index for Elasticsearch {
         }
         let outcomes = bulk::send_body(&self.shared.nodes, server, body.into(), letters.len()).await?;
         let kept = |outcome| match outcome {
-            Outcome::Rejected { reason, .. } => Outcome::Retry { reason },
+            Outcome::Rejected { reason, .. } => Outcome::Blocked { reason },
             other => other,
         };
         Ok(outcomes.into_iter().map(kept).collect())

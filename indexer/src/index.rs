@@ -14,10 +14,23 @@ use crate::batch::Batch;
 pub enum Outcome {
     /// It is stored.
     Indexed,
+    /// It is stored, its attributes below `unmapped`: one of them clashed with the mapping.
+    Healed {
+        /// Which attribute, as the index names it.
+        field: String,
+    },
+    /// It is stored, but in the failure store of its stream: whoever searches the stream does not see it.
+    Diverted,
     /// It had been stored before: an earlier try landed.
     Duplicate,
-    /// Not now: the same document may be stored later.
+    /// Not now, because there is too much to do or something is broken: the same document may be stored later.
     Retry {
+        /// What the index says.
+        reason: String,
+    },
+    /// Not before an operator mends something: the stream takes no document of this user. Rights, a block, a stream or
+    /// template that is missing.
+    Blocked {
         /// What the index says.
         reason: String,
     },
@@ -31,9 +44,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether nothing more has to be done for the document to be found.
+    /// Whether the index holds the document.
     pub fn is_stored(&self) -> bool {
-        matches!(self, Outcome::Indexed | Outcome::Duplicate)
+        matches!(self, Outcome::Indexed | Outcome::Healed { .. } | Outcome::Diverted | Outcome::Duplicate)
+    }
+
+    /// Whether the same document has to be sent again.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Outcome::Retry { .. } | Outcome::Blocked { .. })
     }
 }
 
@@ -146,8 +164,12 @@ pub struct DeadLetter {
     pub reason: String,
     /// How often it was tried.
     pub attempts: u32,
+    /// When it was tried first, nanoseconds since 1970.
+    pub first_time: i64,
     /// When it was given up, nanoseconds since 1970.
     pub time: i64,
+    /// How often it was a dead letter before: sent again on demand, and refused again.
+    pub replays: u32,
 }
 
 /// Dataset of the stream of dead letters.

@@ -21,7 +21,7 @@ pub trait Observed: Send + Sync + 'static {
     fn is_ready(&self) -> bool;
 }
 
-/// One number, with at most one label.
+/// One number. Those of one name stand next to each other, and differ in their labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
     /// `weir_<role>_<what>_<unit>`; counters end in `_total`.
@@ -30,8 +30,8 @@ pub struct Metric {
     pub help: &'static str,
     /// What kind of number.
     pub kind: MetricKind,
-    /// A label's name and value, where there are several of this name; these follow each other.
-    pub label: Option<(&'static str, String)>,
+    /// Names and values; values may hold anything.
+    pub labels: Vec<(&'static str, String)>,
     /// The number.
     pub value: f64,
 }
@@ -48,17 +48,19 @@ pub enum MetricKind {
 impl Metric {
     /// A number that only grows.
     pub fn counter(name: &'static str, help: &'static str, value: u64) -> Metric {
-        Metric { name, help, kind: MetricKind::Counter, label: None, value: value as f64 }
+        Metric { name, help, kind: MetricKind::Counter, labels: Vec::new(), value: value as f64 }
     }
 
     /// A number that goes up and down.
     pub fn gauge(name: &'static str, help: &'static str, value: u64) -> Metric {
-        Metric { name, help, kind: MetricKind::Gauge, label: None, value: value as f64 }
+        Metric { name, help, kind: MetricKind::Gauge, labels: Vec::new(), value: value as f64 }
     }
 
-    /// The same number of one of several.
-    pub fn with_label(self, name: &'static str, value: &str) -> Metric {
-        Metric { label: Some((name, value.to_owned())), ..self }
+    /// The same with one more label.
+    #[must_use]
+    pub fn with_label(mut self, label: &'static str, value: &str) -> Metric {
+        self.labels.push((label, value.to_owned()));
+        self
     }
 }
 
@@ -91,30 +93,33 @@ fn readiness(observed: &dyn Observed) -> (StatusCode, &'static str) {
     }
 }
 
-const ENDLESS: &str = "a String takes everything";
-
 fn render(metrics: &[Metric]) -> String {
     let mut text = String::new();
-    let mut last = "";
-    for Metric { name, help, kind, label, value } in metrics {
+    let mut described = "";
+    for Metric { name, help, kind, labels, value } in metrics {
         let kind = match kind {
             MetricKind::Counter => "counter",
             MetricKind::Gauge => "gauge",
         };
-        if *name != last {
+        if described != *name {
             writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}").expect(ENDLESS);
+            described = name;
         }
-        last = name;
-        match label {
-            None => writeln!(text, "{name} {value}"),
-            Some((key, of)) => {
-                let of = of.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-                writeln!(text, "{name}{{{key}=\"{of}\"}} {value}")
-            }
-        }
-        .expect(ENDLESS);
+        writeln!(text, "{name}{} {value}", render_labels(labels)).expect(ENDLESS);
     }
     text
+}
+
+const ENDLESS: &str = "a String takes everything";
+
+/// `{stream="logs-shop-default",reason="it said \"no\""}`
+fn render_labels(labels: &[(&'static str, String)]) -> String {
+    let escape = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let each = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value)));
+    match each.collect::<Vec<_>>().join(",") {
+        labels if labels.is_empty() => labels,
+        labels => format!("{{{labels}}}"),
+    }
 }
 
 #[cfg(test)]
@@ -125,16 +130,14 @@ mod tests {
     fn numbers_are_written_as_prometheus_reads_them() {
         let metrics = [
             Metric::counter("weir_shipper_records_total", "Records read.", 3),
-            Metric::gauge("weir_shipper_files", "Files followed.", 1),
-            Metric::gauge("weir_input_connections", "Open connections.", 2).with_label("input", "stdin"),
-            Metric::gauge("weir_input_connections", "Open connections.", 0).with_label("input", "a\"b"),
+            Metric::gauge("weir_shipper_files", "Files followed.", 1).with_label("state", "open"),
+            Metric::gauge("weir_shipper_files", "Files followed.", 2).with_label("state", "a\\b\"c\nd"),
         ];
         assert_eq!(
             render(&metrics),
             "# HELP weir_shipper_records_total Records read.\n# TYPE weir_shipper_records_total counter\nweir_shipper_records_total 3\n\
-             # HELP weir_shipper_files Files followed.\n# TYPE weir_shipper_files gauge\nweir_shipper_files 1\n\
-             # HELP weir_input_connections Open connections.\n# TYPE weir_input_connections gauge\n\
-             weir_input_connections{input=\"stdin\"} 2\nweir_input_connections{input=\"a\\\"b\"} 0\n"
+             # HELP weir_shipper_files Files followed.\n# TYPE weir_shipper_files gauge\nweir_shipper_files{state=\"open\"} 1\n\
+             weir_shipper_files{state=\"a\\\\b\\\"c\\nd\"} 2\n"
         );
     }
 }

@@ -32,6 +32,20 @@ pub enum Behaviour {
     Slow,
     /// Bulks of more than [`MUCH_BYTES`] are answered 429, others are stored.
     OverloadedByMuch,
+    /// Bulks of more than [`MUCH_BYTES`] are answered 413, others are stored.
+    TooLarge,
+    /// As above, but the connection breaks instead of the 413.
+    TooLargeCut,
+    /// Nothing is stored, HTTP 401.
+    Unauthorized,
+    /// All is stored, the answer ends in the middle and the connection with it.
+    Truncated,
+    /// Every third document meets an error of the server, 500, the others are stored.
+    SomeBroken,
+    /// The whole bulk is 400, as long as [`POISON`] is in it.
+    PoisonRefusesAll,
+    /// Every item of the bulk is a 400, as long as [`POISON`] is in it, as OpenSearch does it.
+    PoisonBlamesAll,
 }
 
 /// More than this is too much for a server that is overloaded by much.
@@ -39,6 +53,15 @@ pub const MUCH_BYTES: usize = 2 * 1024 * 1024;
 
 /// Documents with this in them are refused for good.
 pub const REFUSED: &str = "refuse me";
+
+/// Documents with this in them poison a whole bulk, where the server is of that kind.
+pub const POISON: &str = "poison for all";
+
+/// Documents with this in them go to the failure store.
+pub const DIVERTED: &str = "divert me";
+
+/// Documents with this in them clash with the mapping, in an attribute, unless that is unmapped.
+pub const CLASHING: &str = "clash with me";
 
 /// The address, and what the server holds.
 #[derive(Clone)]
@@ -57,6 +80,15 @@ struct State {
     letters: BTreeMap<String, Value>,
     /// How often a document came that was stored already.
     repeats: usize,
+    /// Status and type that all documents of a stream get.
+    blocked: BTreeMap<String, (u16, &'static str)>,
+    /// Bodies that came, in bytes, and how many requests are there at the same time.
+    bodies: Vec<usize>,
+    under_way: usize,
+    under_way_max: usize,
+    /// How long each bulk takes.
+    delay: Duration,
+    is_opensearch: bool,
 }
 
 impl BulkServer {
@@ -72,6 +104,12 @@ impl BulkServer {
             stored: BTreeMap::new(),
             letters: BTreeMap::new(),
             repeats: 0,
+            blocked: BTreeMap::new(),
+            bodies: Vec::new(),
+            under_way: 0,
+            under_way_max: 0,
+            delay: Duration::ZERO,
+            is_opensearch: false,
         };
         let server = BulkServer { url, state: Arc::new(Mutex::new(state)) };
         let accepting = server.clone();
@@ -104,6 +142,34 @@ impl BulkServer {
         self.state().repeats
     }
 
+    /// All documents of a stream get this status and type of error, until it is none.
+    pub fn block(&self, stream: &str, error: Option<(u16, &'static str)>) {
+        match error {
+            Some(error) => self.state().blocked.insert(stream.to_owned(), error),
+            None => self.state().blocked.remove(stream),
+        };
+    }
+
+    /// It takes so long for each bulk.
+    pub fn set_delay(&self, delay: Duration) {
+        self.state().delay = delay;
+    }
+
+    /// It says that it is OpenSearch.
+    pub fn be_opensearch(&self) {
+        self.state().is_opensearch = true;
+    }
+
+    /// Sizes of the bulks that came, in bytes.
+    pub fn bodies(&self) -> Vec<usize> {
+        self.state().bodies.clone()
+    }
+
+    /// Most bulks that were there at the same time, since this was asked last.
+    pub fn take_under_way_max(&self) -> usize {
+        std::mem::take(&mut self.state().under_way_max)
+    }
+
     /// While it is down, every connection is closed at once.
     pub fn set_up(&self, is_up: bool) {
         self.state().is_up = is_up;
@@ -125,11 +191,20 @@ impl BulkServer {
                 self.state().turned_away += 1;
                 return Ok(());
             }
+            let delay = self.begin();
+            tokio::time::sleep(delay).await;
             let (slow, answer) = self.handle(&head, &body);
             if slow {
                 tokio::time::sleep(Duration::from_millis(30)).await;
             }
+            self.state().under_way -= 1;
             let Some((status, answer)) = answer else { return Ok(()) };
+            if let Some(half) = answer.strip_suffix(CUT) {
+                let head = format!("HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\n", half.len());
+                stream.write_all(head.as_bytes()).await?;
+                stream.write_all(&half.as_bytes()[..half.len() / 2]).await?;
+                return Ok(());
+            }
             let head = format!(
                 "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
                 answer.len()
@@ -139,11 +214,20 @@ impl BulkServer {
         }
     }
 
+    fn begin(&self) -> Duration {
+        let mut state = self.state();
+        state.under_way += 1;
+        state.under_way_max = state.under_way_max.max(state.under_way);
+        state.delay
+    }
+
     /// Whether to take its time; status and body, none for a broken connection.
     fn handle(&self, head: &str, body: &str) -> (bool, Option<(u16, String)>) {
         let target = head.split(' ').nth(1).unwrap();
         if target == "/" {
-            return (false, Some((200, json!({"version": {"number": "9.5.0"}}).to_string())));
+            let distribution = if self.state().is_opensearch { "opensearch" } else { "" };
+            let version = json!({"number": "9.5.0", "distribution": distribution});
+            return (false, Some((200, json!({"version": version}).to_string())));
         }
         if head.starts_with("PUT ") {
             return (false, Some((200, json!({"acknowledged": true}).to_string())));
@@ -155,11 +239,25 @@ impl BulkServer {
         let number = state.bulks;
         state.bulks += 1;
         let behaviour = (state.behave)(number);
+        state.bodies.push(body.len());
+        let poisons = body.contains(POISON) && !body.contains("dead_letter");
+        let is_much = body.len() > MUCH_BYTES;
         match behaviour {
+            Behaviour::Unauthorized => return (false, Some((401, "{}".to_owned()))),
+            Behaviour::TooLarge if is_much => return (false, Some((413, String::new()))),
+            Behaviour::TooLargeCut if is_much => return (false, None),
+            Behaviour::PoisonRefusesAll if poisons => {
+                let error = json!({"type": "parse_exception", "reason": "a pipeline cannot read it"});
+                return (false, Some((400, json!({"error": error, "status": 400}).to_string())));
+            }
+            Behaviour::PoisonBlamesAll if poisons => {
+                let items = vec![failed(400, "parse_exception"); body.lines().count() / 2];
+                return (false, Some((200, json!({"errors": true, "items": items}).to_string())));
+            }
             Behaviour::Unavailable => return (false, Some((503, "{}".to_owned()))),
             Behaviour::Overloaded => return (false, Some((429, "{}".to_owned()))),
             Behaviour::Cut => return (false, None),
-            Behaviour::OverloadedByMuch if body.len() > MUCH_BYTES => {
+            Behaviour::OverloadedByMuch if is_much => {
                 return (false, Some((429, "{}".to_owned())));
             }
             _ => {}
@@ -169,7 +267,12 @@ impl BulkServer {
             .chunks_exact(2)
             .enumerate()
             .map(|(place, pair)| {
-                state.store(pair[0], pair[1], behaviour == Behaviour::SomeLater && place % 3 == 0)
+                let error = match behaviour {
+                    Behaviour::SomeLater if place % 3 == 0 => Some((429, "es_rejected_execution_exception")),
+                    Behaviour::SomeBroken if place % 3 == 0 => Some((500, "null_pointer_exception")),
+                    _ => None,
+                };
+                state.store(pair[0], pair[1], error)
             })
             .collect();
         let answer = |items: &[Value]| {
@@ -179,6 +282,7 @@ impl BulkServer {
         match behaviour {
             Behaviour::CutAfterwards => (false, None),
             Behaviour::Garbled => (false, Some((200, answer(&items).replace("status", "\u{0}")))),
+            Behaviour::Truncated => (false, Some((200, answer(&items) + CUT))),
             Behaviour::Short => {
                 items.pop();
                 (false, Some((200, answer(&items))))
@@ -188,25 +292,41 @@ impl BulkServer {
     }
 }
 
+/// Ends an answer of which half is sent.
+const CUT: &str = "\u{1}";
+
+fn failed(status: u16, kind: &str) -> Value {
+    json!({"create": {"status": status, "error": {"type": kind, "reason": "as asked"}}})
+}
+
 impl State {
-    fn store(&mut self, action: &str, document: &str, later: bool) -> Value {
-        let error = |status: u16, kind: &str| json!({"create": {"status": status, "error": {"type": kind, "reason": "as asked"}}});
+    /// Stores a document, or gives it the error that it has to have.
+    fn store(&mut self, action: &str, document: &str, error: Option<(u16, &str)>) -> Value {
         let action: Value = serde_json::from_str(action).unwrap();
         let id = action["create"]["_id"].as_str().unwrap().to_owned();
+        let stream = action["create"]["_index"].as_str().unwrap();
         let parsed: Value = serde_json::from_str(document).unwrap();
-        let is_letter = action["create"]["_index"].as_str().unwrap().contains("dead_letter");
-        let place = if is_letter { &mut self.letters } else { &mut self.stored };
-        if later {
-            return error(429, "es_rejected_execution_exception");
+        if let Some((status, kind)) = self.blocked.get(stream).copied().or(error) {
+            return failed(status, kind);
         }
+        let is_letter = stream.contains("dead_letter");
+        let place = if is_letter { &mut self.letters } else { &mut self.stored };
         if !is_letter && document.contains(REFUSED) {
-            return error(400, "document_parsing_exception");
+            return failed(400, "document_parsing_exception");
+        }
+        if !is_letter && document.contains(CLASHING) && parsed.get("unmapped").is_none() {
+            let reason = "[1:7] failed to parse field [attributes.user] of type [long]";
+            let error = json!({"type": "document_parsing_exception", "reason": reason});
+            return json!({"create": {"status": 400, "error": error}});
         }
         if place.contains_key(&id) {
             self.repeats += 1;
-            return error(409, "version_conflict_engine_exception");
+            return failed(409, "version_conflict_engine_exception");
         }
         place.insert(id, parsed);
+        if !is_letter && document.contains(DIVERTED) {
+            return json!({"create": {"status": 201, "failure_store": "used"}});
+        }
         json!({"create": {"status": 201}})
     }
 }

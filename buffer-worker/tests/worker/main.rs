@@ -1,7 +1,11 @@
 //! The worker between a real Redis and a bulk server that does what it is told.
 
 #[cfg(test)]
+mod blocked;
+#[cfg(test)]
 mod bulk_server;
+#[cfg(test)]
+mod draining;
 #[cfg(test)]
 mod outcomes;
 #[cfg(test)]

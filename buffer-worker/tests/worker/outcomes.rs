@@ -13,25 +13,25 @@ use weir_buffer::{Buffer, Depth, MemoryBuffer, RedisBuffer};
 use weir_indexer::embedded::{Embedded, EmbeddedSettings};
 use weir_indexer::{Elasticsearch, ElasticsearchSettings, Search, SearchRequest};
 use weir_record::query::Query;
-use weir_worker::{Counts, Mode, Worker, WorkerSettings};
+use weir_worker::{Counts, Healed, Mode, Worker, WorkerSettings};
 
-use crate::bulk_server::{Behaviour, BulkServer, REFUSED};
+use crate::bulk_server::{Behaviour, BulkServer, CLASHING, DIVERTED, MUCH_BYTES, POISON, REFUSED};
 use crate::support::{self, DOCUMENTS, buffer, end, frames, frames_with, ids, indexed, push, until};
 
-fn index(server: &BulkServer) -> Arc<Elasticsearch> {
+pub fn index(server: &BulkServer) -> Arc<Elasticsearch> {
     let settings =
         ElasticsearchSettings { urls: vec![server.url.clone()], ..ElasticsearchSettings::default() };
     Arc::new(Elasticsearch::connect(&settings).unwrap())
 }
 
 /// Small bulks, so that there are many.
-fn settings(mode: Mode) -> WorkerSettings {
+pub fn settings(mode: Mode) -> WorkerSettings {
     WorkerSettings { bulk_bytes: 60_000, mode, ..WorkerSettings::new("test") }
 }
 
-const ONCE: Mode = Mode::UntilIdle(Duration::from_millis(200));
+pub const ONCE: Mode = Mode::UntilIdle(Duration::from_millis(200));
 
-async fn drain(buffer: &RedisBuffer, server: &BulkServer) -> Counts {
+pub async fn drain(buffer: &RedisBuffer, server: &BulkServer) -> Counts {
     let worker = Worker::new(Arc::new(buffer.clone()), index(server), settings(ONCE));
     tokio::time::timeout(support::PATIENCE, worker.run(std::future::pending())).await.unwrap().unwrap()
 }
@@ -70,6 +70,9 @@ async fn every_document_is_stored_once_and_acknowledged_late_whatever_the_server
         Behaviour::Short,
         Behaviour::Good,
         Behaviour::Overloaded,
+        Behaviour::Truncated,
+        Behaviour::SomeBroken,
+        Behaviour::Unauthorized,
     ];
     let server = BulkServer::start(move |number| bad_days[number % bad_days.len()]).await;
     let buffer = buffer(&redis);
@@ -119,14 +122,65 @@ async fn a_frame_waits_for_its_last_document_and_its_neighbours_do_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bulk_that_alone_is_too_much_for_the_server_is_sent_in_parts() {
     let Some(redis) = TestRedis::start() else { return };
-    let server = BulkServer::start(|_| Behaviour::OverloadedByMuch).await;
+    let says_so = [Behaviour::OverloadedByMuch, Behaviour::TooLarge, Behaviour::TooLargeCut];
+    for (file, behaviour) in (1..).zip(says_so) {
+        let server = BulkServer::start(move |_| behaviour).await;
+        let buffer = buffer(&redis);
+        push(&buffer, &frames_with(file, 4, |_| "long ".repeat(8_000))).await;
+        // One bulk from the first on: as much as it begins with is more than the server takes.
+        let settings = WorkerSettings { bulk_bytes: 64 * 1024 * 1024, ..settings(ONCE) };
+        let worker = Worker::new(Arc::new(buffer.clone()), index(&server), settings);
+        let counts = worker.run(std::future::pending()).await.unwrap();
+        assert_eq!((counts.indexed, counts.frames), (4 * DOCUMENTS, 4), "{behaviour:?}");
+        assert!(server.bodies().iter().any(|bytes| *bytes > MUCH_BYTES), "{:?}", server.bodies());
+        assert_eq!(server.repeats(), 0, "{behaviour:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bulk_that_is_refused_for_one_document_is_bisected_to_it() {
+    let Some(redis) = TestRedis::start() else { return };
+    for (file, behaviour) in [(1, Behaviour::PoisonRefusesAll), (2, Behaviour::PoisonBlamesAll)] {
+        let server = BulkServer::start(move |_| behaviour).await;
+        if behaviour == Behaviour::PoisonBlamesAll {
+            server.be_opensearch();
+        }
+        let buffer = buffer(&redis);
+        let message = |offset| if offset == 730 { POISON.to_owned() } else { format!("line {offset}") };
+        push(&buffer, &frames_with(file, 4, message)).await;
+        let counts = drain(&buffer, &server).await;
+        assert_eq!(
+            (counts.indexed, counts.rejected, counts.frames),
+            (4 * DOCUMENTS - 1, 1, 4),
+            "{behaviour:?}"
+        );
+        let letters = server.letters();
+        assert!(letters[0]["event.original"].as_str().unwrap().contains(POISON));
+        assert_eq!(indexed(&buffer, file).await, end(4));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_healed_or_diverted_is_stored_and_counted_by_stream_and_field() {
+    let Some(redis) = TestRedis::start() else { return };
+    let server = BulkServer::start(|_| Behaviour::Good).await;
     let buffer = buffer(&redis);
-    push(&buffer, &frames_with(1, 4, |_| "long ".repeat(8_000))).await;
-    let settings = WorkerSettings { bulk_bytes: 8 * 1024 * 1024, ..settings(ONCE) };
-    let worker = Worker::new(Arc::new(buffer.clone()), index(&server), settings);
+    let message = |offset| match offset {
+        40 => DIVERTED.to_owned(),
+        70 | 90 => format!(r#"{CLASHING}","attributes.user":"ada"#),
+        _ => "all is well".to_owned(),
+    };
+    push(&buffer, &frames_with(1, 1, message)).await;
+    let worker = Worker::new(Arc::new(buffer.clone()), index(&server), settings(ONCE));
+    let counters = worker.counters();
     let counts = worker.run(std::future::pending()).await.unwrap();
-    assert_eq!((counts.indexed, counts.frames), (4 * DOCUMENTS, 4));
-    assert!(counts.retried > 0, "{counts:?}");
+    assert_eq!((counts.indexed, counts.rejected), (DOCUMENTS, 0));
+    let stream = "logs-test-default".to_owned();
+    let healed = Healed { stream: stream.clone(), field: "attributes.user".to_owned(), documents: 2 };
+    assert_eq!(counters.healed(), [healed]);
+    assert_eq!(counters.diverted(), [(stream, 1)]);
+    let unmapped = server.stored().into_values().filter(|document| document["unmapped"]["user"] == "ada");
+    assert_eq!(unmapped.count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

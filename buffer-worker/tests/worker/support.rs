@@ -29,6 +29,11 @@ pub fn frames(number: u64, count: u64) -> Vec<Frame> {
 
 /// The same with other messages.
 pub fn frames_with(number: u64, count: u64, message: impl Fn(u64) -> String) -> Vec<Frame> {
+    frames_of("test", number, count, message)
+}
+
+/// The same of another service.
+pub fn frames_of(service: &str, number: u64, count: u64, message: impl Fn(u64) -> String) -> Vec<Frame> {
     let mut builder = FrameBuilder::new(file(number), 0, 0).unwrap();
     let mut frames = Vec::new();
     for _ in 0..count {
@@ -36,8 +41,8 @@ pub fn frames_with(number: u64, count: u64, message: impl Fn(u64) -> String) -> 
         for document in 0..DOCUMENTS {
             let offset = start + document * LINE_BYTES;
             let group = builder.group(&Group {
-                dataset: "test".to_owned(),
-                fields: r#""service.name":"test","host.name":"here""#.to_owned(),
+                dataset: service.to_owned(),
+                fields: format!(r#""service.name":"{service}","host.name":"here""#),
             });
             let fragment =
                 format!(r#""@timestamp":"2026-11-20T22:00:00.000Z","message":"{}""#, message(offset));

@@ -58,6 +58,9 @@ pub struct RedisConsumer {
     unchecked: Vec<FileRange>,
     /// The link that the next claim waits at.
     turn: usize,
+    /// What others held was claimed last: new entries are next, however much comes back all the time because the
+    /// index does not take it.
+    is_turn_of_new: bool,
     /// Ends the task that tells that this consumer lives.
     _alive: oneshot::Sender<()>,
 }
@@ -99,6 +102,7 @@ impl RedisConsumer {
             name: name.to_owned(),
             unchecked: Vec::new(),
             turn: 0,
+            is_turn_of_new: false,
             _alive: alive,
         })
     }
@@ -423,12 +427,22 @@ impl Consumer for RedisConsumer {
         if !self.unchecked.is_empty() {
             self.check().await?;
         }
+        if std::mem::take(&mut self.is_turn_of_new) && !self.holds_suspect() {
+            let claims = self.read(frames_max, None).await?;
+            if !claims.is_empty() {
+                let claims = self.read_on(claims, frames_max, bytes_max).await;
+                return Ok(self.hand_out(claims).await);
+            }
+        }
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.claim_again(frames_max).await? {
                 // Empty: all of them were deleted.
                 Next::Claims(claims) if claims.is_empty() => {}
-                Next::Claims(claims) => return Ok(self.hand_out(claims).await),
+                Next::Claims(claims) => {
+                    self.is_turn_of_new = true;
+                    return Ok(self.hand_out(claims).await);
+                }
                 Next::Wait => tokio::time::sleep(left.min(SUSPECT_INTERVAL)).await,
                 Next::New => {
                     let block = left.min(self.shared.timing.reclaim_interval);

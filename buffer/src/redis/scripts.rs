@@ -19,6 +19,7 @@ pub(super) static PUSH: Script = script!("common.lua" "push.lua");
 pub(super) static ACKNOWLEDGE: Script = script!("common.lua" "acknowledge.lua");
 pub(super) static RECLAIM: Script = script!("reclaim.lua");
 pub(super) static HOLD: Script = script!("hold.lua");
+pub(super) static PARK: Script = script!("park.lua");
 pub(super) static REWIND: Script = script!("common.lua" "rewind.lua");
 pub(super) static LIVE: Script = script!("live.lua");
 pub(super) static MEND: Script = script!("common.lua" "mend.lua");
@@ -27,8 +28,8 @@ pub(super) static PRUNE: Script = script!("common.lua" "prune.lua");
 pub(super) static GROUP: Script = script!("group.lua");
 pub(super) static LEDGER: Script = script!("common.lua" "ledger.lua");
 
-static ALL: [&Script; 11] =
-    [&PUSH, &ACKNOWLEDGE, &RECLAIM, &HOLD, &REWIND, &LIVE, &MEND, &CHECK, &PRUNE, &GROUP, &LEDGER];
+static ALL: [&Script; 12] =
+    [&PUSH, &ACKNOWLEDGE, &RECLAIM, &HOLD, &PARK, &REWIND, &LIVE, &MEND, &CHECK, &PRUNE, &GROUP, &LEDGER];
 
 impl Script {
     /// `EVALSHA sha count keys...`, to which the arguments are added. `bytes`: about how many those have.

@@ -42,6 +42,7 @@ suite! {
     a_frame_is_claimed_by_one_consumer_only
     a_released_frame_comes_again_and_is_counted
     a_suspect_comes_alone
+    a_parked_frame_comes_back_after_its_time_and_hinders_no_other
     renewing_and_releasing_what_another_holds_does_nothing
     a_claim_waits_for_the_first_frame
     a_claim_keeps_its_limits
@@ -223,6 +224,29 @@ async fn a_suspect_comes_alone(buffer: impl Buffer) {
     acknowledge(&buffer, &innocent).await;
     let alone = claim(&mut other, 1).await;
     assert_eq!((starts(&alone), alone[0].deliveries), (vec![0], crate::DELIVERIES_TOGETHER_MAX + 2));
+}
+
+async fn a_parked_frame_comes_back_after_its_time_and_hinders_no_other(buffer: impl Buffer) {
+    const WAIT: Duration = Duration::from_secs(1);
+    fill(&buffer, &[frame(1, 0, 10), frame(1, 10, 20)]).await;
+    let mut consumer = buffer.consumer("a").await.unwrap();
+    let mut claims = claim(&mut consumer, 2).await;
+    for _ in 0..=crate::DELIVERIES_TOGETHER_MAX {
+        let since = std::time::Instant::now();
+        buffer.park("a", &[claims.remove(0).id], WAIT).await.unwrap();
+        assert!(glance(&mut consumer).await.is_empty(), "parked, and claimed at once");
+        claims.splice(0..0, claim(&mut consumer, 1).await);
+        assert!(since.elapsed() >= WAIT - Duration::from_millis(10), "{:?}", since.elapsed());
+        assert_eq!((starts(&claims), claims[0].deliveries), (vec![0, 10], 1), "counted anew");
+    }
+    // A suspect comes to those only who hold nothing: what is parked is not held.
+    let second = claims.remove(1);
+    buffer.release("a", std::slice::from_ref(&second.id)).await.unwrap();
+    for _ in 1..crate::DELIVERIES_TOGETHER_MAX {
+        buffer.release("a", &[claim(&mut consumer, 1).await.remove(0).id]).await.unwrap();
+    }
+    buffer.park("a", &[claims.remove(0).id], crate::STALLED_AFTER).await.unwrap();
+    assert_eq!(starts(&claim(&mut consumer, 1).await), [10]);
 }
 
 async fn renewing_and_releasing_what_another_holds_does_nothing(buffer: impl Buffer) {

@@ -116,14 +116,6 @@ async fn request(nodes: &Nodes, server: &Server, body: Bytes, count: usize) -> R
         200 => {
             let verdicts = outcome::read(&answer.body, count)
                 .map_err(|reason| IndexError::Unusable { node: answer.node.clone(), reason })?;
-            if verdicts.in_failure_store > 0 {
-                let (node, documents) = (answer.node, verdicts.in_failure_store);
-                tracing::warn!(
-                    node,
-                    documents,
-                    "documents went to the failure store instead of their stream"
-                );
-            }
             let is_blame_shared =
                 verdicts.is_refused_as_a_whole && server.distribution == Distribution::OpenSearch;
             match verdicts.outcomes.first() {
@@ -186,24 +178,27 @@ async fn heal(nodes: &Nodes, server: &Server, batch: &Batch, selection: &[u32], 
     let healed = send_body(nodes, server, body.into(), places.len()).await;
     // Without an answer they are sent again whole, and healed then.
     let unknown = |error: &IndexError| Outcome::Retry { reason: error.to_string() };
-    let mut stored = 0;
     for (at, place) in places.iter().enumerate() {
         let verdict = match &healed {
             Ok(verdicts) => verdicts.get(at).cloned(),
             Err(error) => Some(unknown(error)),
         };
-        if let (Some(verdict), Some(outcome)) = (verdict, outcomes.get_mut(*place))
-            && !matches!(verdict, Outcome::Rejected { .. })
-        {
-            stored += usize::from(verdict.is_stored());
-            *outcome = verdict;
+        let Some(outcome) = outcomes.get_mut(*place) else { continue };
+        match (verdict, &outcome) {
+            (Some(Outcome::Indexed), Outcome::Rejected { reason, .. }) => {
+                *outcome = Outcome::Healed { field: clashing_field(reason) };
+            }
+            // A second rejection speaks of a document that no shipper sent: the first one stands.
+            (Some(Outcome::Rejected { .. }) | None, _) => {}
+            (Some(verdict), _) => *outcome = verdict,
         }
     }
-    tracing::debug!(
-        documents = places.len(),
-        stored,
-        "documents that clashed with the mapping were sent again"
-    );
+}
+
+/// The attribute that a rejection names in brackets; where it names none, there were too many fields.
+fn clashing_field(reason: &str) -> String {
+    let mut names = reason.split(['[', ']']).skip(1).step_by(2);
+    names.find(|name| is_attribute(name)).unwrap_or(ATTRIBUTES).to_owned()
 }
 
 fn action_of<'a>(batch: &'a Batch, item: &Item) -> &'a [u8] {
@@ -257,5 +252,17 @@ mod tests {
             Some(r#"{"attributesque":1,"message":"m","unmapped":{"a":{"b":1.1},"c.d":"x"}}"#)
         );
         assert_eq!(without_attributes(br#"{"message":"m"}"#), None);
+    }
+
+    #[test]
+    fn a_clash_is_counted_by_the_attribute_that_the_server_names() {
+        let parsing =
+            "document_parsing_exception: [1:77] failed to parse field [attributes.user.id] of type [long]";
+        assert_eq!(clashing_field(parsing), "attributes.user.id");
+        let object = "document_parsing_exception: [1:9] object mapping for [attributes.cart] tried to parse field \
+                      [cart] as object, but found a concrete value";
+        assert_eq!(clashing_field(object), "attributes.cart");
+        let limit = "illegal_argument_exception: Limit of total fields [1000] has been exceeded";
+        assert_eq!(clashing_field(limit), "attributes");
     }
 }

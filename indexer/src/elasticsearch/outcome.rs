@@ -22,27 +22,26 @@ const FOR_GOOD: &[&str] = &[
     "fail_processor_exception",
 ];
 
-/// Errors that go away, or that an operator has to make go away, whatever the status.
+/// Errors that go away by themselves, whatever the status.
 const FOR_NOW: &[&str] = &[
     "es_rejected_execution_exception",
     "rejected_execution_exception",
-    "cluster_block_exception",
     "circuit_breaking_exception",
     "unavailable_shards_exception",
     "process_cluster_event_timeout_exception",
-    "index_not_found_exception",
-    "index_closed_exception",
-    "security_exception",
     "master_not_discovered_exception",
     "cluster_manager_not_discovered_exception",
 ];
+
+/// Errors that an operator has to make go away, whatever the status: a full disk is a `cluster_block_exception` with
+/// 429.
+const UNTIL_MENDED: &[&str] =
+    &["cluster_block_exception", "index_not_found_exception", "index_closed_exception", "security_exception"];
 
 /// What the items of an answer say.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Verdicts {
     pub outcomes: Vec<Outcome>,
-    /// Items that were stored in the failure store instead of their stream.
-    pub in_failure_store: usize,
     /// Whether every item has the same error for a reason that may be just one of them.
     pub is_refused_as_a_whole: bool,
 }
@@ -80,7 +79,7 @@ struct ItemError<'a> {
 pub(super) fn read(answer: &[u8], sent: usize) -> Result<Verdicts, String> {
     if all_created(answer, sent) {
         let outcomes = vec![Outcome::Indexed; sent];
-        return Ok(Verdicts { outcomes, in_failure_store: 0, is_refused_as_a_whole: false });
+        return Ok(Verdicts { outcomes, is_refused_as_a_whole: false });
     }
     let answer: Answer<'_> =
         serde_json::from_slice(answer).map_err(|error| format!("it cannot be read: {error}"))?;
@@ -88,10 +87,9 @@ pub(super) fn read(answer: &[u8], sent: usize) -> Result<Verdicts, String> {
         return Err(format!("it has {} items, and {sent} were sent", answer.items.len()));
     }
     let items = answer.items.iter().map(|row| &row.create);
-    let used = items.clone().filter(|item| item.failure_store.as_deref() == Some("used")).count();
     let whole = sent > 1 && items.clone().all(|item| is_parse_error_of_the_request(item));
     let outcomes = items.map(outcome).collect();
-    Ok(Verdicts { outcomes, in_failure_store: used, is_refused_as_a_whole: whole })
+    Ok(Verdicts { outcomes, is_refused_as_a_whole: whole })
 }
 
 /// Whether it says, in the plain words of an answer without errors, that all were stored: nothing has to be walked.
@@ -115,11 +113,14 @@ fn outcome(item: &Item<'_>) -> Outcome {
         None => format!("HTTP {}", item.status),
     };
     match (item.status, kind) {
+        (200..=299, None) if item.failure_store.as_deref() == Some("used") => Outcome::Diverted,
         (200..=299, None) => Outcome::Indexed,
         (409, _) | (_, Some("version_conflict_engine_exception")) => Outcome::Duplicate,
         (_, Some(kind)) if FOR_NOW.contains(&kind) => Outcome::Retry { reason: reason() },
+        (_, Some(kind)) if UNTIL_MENDED.contains(&kind) => Outcome::Blocked { reason: reason() },
         (status, Some(kind)) if FOR_GOOD.contains(&kind) => Outcome::Rejected { status, reason: reason() },
-        (429 | 401 | 403 | 404 | 500.., _) => Outcome::Retry { reason: reason() },
+        (401 | 403 | 404, _) => Outcome::Blocked { reason: reason() },
+        (429 | 500.., _) => Outcome::Retry { reason: reason() },
         (status @ 400..=499, _) => Outcome::Rejected { status, reason: reason() },
         _ => Outcome::Retry { reason: reason() },
     }
@@ -142,14 +143,20 @@ mod tests {
             |status, kind| assert!(matches!(item(status, kind), Outcome::Retry { .. }), "{status} {kind}");
         let reject =
             |status, kind| assert!(matches!(item(status, kind), Outcome::Rejected { .. }), "{status} {kind}");
+        let blocked =
+            |status, kind| assert!(matches!(item(status, kind), Outcome::Blocked { .. }), "{status} {kind}");
         assert_eq!(item(409, "version_conflict_engine_exception"), Outcome::Duplicate);
         retry(429, "es_rejected_execution_exception");
-        retry(429, "cluster_block_exception");
-        retry(403, "cluster_block_exception");
+        blocked(429, "cluster_block_exception");
+        blocked(403, "cluster_block_exception");
         retry(503, "unavailable_shards_exception");
-        retry(404, "index_not_found_exception");
-        retry(403, "security_exception");
+        blocked(404, "index_not_found_exception");
+        blocked(403, "security_exception");
+        blocked(400, "index_closed_exception");
+        blocked(401, "whatever_exception");
         retry(500, "whatever_exception");
+        retry(429, "whatever_exception");
+        retry(302, "whatever_exception");
         reject(500, "fail_processor_exception");
         reject(400, "document_parsing_exception");
         reject(400, "illegal_argument_exception");
@@ -169,10 +176,23 @@ mod tests {
     }
 
     #[test]
-    fn documents_in_the_failure_store_are_counted() {
-        let answer =
-            br#"{"errors":false,"items":[{"create":{"status":201,"failure_store":"used"}},{"create":{"status":201}}]}"#;
-        let verdicts = read(answer, 2).expect("readable");
-        assert_eq!((verdicts.outcomes.len(), verdicts.in_failure_store), (2, 1));
+    fn the_failure_store_is_storage_only_where_it_was_used() {
+        let item = |more: &str| {
+            let answer = format!(r#"{{"errors":false,"items":[{{"create":{{{more}}}}}]}}"#);
+            read(answer.as_bytes(), 1).expect("readable").outcomes.remove(0)
+        };
+        assert_eq!(item(r#""status":201,"failure_store":"used""#), Outcome::Diverted);
+        assert_eq!(item(r#""status":201,"failure_store":"not_applicable_or_unknown""#), Outcome::Indexed);
+        let error = |kind: &str| format!(r#""error":{{"type":"{kind}","reason":"r"}}"#);
+        let clash = error("document_parsing_exception");
+        for store in ["failed", "not_enabled"] {
+            let more = format!(r#""status":400,{clash},"failure_store":"{store}""#);
+            assert!(matches!(item(&more), Outcome::Rejected { status: 400, .. }), "{store}");
+        }
+        let conflict = error("version_conflict_engine_exception");
+        assert_eq!(
+            item(&format!(r#""status":409,{conflict},"failure_store":"not_enabled""#)),
+            Outcome::Duplicate
+        );
     }
 }

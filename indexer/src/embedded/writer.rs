@@ -216,6 +216,7 @@ impl Writer {
         status: u16,
         reason: &str,
     ) -> tantivy::Result<()> {
+        let time = now_seconds().saturating_mul(NANOS_PER_SECOND);
         let letter = DeadLetter {
             id: String::from_utf8_lossy(&item.id.to_text()).into_owned(),
             target: batch.target(item).to_owned(),
@@ -223,7 +224,9 @@ impl Writer {
             status,
             reason: reason.to_owned(),
             attempts: 1,
-            time: now_seconds().saturating_mul(NANOS_PER_SECOND),
+            first_time: time,
+            time,
+            replays: 0,
         };
         let document = letter.to_document(&self.settings.namespace);
         self.add_document(letter.id.as_bytes(), document.as_bytes())?;

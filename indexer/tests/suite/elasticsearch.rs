@@ -133,7 +133,9 @@ async fn dead_letters_are_stored_whatever_is_in_them_and_found_by_who_asks() {
             status: 400,
             reason: "document_parsing_exception: object where a keyword is".to_owned(),
             attempts: 1,
+            first_time: DAY,
             time: DAY,
+            replays: 0,
         };
         let letters = [
             letter(0, b"{\"log\":{\"level\":{}}}".to_vec()),

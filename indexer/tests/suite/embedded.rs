@@ -121,7 +121,9 @@ async fn a_fragment_that_is_no_json_is_rejected_alone() {
         status: 400,
         reason: "no JSON".to_owned(),
         attempts: 1,
+        first_time: DAY,
         time: DAY,
+        replays: 0,
     };
     let other = DeadLetter { id: "another".to_owned(), ..letter.clone() };
     let outcomes = index.dead_letters(&[letter, other]).await.expect("committed");
