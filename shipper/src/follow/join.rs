@@ -25,7 +25,7 @@ use weir_record::limits::LINE_BYTES_MAX;
 
 use super::records::{AtEnd, Emitter, RecordText, Sink, Taken, cut};
 use super::text::{Newlines, TextRules, TextScratch};
-use crate::parse::{Envelope, Piece, Stream, Wrapping};
+use crate::parse::{Envelope, Known, Piece, Stream, Wrapping};
 
 /// Most bytes of a file from the start of a record to its end, other streams' bytes between included; and most bytes
 /// without a cut. A line of the longest kind in pieces of 16 KiB still fits.
@@ -91,6 +91,8 @@ struct Text {
     last_time: i64,
     is_partial: bool,
     is_damaged: bool,
+    /// Of the record, where it is one.
+    known: Known,
 }
 
 /// A line in the window.
@@ -284,7 +286,7 @@ impl Joining {
         let lane = lane_of(line.stream);
         self.clean_up(&mut line);
         if let Some(mut record) = self.lanes[lane].record.take() {
-            if turn.emitter.continues(&record.text, &line.text) {
+            if turn.emitter.continues(&mut record.known, &record.text, &line.text) {
                 record.text.push(b'\n');
                 record.text.extend_from_slice(&line.text);
                 record.pieces.append(&mut line.pieces);
@@ -301,10 +303,14 @@ impl Joining {
         let is_alone = self.wrapping.is_some() && line.stream.is_none() || line.is_partial;
         if line.text.iter().all(u8::is_ascii_whitespace) {
             self.spare.push(line);
-        } else if !is_alone && turn.emitter.may_continue(&line.text) {
-            self.lanes[lane].record = Some(line);
-        } else {
-            self.ended.push(line);
+            return;
+        }
+        match turn.emitter.may_continue(&line.text).filter(|_| !is_alone) {
+            Some(known) => {
+                line.known = known;
+                self.lanes[lane].record = Some(line);
+            }
+            None => self.ended.push(line),
         }
     }
 

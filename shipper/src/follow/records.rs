@@ -12,7 +12,7 @@ use super::group;
 pub use super::join::WINDOW_BYTES_MAX;
 use super::join::{self, Joining};
 use super::text::{Newlines, TextRules};
-use crate::parse::{Detection, Envelope, Format, Parser, ParserSettings, Wrapping};
+use crate::parse::{Detection, Envelope, Format, Known, Parser, ParserSettings, Wrapping};
 use crate::settings::{READ_BYTES, SourceSettings};
 
 /// Bytes of a file's beginning that its format is detected from.
@@ -305,7 +305,7 @@ impl Emitter {
         sink: &mut Sink<'_>,
     ) -> Option<Open> {
         if let Some(record) = open {
-            if self.continues(&bytes[record.start..record.end], &bytes[line.start..line.end]) {
+            if self.parser.continues(&bytes[record.start..record.end], &bytes[line.start..line.end]) {
                 return Some(Open { start: record.start, ..line });
             }
             self.emit_lines(bytes, offset, record, sink);
@@ -313,7 +313,7 @@ impl Emitter {
         if is_blank(&bytes[line.start..line.end]) {
             return None;
         }
-        if self.may_continue(&bytes[line.start..line.end]) {
+        if self.parser.may_continue(&bytes[line.start..line.end]) {
             return Some(line);
         }
         self.emit_lines(bytes, offset, line, sink);
@@ -333,14 +333,17 @@ impl Emitter {
         self.finish_full_frame(next, sink);
     }
 
-    /// Whether `line` goes on the record whose text so far is `open`.
-    pub(super) fn continues(&mut self, open: &[u8], line: &[u8]) -> bool {
-        self.parser.continues(open, line)
+    /// Whether `line` goes on the record whose text so far is `open`, one of several.
+    pub(super) fn continues(&mut self, known: &mut Known, open: &[u8], line: &[u8]) -> bool {
+        self.parser.resume(*known);
+        let continues = self.parser.continues(open, line);
+        *known = self.parser.known();
+        continues
     }
 
-    /// Whether a line that is not there yet could go on `record`.
-    pub(super) fn may_continue(&self, record: &[u8]) -> bool {
-        self.parser.may_continue(record)
+    /// What is known of `record`, a line, if one that is not there yet could go on it.
+    pub(super) fn may_continue(&mut self, record: &[u8]) -> Option<Known> {
+        self.parser.may_continue(record).then(|| self.parser.known())
     }
 
     /// Makes a record. False: a rule dropped it.

@@ -38,7 +38,7 @@ use weir_record::{DocumentWriter, Timestamp};
 pub use envelope::{Envelope, Piece, Stream, Wrapping};
 pub use format::{Detection, Format, FormatError};
 pub use grok::{PatternError, PatternLibrary, Patterns};
-pub use multiline::{LINES_MAX, Multiline, OwnLines, Preset};
+pub use multiline::{Known, LINES_MAX, Multiline, OwnLines, Preset};
 pub use zone::{Zone, ZoneError};
 
 use dispatch::Parsers;
@@ -142,14 +142,26 @@ impl Parser {
         self.detection
     }
 
-    /// Whether `line` (no newline, no trailing CR) goes on the record whose bytes so far are `open`.
+    /// Whether `line` (no newline, no trailing CR) goes on the record whose bytes so far are `open`: the one that
+    /// [`may_continue`](Self::may_continue) was asked of last, or [`resume`](Self::resume) went back to.
     pub fn continues(&mut self, open: &[u8], line: &[u8]) -> bool {
         self.joiner.continues(open, line)
     }
 
-    /// Whether a line that is not there yet could go on `record`: whoever has its last line then waits a moment.
-    pub fn may_continue(&self, record: &[u8]) -> bool {
+    /// Opens a record of one line. Whether a line that is not there yet could go on it: whoever has its last line then
+    /// waits a moment.
+    pub fn may_continue(&mut self, record: &[u8]) -> bool {
         self.joiner.may_continue(record)
+    }
+
+    /// What is known of the open record: whoever has several keeps it for each.
+    pub fn known(&self) -> Known {
+        self.joiner.known()
+    }
+
+    /// Goes back to another open record.
+    pub fn resume(&mut self, known: Known) {
+        self.joiner.resume(known);
     }
 
     /// Appends the fragment of `record` to `out`. `record`: as in the file, newlines between its lines included, the

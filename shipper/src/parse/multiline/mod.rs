@@ -68,7 +68,7 @@ impl OwnLines {
 #[derive(Debug)]
 pub(super) struct Joiner {
     how: How,
-    /// The record that was looked at last: saves reading all its lines again with each further line.
+    /// Of the open record: saves reading all its lines again with each further line.
     known: Known,
 }
 
@@ -83,8 +83,8 @@ enum How {
 
 /// What is known of an open record.
 #[derive(Clone, Copy, Debug, Default)]
-struct Known {
-    /// Its length, by which it is recognised: it only grows by what was joined.
+pub struct Known {
+    /// Its length: one that has grown otherwise than by what was joined is read again.
     length: usize,
     lines: usize,
     event: Event,
@@ -128,13 +128,25 @@ impl Joiner {
         true
     }
 
-    /// Whether a line that is not there yet could go on `record`.
-    pub(super) fn may_continue(&self, record: &[u8]) -> bool {
-        match &self.how {
-            How::Never => false,
-            How::Events(preset) => Known::read(record, Some(*preset)).event.may_go_on(),
-            How::Own(_) => true,
-        }
+    /// Opens `record`, a line. Whether one that is not there yet could go on it.
+    pub(super) fn may_continue(&mut self, record: &[u8]) -> bool {
+        let preset = match &self.how {
+            How::Never => return false,
+            How::Events(preset) => Some(*preset),
+            How::Own(_) => None,
+        };
+        self.known = Known::read(record, preset);
+        preset.is_none() || self.known.event.may_go_on()
+    }
+
+    /// What is known of the open record.
+    pub(super) fn known(&self) -> Known {
+        self.known
+    }
+
+    /// Goes back to another open record.
+    pub(super) fn resume(&mut self, known: Known) {
+        self.known = known;
     }
 }
 

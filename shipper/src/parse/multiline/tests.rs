@@ -79,7 +79,7 @@ fn nothing_is_joined_where_nothing_was_asked_for() {
 
 #[test]
 fn only_plain_records_may_go_on() {
-    let joiner = Joiner::new(&Multiline::default(), Format::Auto);
+    let mut joiner = Joiner::new(&Multiline::default(), Format::Auto);
     assert!(joiner.may_continue(b"2026-11-20 21:39:19 ERROR x"));
     assert!(!joiner.may_continue(b"{\"msg\":\"a\"}"));
     assert!(!joiner.may_continue(b"::1 - - [20/Nov/2026:21:39:19 +0000] \"GET / HTTP/1.0\" 200 5"));
