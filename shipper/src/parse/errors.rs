@@ -126,6 +126,8 @@ fn apache_tail(message: &str, draft: &mut Draft<'_>) {
     {
         address(client, Field::SourceIp, Field::SourceAddress, Field::SourcePort, draft);
         rest = after;
+    } else if rest.starts_with('(') {
+        rest = rest.split_once(": ").map_or(rest, |(_, after)| after);
     }
     if let Some(code) = rest.split(':').next().filter(|code| code.starts_with("AH") && code.len() == 7) {
         draft.writer.string(Field::ErrorCode, code);

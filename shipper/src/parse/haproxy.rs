@@ -77,7 +77,7 @@ fn write_timers(timers: &str, draft: &mut Draft<'_>) {
     const HTTP: [&str; 4] = ["time_request_ms", "time_queue_ms", "time_connect_ms", "time_response_ms"];
     let names = if timers.split('/').count() == 5 { &HTTP[..] } else { &HTTP[1..3] };
     for (name, timer) in names.iter().zip(timers.split('/')) {
-        draft.attribute_text(name, timer);
+        draft.attribute_text(name, timer.trim_start_matches('+'));
     }
     let total = timers.rsplit('/').next().unwrap_or_default().trim_start_matches('+');
     if let Some(nanos) = super::duration::parse(total, super::keys::Unit::Millis) {

@@ -53,7 +53,7 @@ pub fn words_lost(record: &str, document: &Map<String, Value>) -> Vec<String> {
 /// A level's name, or a number that pino, OpenTelemetry or syslog have for one.
 fn is_level(word: &str) -> bool {
     let is_number = word.parse::<u32>().is_ok_and(|number| number <= 60);
-    is_number || Level::from_name(word.as_bytes()).is_some()
+    is_number || Level::from_name(word.trim_end_matches(|c: char| c.is_ascii_digit()).as_bytes()).is_some()
 }
 
 /// The values of a JSON line.

@@ -130,8 +130,8 @@ pub(super) fn request(text: &str, draft: &mut Draft<'_>) {
                 Some((at, version)) => (&rest[..at], Some(version)),
                 None => (rest, None),
             };
-        let is_method =
-            !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+        let is_method = method.starts_with(|c: char| c.is_ascii_uppercase())
+            && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
         (is_method && !target.is_empty()).then_some((method, target, version))
     });
     let Some((method, target, version)) = parts else {
