@@ -113,36 +113,50 @@ fn header_part(text: &str) -> Option<(&str, &str)> {
 
 /// `key=value key=value`: a value ends where the next key begins, so that it may have blanks.
 fn extension(text: &str, draft: &mut Draft<'_>) {
-    let Some((mut key, mut rest)) = next_key(text) else {
+    let Some((mut key, mut rest)) = next_key(text, KeyStart::Anywhere) else {
         attribute("_", text, draft);
         return;
     };
     attribute("_", text[..key.as_ptr() as usize - text.as_ptr() as usize].trim_end(), draft);
     loop {
-        let Some((next, after)) = next_key(rest) else { return member(key, rest.trim_end(), draft) };
+        let Some((next, after)) = next_key(rest, KeyStart::BehindBlank) else {
+            return member(key, rest.trim_end(), draft);
+        };
         let value = &rest[..next.as_ptr() as usize - rest.as_ptr() as usize];
         member(key, value.strip_suffix(' ').unwrap_or(value), draft);
         (key, rest) = (next, after);
     }
 }
 
+/// Where a key may begin.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum KeyStart {
+    /// Also at the very start.
+    Anywhere,
+    /// Behind a value: its own equals signs are no keys'.
+    BehindBlank,
+}
+
 /// The next key of `text`, a word before an equals sign that is not escaped, and what follows that sign.
-fn next_key(text: &str) -> Option<(&str, &str)> {
-    let (bytes, mut at) = (text.as_bytes(), 0);
+fn next_key(text: &str, key_start: KeyStart) -> Option<(&str, &str)> {
+    let (bytes, mut at, mut word) = (text.as_bytes(), 0, 0);
     loop {
         at += memchr2(b'=', b'\\', bytes.get(at..)?)?;
         if bytes[at] == b'\\' {
             at += 2;
             continue;
         }
-        let start = memrchr(b' ', &bytes[..at]).map_or(0, |blank| blank + 1);
+        // Looked for behind the last equals sign only, so that the time stays linear.
+        let start = memrchr(b' ', &bytes[word..at]).map_or(0, |blank| word + blank + 1);
         let key = &text[start..at];
         let is_key =
             |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']');
-        if !key.is_empty() && key.bytes().all(is_key) {
+        let may_start = start > word || word == 0 && start == 0 && key_start == KeyStart::Anywhere;
+        if !key.is_empty() && may_start && key.bytes().all(is_key) {
             return Some((key, &text[at + 1..]));
         }
         at += 1;
+        word = at;
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::net::IpAddr;
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use weir_record::schema::Field;
 use weir_record::{DocumentWriter, Level, Timestamp};
 
-use super::duration;
 use super::keys::{Meaning, Unit};
+use super::row::address;
 use super::time::epoch;
 use super::zone::Clock;
+use super::{access, duration, json};
 
 /// A value of a structured line.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +57,20 @@ pub(super) struct Draft<'a> {
     service: &'a mut String,
     /// Whether the line's own `service.name` counts: it is not given by the configuration.
     takes_service: bool,
+    /// What keys of known dialects say of the others.
+    pub(super) hints: Hints,
+}
+
+/// What some keys say of others in the same line.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Hints {
+    /// The unit of `duration`.
+    pub(super) duration: Option<Unit>,
+    /// A numeric `level` is a syslog severity.
+    pub(super) has_syslog_level: bool,
+    /// Seconds since 1970, and nanoseconds of the second.
+    epoch_second: Option<i64>,
+    nano_of_second: u32,
 }
 
 impl<'a> Draft<'a> {
@@ -66,7 +81,7 @@ impl<'a> Draft<'a> {
         takes_service: bool,
     ) -> Draft<'a> {
         service.clear();
-        Draft { writer, clock, time: None, service, takes_service }
+        Draft { writer, clock, time: None, service, takes_service, hints: Hints::default() }
     }
 
     /// Forgets what was filled in: the line turned out to be something else.
@@ -74,11 +89,18 @@ impl<'a> Draft<'a> {
         self.writer.reset();
         self.service.clear();
         self.time = None;
+        self.hints = Hints::default();
     }
 
     /// Ends the document: `@timestamp` is the time of reading where the line has none. Returns the event's own time,
     /// nanoseconds since 1970.
     pub(super) fn finish(mut self) -> Option<i64> {
+        if let Some(second) = self.hints.epoch_second
+            && let Some(moment) =
+                Timestamp::from_seconds(second, self.hints.nano_of_second, Timestamp::DIGITS_MAX)
+        {
+            self.time(moment);
+        }
         if self.time.is_none() {
             self.writer.timestamp(self.clock.read_time());
         }
@@ -162,6 +184,33 @@ impl<'a> Draft<'a> {
                     && self.write_text(Field::UrlPath, value)
             }
             Meaning::Url => self.assign_url(value),
+            Meaning::RequestLine => self.assign_request(value),
+            Meaning::Protocol => self.assign_protocol(value),
+            Meaning::HostPort => self.assign_host_port(value),
+            Meaning::WeakDuration => self.assign_duration(Unit::InValue, value),
+            Meaning::GelfMessage => {
+                self.hints.has_syslog_level = true;
+                self.write_text(Field::Message, value)
+            }
+            Meaning::EnvoyKey => {
+                self.hints.duration = Some(Unit::Millis);
+                false
+            }
+            Meaning::CaddyProtocol => {
+                self.hints.duration = Some(Unit::Seconds);
+                self.assign_protocol(value)
+            }
+            Meaning::SeverityNumber => self.assign_severity_number(value),
+            Meaning::EpochSecond => self.assign_epoch_second(value),
+            Meaning::NanoOfSecond => self.assign_nano_of_second(value),
+            Meaning::CloudTrace => {
+                let trace = value.text().and_then(|text| text.rsplit('/').next()).filter(|id| is_hex(id));
+                if let Some(trace) = trace {
+                    self.writer.string(Field::TraceId, trace);
+                }
+                false
+            }
+            Meaning::KeyValues => false,
             Meaning::Tags => self.assign_tags(value),
         }
     }
@@ -170,6 +219,9 @@ impl<'a> Draft<'a> {
         match value {
             Value::Clean(text) | Value::Escaped(text) => self.writer.escaped(field, text.as_bytes()),
             Value::Plain(text) => self.writer.string(field, text),
+            Value::Other(json) if field == Field::ErrorStackTrace && is_array_of_strings(json) => {
+                self.writer.string(field, &joined(json))
+            }
             Value::Number(_) | Value::Other(_) => false,
         }
     }
@@ -193,9 +245,17 @@ impl<'a> Draft<'a> {
     fn assign_level(&mut self, value: Value<'_>) -> bool {
         let Some(text) = value.text_or_number() else { return false };
         let text = text.trim_ascii();
+        // Go's slog writes what lies between its levels as `INFO+2`.
+        let name = text.split(['+', '-']).next().unwrap_or_default();
         let level =
-            Level::from_name(text.as_bytes()).or_else(|| text.parse().ok().and_then(Level::from_number));
+            Level::from_name(name.as_bytes()).or_else(|| text.parse().ok().and_then(Level::from_number));
         level.is_some_and(|level| self.writer.level(level))
+    }
+
+    /// A number from 0 to 7.
+    pub(super) fn syslog_level(&mut self, value: Value<'_>) -> bool {
+        let severity = value.text_or_number().and_then(|text| text.parse().ok());
+        severity.and_then(Level::from_syslog_severity).is_some_and(|level| self.writer.level(level))
     }
 
     fn assign_level_letter(&mut self, value: Value<'_>) -> bool {
@@ -241,7 +301,9 @@ impl<'a> Draft<'a> {
     }
 
     fn assign_service(&mut self, value: Value<'_>) -> bool {
-        value.text().is_some_and(|name| self.service(name))
+        // Heroku's router writes `service=22ms`.
+        let is_duration = |name: &str| duration::parse(name, Unit::Millis).is_some();
+        value.text().is_some_and(|name| !is_duration(name) && self.service(name))
     }
 
     /// `main.go:42`, `pkg/main.go:42`.
@@ -289,8 +351,72 @@ impl<'a> Draft<'a> {
         nanos.is_some_and(|nanos| self.writer.integer(Field::EventDuration, nanos))
     }
 
+    fn assign_request(&mut self, value: Value<'_>) -> bool {
+        let is_request = value.text().is_some_and(|text| text.contains(" HTTP/"));
+        if !is_request || self.writer.has(Field::HttpRequestMethod) || self.writer.has(Field::UrlOriginal) {
+            return false;
+        }
+        access::request(value.text().unwrap_or_default(), self);
+        true
+    }
+
+    /// `HTTP/1.1`; other protocols stay attributes.
+    fn assign_protocol(&mut self, value: Value<'_>) -> bool {
+        let version = value.text().and_then(|text| text.strip_prefix("HTTP/"));
+        version.is_some_and(|version| self.writer.string(Field::HttpVersion, version))
+    }
+
+    fn assign_host_port(&mut self, value: Value<'_>) -> bool {
+        let Some(text) = value.text() else { return false };
+        if text.len() < 2 || self.writer.has(Field::SourceIp) || self.writer.has(Field::SourcePort) {
+            return false;
+        }
+        address(text, Field::SourceIp, Field::SourceAddress, Field::SourcePort, self);
+        true
+    }
+
+    /// OpenTelemetry's data model, "Severity Fields": four numbers a level.
+    fn assign_severity_number(&mut self, value: Value<'_>) -> bool {
+        let level = match value.text_or_number().and_then(|number| number.parse::<u8>().ok()) {
+            Some(1..=4) => Level::Trace,
+            Some(5..=8) => Level::Debug,
+            Some(9..=12) => Level::Info,
+            Some(13..=16) => Level::Warning,
+            Some(17..=20) => Level::Error,
+            Some(21..=24) => Level::Fatal,
+            _ => return false,
+        };
+        self.writer.level(level)
+    }
+
+    fn assign_epoch_second(&mut self, value: Value<'_>) -> bool {
+        let second = value.text_or_number().and_then(|text| text.parse::<i64>().ok());
+        let fresh = !self.writer.has(Field::Timestamp) && self.hints.epoch_second.is_none();
+        let valid = second.filter(|second| fresh && Timestamp::from_seconds(*second, 0, 0).is_some());
+        self.hints.epoch_second = self.hints.epoch_second.or(valid);
+        valid.is_some()
+    }
+
+    fn assign_nano_of_second(&mut self, value: Value<'_>) -> bool {
+        const NANOS: u32 = 1_000_000_000;
+        let nano = value.text_or_number().and_then(|text| text.parse::<u32>().ok());
+        match nano.filter(|nano| *nano < NANOS && self.hints.epoch_second.is_some()) {
+            Some(nano) if self.hints.nano_of_second == 0 => {
+                self.hints.nano_of_second = nano;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// A target (`/cart?id=7`) or a URL.
     fn assign_url(&mut self, value: Value<'_>) -> bool {
+        if let Value::Escaped(inside) = value {
+            // PHP escapes each slash.
+            let mut text = String::with_capacity(inside.len());
+            json::unescape(inside, &mut text);
+            return self.assign_url(Value::Plain(&text));
+        }
         let Some(target) = value.text() else { return false };
         if !target.starts_with('/') && !target.contains("://") || self.writer.has(Field::UrlOriginal) {
             return false;
@@ -333,6 +459,33 @@ impl<'a> Draft<'a> {
             }
             _ => false,
         }
+    }
+}
+
+/// The lines of a stack trace that is written as an array.
+fn joined(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    let mut rest = &json[1..];
+    while let Some(start) = memchr(b'"', rest.as_bytes()) {
+        let Some(length) = string_length(&rest.as_bytes()[start + 1..]) else { break };
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        json::unescape(&rest[start + 1..start + 1 + length], &mut text);
+        rest = &rest[start + 2 + length..];
+    }
+    text
+}
+
+/// Where a JSON string ends whose opening quote was passed.
+fn string_length(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes[at] == b'"' {
+            return Some(at);
+        }
+        at += 2;
     }
 }
 

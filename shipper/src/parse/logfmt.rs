@@ -186,7 +186,7 @@ mod tests {
             r#"at=info method=GET path="/cart?id=7" host=shop.example.org request_id=8601b555 fwd="204.204.204.204" dyno=web.1 connect=4ms service=22ms status=200 bytes=999"#,
             r#"{"@timestamp":"READ","message":"at=info method=GET path=\"/cart?id=7\" host=shop.example.org request_id=8601b555 fwd=\"204.204.204.204\" dyno=web.1 connect=4ms service=22ms status=200 bytes=999",
                "attributes.at":"info","http.request.method":"GET","url.path":"/cart?id=7","attributes.host":"shop.example.org","attributes.request_id":"8601b555",
-               "attributes.fwd":"204.204.204.204","attributes.dyno":"web.1","attributes.connect":"4ms","SERVICE":"22ms","http.response.status_code":200,"attributes.bytes":999}"#,
+               "attributes.fwd":"204.204.204.204","attributes.dyno":"web.1","attributes.connect":"4ms","attributes.service":"22ms","http.response.status_code":200,"attributes.bytes":999}"#,
         );
     }
 

@@ -83,7 +83,8 @@ impl Clock {
         let rest = read_clock(&mut civil, rest)?;
         let (nanosecond, digits, rest) = parse_fraction(rest);
         civil.nanosecond = nanosecond;
-        let moment = self.moment_without_year(civil, digits, None)?;
+        let (offset, rest) = device_zone(rest);
+        let moment = self.moment_without_year(civil, digits, offset)?;
         Some((moment, text.len() - rest.len()))
     }
 
@@ -209,6 +210,16 @@ fn month(name: &[u8]) -> Option<u8> {
         b"Dec" => 12,
         _ => return None,
     })
+}
+
+/// Reads the zone that a Cisco writes behind a time without a year, ` UTC:`; the colon tells it from a host.
+fn device_zone(text: &[u8]) -> (Option<i32>, &[u8]) {
+    let name = text.strip_prefix(b" ").unwrap_or_default();
+    let length = name.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    match abbreviation(&name[..length]).filter(|_| name.get(length..length + 2) == Some(b": ")) {
+        Some(offset) => (Some(offset), &name[length..]),
+        None => (None, text),
+    }
 }
 
 /// Reads a zone at the start of `text`: `Z`, `+01:00`, `+0100`, `+01`, or after a blank `+0100`, `UTC`, `+0000 UTC`.

@@ -31,7 +31,10 @@ pub fn words_lost(record: &str, document: &Map<String, Value>) -> Vec<String> {
     document.iter().for_each(|(key, value)| push_member(key, value, &mut text));
     let source = match read_values(record) {
         Some(values) => values,
-        None => record.to_owned(),
+        // Escapes of quoted values are undone in the document.
+        None => {
+            ["\\n", "\\t", "\\r"].iter().fold(record.to_owned(), |text, escape| text.replace(escape, " "))
+        }
     };
     let is_allowed = |word: &str| {
         document.contains_key("log.level") && is_level(word)
@@ -60,7 +63,10 @@ fn is_level(word: &str) -> bool {
 fn read_values(record: &str) -> Option<String> {
     fn push(value: &Value, text: &mut String) {
         match value {
-            Value::Object(members) => members.values().for_each(|value| push(value, text)),
+            // OpenTelemetry's lists of pairs have their keys as values.
+            Value::Object(members) => {
+                members.iter().filter(|(key, _)| *key != "key").for_each(|(_, value)| push(value, text));
+            }
             Value::Array(values) => values.iter().for_each(|value| push(value, text)),
             other => push_text(other, text),
         }
@@ -110,7 +116,7 @@ fn is_name(letters: &str) -> bool {
 
 /// Keys that say what a value is and are replaced by the schema's names.
 fn is_key_of_the_format(word: &str) -> bool {
-    const KEYS: &[&str] = &["pid", "tid", "client", "HTTP", "CEF", "LEEF"];
+    const KEYS: &[&str] = &["pid", "tid", "client", "HTTP", "CEF", "LEEF", "0x7C"];
     KEYS.contains(&word)
 }
 

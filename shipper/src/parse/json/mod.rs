@@ -2,14 +2,17 @@
 //! others are copied under `attributes`; there is no tree of values.
 
 mod scan;
+mod template;
 
+use weir_record::Level;
 use weir_record::json::push_string;
 use weir_record::limits::DEPTH_MAX;
 use weir_record::schema::Field;
 
 use super::draft::{Draft, Value};
 use super::keys::{self, Meaning};
-use scan::{Cursor, Passed, Text, unescape};
+pub(super) use scan::unescape;
+use scan::{Cursor, Passed, Text};
 
 /// What the parser reuses from line to line.
 #[derive(Debug, Default)]
@@ -49,9 +52,11 @@ struct Object<'l, 'a, 'd> {
     /// The keys of the opened objects around, each with a dot.
     path: &'a mut String,
     keys: &'a mut Vec<u64>,
-    weak_message: Option<Weak<'l>>,
-    weak_logger: Option<Weak<'l>>,
+    weak: [Option<Weak<'l>>; WEAK_MAX],
 }
+
+/// A message, a logger, a duration, a level.
+const WEAK_MAX: usize = 4;
 
 impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
     fn new(line: &'l str, draft: &'a mut Draft<'d>, scratch: &'a mut Scratch) -> Object<'l, 'a, 'd> {
@@ -62,8 +67,7 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
             draft,
             path: &mut scratch.path,
             keys: &mut scratch.keys,
-            weak_message: None,
-            weak_logger: None,
+            weak: [const { None }; WEAK_MAX],
         }
     }
 
@@ -120,8 +124,11 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
         let member = self.cursor.between(start, self.cursor.position());
         let placed = match keys::lookup(key.as_bytes()) {
             None => false,
-            Some(meaning @ (Meaning::WeakMessage | Meaning::WeakLogger)) => {
-                self.put_off(Weak { meaning, key, member, value })
+            Some(Meaning::KeyValues) => {
+                matches!(passed, Passed::Other { usable: true }) && self.key_values(value)
+            }
+            Some(meaning) if is_weak(meaning, value) => {
+                self.put_off(Weak { meaning, key, member, value }) || self.draft.assign(meaning, value)
             }
             Some(meaning) => self.draft.assign(meaning, value),
         };
@@ -171,11 +178,13 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
 
     /// Keeps the first weak member of its meaning for the end; false where there is one.
     fn put_off(&mut self, weak: Weak<'l>) -> bool {
-        let place = match weak.meaning {
-            Meaning::WeakMessage => &mut self.weak_message,
-            _ => &mut self.weak_logger,
-        };
-        let is_first = place.is_none() && !matches!(weak.value, Value::Number(_) | Value::Other(_));
+        let place = &mut self.weak[match weak.meaning {
+            Meaning::WeakMessage => 0,
+            Meaning::WeakLogger => 1,
+            Meaning::WeakDuration => 2,
+            _ => 3,
+        }];
+        let is_first = place.is_none();
         if is_first {
             *place = Some(weak);
         }
@@ -183,16 +192,69 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
     }
 
     fn place_weak_members(&mut self) {
-        if let Some(weak) = self.weak_message.take()
-            && !self.draft.assign(weak.meaning, weak.value)
-        {
-            self.copy(weak.key, weak.member, weak.value);
+        for weak in std::mem::take(&mut self.weak).into_iter().flatten() {
+            let (hints, value) = (self.draft.hints, weak.value);
+            let placed = match weak.meaning {
+                Meaning::WeakMessage if weak.key == "@mt" || weak.key == "MessageTemplate" => {
+                    self.render(weak.value);
+                    false
+                }
+                Meaning::WeakLogger => self.names_its_logger() && self.draft.assign(weak.meaning, value),
+                Meaning::WeakDuration => {
+                    hints.duration.is_some_and(|unit| self.draft.assign(Meaning::Duration(unit), value))
+                }
+                Meaning::Level => hints.has_syslog_level && self.draft.syslog_level(value),
+                meaning => self.draft.assign(meaning, value),
+            };
+            if !placed {
+                self.attribute(weak.key, weak.member, passed_of(value), value);
+            }
         }
-        if let Some(weak) = self.weak_logger.take()
-            && !(self.names_its_logger() && self.draft.assign(weak.meaning, weak.value))
-        {
-            self.copy(weak.key, weak.member, weak.value);
+        // Serilog leaves out the level of most lines.
+        let line = self.cursor.between(0, self.cursor.position());
+        if !self.draft.writer.has(Field::LogLevel) && line.starts_with("{\"@t\":") {
+            self.draft.writer.level(Level::Info);
         }
+    }
+
+    /// Writes the message that a template of Serilog makes with the line's own values.
+    fn render(&mut self, template: Value<'_>) {
+        if let Value::Clean(text) | Value::Escaped(text) = template
+            && !self.draft.writer.has(Field::Message)
+        {
+            let line = self.cursor.between(0, self.cursor.position());
+            self.draft.writer.escaped(Field::Message, template::render(text, line).as_bytes());
+        }
+    }
+
+    /// The attributes of an OpenTelemetry record: a list of keys and typed values. False where it is none.
+    fn key_values(&mut self, value: Value<'l>) -> bool {
+        let Value::Other(list) = value else { return false };
+        let is_list = list.starts_with("[{\"key\":") && template::key_values(list).all(|pair| pair.is_some());
+        if !is_list {
+            return false;
+        }
+        for (key, value) in template::key_values(list).flatten() {
+            let placed = match keys::lookup(key.as_bytes()) {
+                Some(Meaning::WeakMessage | Meaning::WeakLogger | Meaning::WeakDuration) | None => false,
+                Some(meaning) => self.draft.assign(meaning, value),
+            };
+            if placed {
+                continue;
+            }
+            let out = self.draft.writer.attribute(key);
+            match value {
+                Value::Clean(text) | Value::Escaped(text) => {
+                    out.push(b'"');
+                    out.extend_from_slice(text.as_bytes());
+                    out.push(b'"');
+                }
+                Value::Number(json) | Value::Other(json) | Value::Plain(json) => {
+                    out.extend_from_slice(json.as_bytes());
+                }
+            }
+        }
+        true
     }
 
     /// Whether the line's other keys are those of a logger that calls the logger's name `name`: bunyan's and pino's,
@@ -229,6 +291,27 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
                 push_value(self.draft.writer.attribute(key), json, passed);
             }
         }
+    }
+}
+
+/// Whether a value's place is known only at the line's end.
+fn is_weak(meaning: Meaning, value: Value<'_>) -> bool {
+    let is_number = matches!(value, Value::Number(_));
+    match meaning {
+        Meaning::WeakMessage | Meaning::WeakLogger => !is_number && !matches!(value, Value::Other(_)),
+        Meaning::WeakDuration | Meaning::SeverityNumber => is_number,
+        // GELF's, which are those of syslog: one digit.
+        Meaning::Level => matches!(value, Value::Number(digits) if digits.len() == 1),
+        _ => false,
+    }
+}
+
+/// What a weak value, which is text or a number, was.
+fn passed_of(value: Value<'_>) -> Passed<'_> {
+    match value {
+        Value::Clean(inside) | Value::Plain(inside) => Passed::Text(Text { inside, escaped: false }),
+        Value::Escaped(inside) => Passed::Text(Text { inside, escaped: true }),
+        Value::Number(_) | Value::Other(_) => Passed::Number,
     }
 }
 

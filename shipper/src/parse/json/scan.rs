@@ -316,7 +316,7 @@ fn hex(digits: &[u8]) -> Option<u32> {
 }
 
 /// Appends the text that the inside of a valid JSON string means.
-pub(super) fn unescape(inside: &str, out: &mut String) {
+pub(in super::super) fn unescape(inside: &str, out: &mut String) {
     let mut rest = inside;
     while let Some((before, after)) = rest.split_once('\\') {
         out.push_str(before);

@@ -67,7 +67,7 @@ fn python_serilog_structlog_and_mongodb_lines_are_read() {
     );
     json(
         r#"{"@t":"2026-11-20T21:39:19.1234567Z","@mt":"Hi {Name}","@l":"Warning","@x":"System.Exception","Name":"Ada"}"#,
-        r#"{"@timestamp":"2026-11-20T21:39:19.1234567Z","message":"Hi {Name}","log.level":"warning","error.stack_trace":"System.Exception","attributes.Name":"Ada"}"#,
+        r#"{"@timestamp":"2026-11-20T21:39:19.1234567Z","message":"Hi Ada","attributes.@mt":"Hi {Name}","log.level":"warning","error.stack_trace":"System.Exception","attributes.Name":"Ada"}"#,
     );
     json(
         r#"{"event":"user_created","level":"info","timestamp":"2026-11-20T21:39:19Z","id":7}"#,

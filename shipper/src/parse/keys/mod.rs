@@ -3,10 +3,10 @@
 use weir_record::Field;
 use weir_record::schema::{Kind, Origin};
 
-use Meaning::{
-    Address, B3, Caller, Duration, ErrorText, Identifier, Keyword, LevelLetter, Long, Message, Method, Path,
-    Service, Status, Text, Time, Traceparent, Url, WeakLogger, WeakMessage,
-};
+mod dictionary;
+
+use Meaning::{Duration, Identifier, Keyword, Long, Message, Service, Text, Time};
+use dictionary::LOGGER_KEYS;
 
 /// What a key's value is, if its type fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,30 @@ pub(super) enum Meaning {
     Path,
     /// A request's target or URL.
     Url,
+    /// A whole request: `GET /path HTTP/1.1`.
+    RequestLine,
+    /// `HTTP/1.1`.
+    Protocol,
+    /// An address with its port.
+    HostPort,
+    /// A duration whose unit the rest of the line tells, once all of it has been read.
+    WeakDuration,
+    /// GELF's message: a numeric level is a syslog severity beside it.
+    GelfMessage,
+    /// A key of Envoy's: a duration is in milliseconds beside it.
+    EnvoyKey,
+    /// A key of Caddy's, `HTTP/2.0`: a duration is in seconds beside it.
+    CaddyProtocol,
+    /// OpenTelemetry's severity, 1 to 24, where no name states it.
+    SeverityNumber,
+    /// Seconds since 1970; nanoseconds may stand beside them.
+    EpochSecond,
+    /// Nanoseconds of a second.
+    NanoOfSecond,
+    /// `projects/<project>/traces/<trace id>`.
+    CloudTrace,
+    /// OpenTelemetry's list of `{"key":...,"value":{"stringValue":...}}`.
+    KeyValues,
     /// Tags.
     Tags,
 }
@@ -71,162 +95,6 @@ pub(super) enum Unit {
     Micros,
     Nanos,
 }
-
-/// What loggers call their fields, beside the schema's own names. A dot is a level of nesting or part of the name.
-const LOGGER_KEYS: &[(&str, Meaning)] = &[
-    ("time", Time),
-    ("ts", Time),
-    ("timestamp", Time),
-    ("t", Time),
-    ("t.$date", Time),
-    ("datetime", Time),
-    ("date", Time),
-    ("asctime", Time),
-    ("eventTime", Time),
-    ("@t", Time),
-    ("timeMillis", Time),
-    ("instant", Time),
-    ("Timestamp", Time),
-    ("level", Meaning::Level),
-    ("severity", Meaning::Level),
-    ("lvl", Meaning::Level),
-    ("loglevel", Meaning::Level),
-    ("logLevel", Meaning::Level),
-    ("log_level", Meaning::Level),
-    ("levelname", Meaning::Level),
-    ("level_name", Meaning::Level),
-    ("@l", Meaning::Level),
-    ("severityText", Meaning::Level),
-    ("severity_text", Meaning::Level),
-    ("SeverityText", Meaning::Level),
-    ("s", LevelLetter),
-    ("msg", Message),
-    ("@m", Message),
-    ("@mt", WeakMessage),
-    ("text", WeakMessage),
-    ("body", WeakMessage),
-    ("Body", WeakMessage),
-    ("log", WeakMessage),
-    ("event", WeakMessage),
-    ("logger", Keyword(Field::LogLogger)),
-    ("logger_name", Keyword(Field::LogLogger)),
-    ("loggerName", Keyword(Field::LogLogger)),
-    ("name", WeakLogger),
-    ("caller", Caller),
-    ("func", Keyword(Field::LogOriginFunction)),
-    ("funcName", Keyword(Field::LogOriginFunction)),
-    ("source.file", Keyword(Field::LogOriginFileName)),
-    ("source.line", Long(Field::LogOriginFileLine)),
-    ("source.function", Keyword(Field::LogOriginFunction)),
-    ("service", Service),
-    ("application", Service),
-    ("app", Service),
-    ("hostname", Keyword(Field::HostHostname)),
-    ("trace_id", Identifier(Field::TraceId)),
-    ("traceId", Identifier(Field::TraceId)),
-    ("TraceId", Identifier(Field::TraceId)),
-    ("traceID", Identifier(Field::TraceId)),
-    ("dd.trace_id", Identifier(Field::TraceId)),
-    ("x-b3-traceid", Identifier(Field::TraceId)),
-    ("X-B3-TraceId", Identifier(Field::TraceId)),
-    ("@tr", Identifier(Field::TraceId)),
-    ("span_id", Identifier(Field::SpanId)),
-    ("spanId", Identifier(Field::SpanId)),
-    ("SpanId", Identifier(Field::SpanId)),
-    ("spanID", Identifier(Field::SpanId)),
-    ("dd.span_id", Identifier(Field::SpanId)),
-    ("x-b3-spanid", Identifier(Field::SpanId)),
-    ("X-B3-SpanId", Identifier(Field::SpanId)),
-    ("@sp", Identifier(Field::SpanId)),
-    ("traceparent", Traceparent),
-    ("b3", B3),
-    ("thread", Keyword(Field::ProcessThreadName)),
-    ("thread_name", Keyword(Field::ProcessThreadName)),
-    ("threadName", Keyword(Field::ProcessThreadName)),
-    ("pid", Long(Field::ProcessPid)),
-    ("error", ErrorText),
-    ("err", ErrorText),
-    ("exception", ErrorText),
-    ("err.type", Keyword(Field::ErrorType)),
-    ("err.name", Keyword(Field::ErrorType)),
-    ("err.message", Text(Field::ErrorMessage)),
-    ("err.msg", Text(Field::ErrorMessage)),
-    ("err.stack", Text(Field::ErrorStackTrace)),
-    ("err.stack_trace", Text(Field::ErrorStackTrace)),
-    ("err.code", Identifier(Field::ErrorCode)),
-    ("error.name", Keyword(Field::ErrorType)),
-    ("error.kind", Keyword(Field::ErrorType)),
-    ("error.msg", Text(Field::ErrorMessage)),
-    ("error.stack", Text(Field::ErrorStackTrace)),
-    ("exception.type", Keyword(Field::ErrorType)),
-    ("exception.name", Keyword(Field::ErrorType)),
-    ("exception.class", Keyword(Field::ErrorType)),
-    ("exception.exception_class", Keyword(Field::ErrorType)),
-    ("exception.message", Text(Field::ErrorMessage)),
-    ("exception.exception_message", Text(Field::ErrorMessage)),
-    ("exception.stack", Text(Field::ErrorStackTrace)),
-    ("exception.stacktrace", Text(Field::ErrorStackTrace)),
-    ("exception.stack_trace", Text(Field::ErrorStackTrace)),
-    ("thrown.name", Keyword(Field::ErrorType)),
-    ("thrown.message", Text(Field::ErrorMessage)),
-    ("thrown.extendedStackTrace", Text(Field::ErrorStackTrace)),
-    ("stack_trace", Text(Field::ErrorStackTrace)),
-    ("stacktrace", Text(Field::ErrorStackTrace)),
-    ("stackTrace", Text(Field::ErrorStackTrace)),
-    ("exc_info", Text(Field::ErrorStackTrace)),
-    ("@x", Text(Field::ErrorStackTrace)),
-    ("duration", Duration(Unit::InValue)),
-    ("latency", Duration(Unit::InValue)),
-    ("elapsed", Duration(Unit::InValue)),
-    ("took", Duration(Unit::InValue)),
-    ("duration_s", Duration(Unit::Seconds)),
-    ("duration_seconds", Duration(Unit::Seconds)),
-    ("duration_ms", Duration(Unit::Millis)),
-    ("durationMs", Duration(Unit::Millis)),
-    ("durationMillis", Duration(Unit::Millis)),
-    ("duration_us", Duration(Unit::Micros)),
-    ("duration_ns", Duration(Unit::Nanos)),
-    ("latency_s", Duration(Unit::Seconds)),
-    ("latency_ms", Duration(Unit::Millis)),
-    ("latencyMs", Duration(Unit::Millis)),
-    ("latency_us", Duration(Unit::Micros)),
-    ("latency_ns", Duration(Unit::Nanos)),
-    ("elapsed_s", Duration(Unit::Seconds)),
-    ("elapsed_ms", Duration(Unit::Millis)),
-    ("elapsedMs", Duration(Unit::Millis)),
-    ("elapsed_us", Duration(Unit::Micros)),
-    ("elapsed_ns", Duration(Unit::Nanos)),
-    ("took_ms", Duration(Unit::Millis)),
-    ("request_time", Duration(Unit::Seconds)),
-    ("responseTime", Duration(Unit::Millis)),
-    ("method", Method),
-    ("request_method", Method),
-    ("status", Status),
-    ("status_code", Status),
-    ("statusCode", Status),
-    ("path", Path),
-    ("url", Url),
-    ("uri", Url),
-    ("request_uri", Url),
-    ("body_bytes_sent", Long(Field::HttpResponseBodyBytes)),
-    ("user_agent", Keyword(Field::UserAgentOriginal)),
-    ("userAgent", Keyword(Field::UserAgentOriginal)),
-    ("http_user_agent", Keyword(Field::UserAgentOriginal)),
-    ("referer", Keyword(Field::HttpRequestReferrer)),
-    ("referrer", Keyword(Field::HttpRequestReferrer)),
-    ("http_referer", Keyword(Field::HttpRequestReferrer)),
-    ("remote_addr", Address(Field::SourceIp, Field::SourceAddress)),
-    ("remote_ip", Address(Field::SourceIp, Field::SourceAddress)),
-    ("remoteAddr", Address(Field::SourceIp, Field::SourceAddress)),
-    ("client_ip", Address(Field::SourceIp, Field::SourceAddress)),
-    ("clientip", Address(Field::SourceIp, Field::SourceAddress)),
-    ("req.method", Method),
-    ("req.url", Url),
-    ("req.id", Identifier(Field::HttpRequestId)),
-    ("req.remoteAddress", Address(Field::SourceIp, Field::SourceAddress)),
-    ("req.remotePort", Long(Field::SourcePort)),
-    ("res.statusCode", Status),
-];
 
 /// Whether the key's object may hold members that have a meaning: it is opened instead of copied.
 pub(super) fn holds_known_members(path: &[u8]) -> bool {
@@ -276,6 +144,22 @@ pub(super) fn holds_known_members(path: &[u8]) -> bool {
             | b"thrown"
             | b"req"
             | b"res"
+            | b"body"
+            | b"instant"
+            | b"timestamp"
+            | b"fields"
+            | b"record"
+            | b"record.level"
+            | b"record.time"
+            | b"record.process"
+            | b"contextMap"
+            | b"mdc"
+            | b"MDC"
+            | b"attr"
+            | b"request"
+            | b"httpRequest"
+            | b"logging.googleapis.com/sourceLocation"
+            | b"jsonPayload"
     )
 }
 
@@ -310,14 +194,14 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
 const ENTRY_COUNT: usize = LOGGER_KEYS.len() + Field::ALL.len();
 const SLOTS: usize = 1024;
 const SLOT_DEPTH: usize = 4;
-const FREE: u8 = u8::MAX;
+const FREE: u16 = u16::MAX;
 
-const _: () = assert!(ENTRY_COUNT < FREE as usize, "an entry's index has 8 bits");
+const _: () = assert!(ENTRY_COUNT < FREE as usize, "an entry's index has 16 bits");
 
 static ENTRIES: [(&str, Option<Meaning>); ENTRY_COUNT] = build_entries();
 
 /// Indices into [`ENTRIES`] by hash, built at compile time. A name that would not fit fails the build.
-static TABLE: [[u8; SLOT_DEPTH]; SLOTS] = build_table();
+static TABLE: [[u16; SLOT_DEPTH]; SLOTS] = build_table();
 
 const fn build_entries() -> [(&'static str, Option<Meaning>); ENTRY_COUNT] {
     let mut entries = [("", None); ENTRY_COUNT];
@@ -334,7 +218,7 @@ const fn build_entries() -> [(&'static str, Option<Meaning>); ENTRY_COUNT] {
     entries
 }
 
-const fn build_table() -> [[u8; SLOT_DEPTH]; SLOTS] {
+const fn build_table() -> [[u16; SLOT_DEPTH]; SLOTS] {
     let entries = build_entries();
     let mut table = [[FREE; SLOT_DEPTH]; SLOTS];
     let mut at = 0;
@@ -344,7 +228,7 @@ const fn build_table() -> [[u8; SLOT_DEPTH]; SLOTS] {
         while table[slot][depth] != FREE {
             depth += 1;
         }
-        table[slot][depth] = at as u8;
+        table[slot][depth] = at as u16;
         at += 1;
     }
     table
@@ -402,7 +286,7 @@ mod tests {
         for (name, meaning) in ENTRIES.iter() {
             assert_eq!(lookup(name.as_bytes()), *meaning, "{name}");
         }
-        for other in ["", "m", "messages", "Level", "user_id", "log.offset", "event.original"] {
+        for other in ["", "m", "messages", "LEVEL", "user_id", "log.offset", "event.original"] {
             assert_eq!(lookup(other.as_bytes()), None, "{other}");
         }
     }
@@ -418,7 +302,8 @@ mod tests {
     #[test]
     fn every_object_on_the_way_to_a_known_key_is_opened() {
         for (name, meaning) in ENTRIES.iter() {
-            for (at, _) in name.match_indices('.').filter(|_| meaning.is_some()) {
+            let is_nesting = meaning.is_some() && !name.starts_with("logging.googleapis.com/");
+            for (at, _) in name.match_indices('.').filter(|_| is_nesting) {
                 assert!(holds_known_members(&name.as_bytes()[..at]), "{} of {name}", &name[..at]);
             }
         }
