@@ -105,7 +105,7 @@ impl Layout {
         sorted.sort_unstable();
         sorted.dedup();
         let are_names = (COLUMNS_MIN..=COLUMNS_MAX).contains(&names.len())
-            && names.iter().all(|name| is_name(&name))
+            && names.iter().all(is_name)
             && sorted.len() == names.len();
         are_names.then(|| Layout::of_names(names.into_iter(), separator, header))
     }

@@ -148,7 +148,8 @@ fn rfc3164(text: &str, draft: &mut Draft<'_>, inner: &mut Inner) -> Option<()> {
         write_host(hostname, draft);
     }
     for number in device.numbers.into_iter().flatten() {
-        draft.attribute_text("sequence", number);
+        // Some write leading zeros: text, always.
+        draft.writer.attribute_string("sequence", number);
     }
     Some(())
 }

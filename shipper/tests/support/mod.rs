@@ -88,9 +88,10 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(move |word| !is_key(word))
 }
 
+/// Digits and units: `12`, `5ms`, `1m2`.
 fn is_duration(word: &str) -> bool {
-    let unit = word.trim_start_matches(|c: char| c.is_ascii_digit());
-    matches!(unit, "" | "h" | "m" | "s" | "ms" | "us" | "µs" | "ns" | "e")
+    word.starts_with(|c: char| c.is_ascii_digit())
+        && word.chars().all(|c| c.is_ascii_digit() || "hmsunµe".contains(c))
 }
 
 /// Digits, or a name of a month, a weekday, a half of the day or a zone.

@@ -75,7 +75,7 @@ fn python_serilog_structlog_and_mongodb_lines_are_read() {
     );
     json(
         r#"{"t":{"$date":"2026-11-20T21:39:19.123+00:00"},"s":"I","c":"NETWORK","id":22943,"ctx":"listener","msg":"Connection accepted","attr":{"remote":"127.0.0.1:5"}}"#,
-        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"info","attributes.c":"NETWORK","attributes.id":22943,"attributes.ctx":"listener","message":"Connection accepted","attributes.attr":{"remote":"127.0.0.1:5"}}"#,
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"info","attributes.c":"NETWORK","attributes.id":22943,"attributes.ctx":"listener","message":"Connection accepted","attributes.attr.remote":"127.0.0.1:5"}"#,
     );
 }
 
