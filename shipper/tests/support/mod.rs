@@ -59,8 +59,9 @@ fn is_level(word: &str) -> bool {
     is_number || Level::from_name(word.trim_end_matches(|c: char| c.is_ascii_digit()).as_bytes()).is_some()
 }
 
-/// The values of a JSON line.
+/// The values of a JSON line, which may stand behind a syslog header, and that header.
 fn read_values(record: &str) -> Option<String> {
+    let (header, record) = record.split_at(record.find('{')?);
     fn push(value: &Value, text: &mut String) {
         match value {
             // OpenTelemetry's lists of pairs have their keys as values.
@@ -72,7 +73,7 @@ fn read_values(record: &str) -> Option<String> {
         }
     }
     let value: Value = serde_json::from_str(record).ok().filter(Value::is_object)?;
-    let mut text = String::new();
+    let mut text = format!("{header} ");
     push(&value, &mut text);
     Some(text)
 }
@@ -117,7 +118,7 @@ fn is_name(letters: &str) -> bool {
 
 /// Keys that say what a value is and are replaced by the schema's names.
 fn is_key_of_the_format(word: &str) -> bool {
-    const KEYS: &[&str] = &["pid", "tid", "client", "HTTP", "CEF", "LEEF", "0x7C"];
+    const KEYS: &[&str] = &["pid", "tid", "client", "HTTP", "CEF", "LEEF", "0x7C", "cee"];
     KEYS.contains(&word)
 }
 
