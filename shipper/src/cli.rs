@@ -17,7 +17,9 @@ use crate::follow::{Encoding, TextRules};
 use crate::parse::{Multiline, OwnLines, PatternLibrary, Zone};
 use crate::progress::{Counts, Progress};
 use crate::push::chain;
-use crate::settings::{DELETED_BYTES_MAX, Mode, Settled, ShipSettings, SourceSettings, Start, Timing};
+use crate::settings::{
+    DELETED_BYTES_MAX, Limits, Mode, Settled, ShipSettings, SourceSettings, Start, Timing,
+};
 use crate::ship::{ShipError, Shipper};
 
 /// Follow log files and push their records into the buffer.
@@ -195,6 +197,7 @@ fn settings(arguments: &ShipArgs, config: &Config) -> anyhow::Result<ShipSetting
         sources,
         mode: if arguments.once { Mode::Once(wait) } else { Mode::Follow },
         timing: Timing::default(),
+        limits: Limits::default(),
         deleted_bytes_max: DELETED_BYTES_MAX,
     })
 }
@@ -322,6 +325,17 @@ impl Observed for Progress {
                 "Directories without events, by a limit of the system: scanning finds their new files later.",
                 counts.directories_unwatched,
             ),
+            Metric::gauge(
+                "weir_shipper_idle_watched_files",
+                "Idle files whose growth the system tells.",
+                counts.idle_watched,
+            ),
+            Metric::gauge(
+                "weir_shipper_idle_polled_files",
+                "Idle files that are polled: a limit of watches was reached, or the file system tells nothing.",
+                counts.idle_polled,
+            ),
+            Metric::gauge("weir_shipper_open_files", "Log files that are open now.", counts.files_open),
         ]
     }
 

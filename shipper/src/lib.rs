@@ -16,5 +16,5 @@ pub mod settings;
 mod ship;
 
 pub use progress::{Counts, Progress, Vanished};
-pub use settings::{LineHost, Mode, Origin, Settled, ShipSettings, SourceSettings, Start, Timing};
+pub use settings::{Limits, LineHost, Mode, Origin, Settled, ShipSettings, SourceSettings, Start, Timing};
 pub use ship::{ShipError, Shipper};

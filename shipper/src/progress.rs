@@ -20,6 +20,9 @@ pub struct Progress {
     bytes_vanished: [AtomicU64; 3],
     rewinds: AtomicU64,
     directories_unwatched: AtomicU64,
+    idle_watched: AtomicU64,
+    idle_polled: AtomicU64,
+    files_open: AtomicU64,
     connected: AtomicBool,
 }
 
@@ -52,6 +55,12 @@ pub struct Counts {
     pub rewinds: u64,
     /// Directories whose changes the system does not tell (a limit was reached): scanning finds them later.
     pub directories_unwatched: u64,
+    /// Idle files whose growth the system tells.
+    pub idle_watched: u64,
+    /// Idle files that are polled: a limit was reached, or the file system tells nothing.
+    pub idle_polled: u64,
+    /// Log files that are open now.
+    pub files_open: u64,
 }
 
 /// Why bytes vanished before they were read.
@@ -115,6 +124,17 @@ impl Progress {
         self.bytes_vanished[reason as usize].fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// So many idle files are watched and polled now.
+    pub fn idle(&self, watched: usize, polled: usize) {
+        self.idle_watched.store(watched as u64, Ordering::Relaxed);
+        self.idle_polled.store(polled as u64, Ordering::Relaxed);
+    }
+
+    /// So many log files are open now.
+    pub fn open_files(&self, count: usize) {
+        self.files_open.store(count as u64, Ordering::Relaxed);
+    }
+
     /// A directory cannot be watched.
     pub fn directory_unwatched(&self) {
         self.directories_unwatched.fetch_add(1, Ordering::Relaxed);
@@ -152,6 +172,9 @@ impl Progress {
             bytes_vanished: self.bytes_vanished.each_ref().map(read),
             rewinds: read(&self.rewinds),
             directories_unwatched: read(&self.directories_unwatched),
+            idle_watched: read(&self.idle_watched),
+            idle_polled: read(&self.idle_polled),
+            files_open: read(&self.files_open),
         }
     }
 }

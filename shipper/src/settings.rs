@@ -23,6 +23,8 @@ pub struct ShipSettings {
     pub mode: Mode,
     /// How long to wait for what.
     pub timing: Timing,
+    /// How much of the system it takes.
+    pub limits: Limits,
     /// Deleted files that are not read to their end yet are kept open, up to this many bytes.
     pub deleted_bytes_max: u64,
 }
@@ -40,6 +42,21 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Timing {
         Timing { rotated_quiet: Duration::from_secs(5), copy_quiet: Duration::from_secs(5) }
+    }
+}
+
+/// How much of the system a shipper takes at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Log files that are open at once; never more than half of what the process may open.
+    pub handles: usize,
+    /// Idle files whose growth the kernel is to tell; each costs it about a kilobyte. The others are polled.
+    pub watches: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { handles: 1024, watches: 65_536 }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Many files, and very unequal ones: nobody waits for the others.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
@@ -13,7 +14,10 @@ use weir_buffer::{Buffer as _, Consumer as _, MemoryBuffer, MemoryConsumer};
 use weir_record::SourceId;
 use weir_record::frame::Decoder;
 use weir_shipper::parse::Format;
-use weir_shipper::{Mode, ShipError, ShipSettings, Shipper, SourceSettings, Timing};
+use weir_shipper::settings::SCAN_INTERVAL;
+use weir_shipper::{
+    Counts, Limits, Mode, Progress, ShipError, ShipSettings, Shipper, SourceSettings, Timing,
+};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -24,12 +28,14 @@ struct Rig {
     consumer: MemoryConsumer,
     decoder: Decoder,
     running: Option<Running>,
+    limits: Limits,
 }
 
 struct Running {
     /// Dropping it stops the shipper.
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), ShipError>>,
+    progress: Arc<Progress>,
 }
 
 /// A frame that came out.
@@ -44,7 +50,14 @@ impl Rig {
         fs::create_dir(directory.path().join("logs")).expect("made");
         let buffer = Arc::new(MemoryBuffer::new(1 << 30));
         let consumer = buffer.consumer("test").await.expect("a consumer");
-        Rig { directory, buffer, consumer, decoder: Decoder::new().expect("a decoder"), running: None }
+        Rig {
+            directory,
+            buffer,
+            consumer,
+            decoder: Decoder::new().expect("a decoder"),
+            running: None,
+            limits: Limits::default(),
+        }
     }
 
     fn log(&self, name: &str) -> std::path::PathBuf {
@@ -61,20 +74,53 @@ impl Rig {
             sources: vec![source],
             mode: Mode::Follow,
             timing: Timing::default(),
+            limits: self.limits,
             deleted_bytes_max: 1 << 30,
         };
         let shipper = Shipper::new(settings).expect("started");
+        let progress = shipper.progress();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(shipper.run(Arc::clone(&self.buffer), async {
             drop(stopped.await);
         }));
-        self.running = Some(Running { stop, task });
+        self.running = Some(Running { stop, task, progress });
     }
 
     async fn stop(&mut self) {
-        let Running { stop, task } = self.running.take().expect("running");
+        let Running { stop, task, .. } = self.running.take().expect("running");
         drop(stop);
         task.await.expect("no panic").expect("a clean end");
+    }
+
+    fn counts(&self) -> Counts {
+        self.running.as_ref().expect("running").progress.counts()
+    }
+
+    /// Waits until the counters are as they should be.
+    async fn until(&self, what: &str, is_so: impl Fn(&Counts) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        while !is_so(&self.counts()) {
+            assert!(Instant::now() < deadline, "{what}: {:?}", self.counts());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until something of this file has come.
+    async fn expect_from(&mut self, name: &str) {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.take().await.iter().any(|arrived| arrived.path.ends_with(name)) {
+            assert!(Instant::now() < deadline, "nothing of {name}: {:?}", self.counts());
+        }
+    }
+
+    /// Waits until so many files are read and indexed.
+    async fn expect_files(&mut self, count: usize) {
+        let deadline = Instant::now() + DEADLINE;
+        let mut paths = HashSet::new();
+        while paths.len() < count {
+            paths.extend(self.take().await.into_iter().map(|arrived| arrived.path));
+            assert!(Instant::now() < deadline, "{} of {count} files", paths.len());
+        }
     }
 
     /// Takes what has come, and says that it is indexed.
@@ -137,5 +183,82 @@ async fn a_flooding_file_does_not_keep_a_quiet_one_waiting() {
         flooded < FLOOD_MIB * 1024 * 1024 / 2,
         "ten quiet lines came while most of the flood was still to come"
     );
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_files_are_read_with_few_handles() {
+    const HANDLES: usize = 16;
+    let mut rig = Rig::new().await;
+    rig.limits.handles = HANDLES;
+    for number in 0..300 {
+        append(&rig.log(&format!("{number}.log")), "a line\n");
+    }
+    rig.start("*.log");
+    rig.expect_files(300).await;
+    assert!(rig.counts().files_open <= HANDLES as u64, "{:?}", rig.counts());
+    // One that was closed is read on.
+    append(&rig.log("0.log"), "another\n");
+    rig.expect_from("/0.log").await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn known_files_that_nobody_touched_are_not_opened_at_a_start_and_their_growth_is_told() {
+    let mut rig = Rig::new().await;
+    for number in 0..500 {
+        append(&rig.log(&format!("{number}.log")), "a line\n");
+    }
+    rig.start("*.log");
+    rig.expect_files(500).await;
+    rig.stop().await;
+
+    let begin = Instant::now();
+    rig.start("*.log");
+    rig.until("all are watched", |counts| counts.idle_watched == 500).await;
+    eprintln!("500 known files in {:?}", begin.elapsed());
+    assert_eq!((rig.counts().files_open, rig.counts().bytes_read), (0, 0));
+    let begin = Instant::now();
+    append(&rig.log("77.log"), "another\n");
+    rig.expect_from("/77.log").await;
+    let lag = begin.elapsed();
+    eprintln!("the growth of an idle file came after {lag:?}");
+    assert!(lag < SCAN_INTERVAL, "the kernel told of it, not a scan");
+    // What changed while nobody ran is read; what was rotated away meanwhile, too.
+    rig.stop().await;
+    append(&rig.log("78.log"), "another\n");
+    append(&rig.log("79.log"), "another\n");
+    fs::rename(rig.log("79.log"), rig.log("79.log.1")).expect("renamed");
+    rig.start("*.log");
+    let deadline = Instant::now() + DEADLINE;
+    let mut missing = HashSet::from(["/78.log", "/79.log"]);
+    while !missing.is_empty() {
+        for arrived in rig.take().await {
+            missing.retain(|name| !arrived.path.ends_with(name));
+        }
+        assert!(Instant::now() < deadline, "{missing:?} have not come");
+    }
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_watches_idle_files_are_polled_and_that_is_counted() {
+    let mut rig = Rig::new().await;
+    rig.limits.watches = 1;
+    for number in 0..5 {
+        append(&rig.log(&format!("{number}.log")), "a line\n");
+    }
+    rig.start("*.log");
+    rig.expect_files(5).await;
+    rig.stop().await;
+    rig.start("*.log");
+    rig.until("one is watched, four are polled", |counts| {
+        (counts.idle_watched, counts.idle_polled) == (1, 4)
+    })
+    .await;
+    for number in 0..5 {
+        append(&rig.log(&format!("{number}.log")), "another\n");
+    }
+    rig.expect_files(5).await;
     rig.stop().await;
 }

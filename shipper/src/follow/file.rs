@@ -1,5 +1,6 @@
 //! One followed content: where reading stands, and one turn of reading it.
 
+use std::fs;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
@@ -11,7 +12,7 @@ use weir_record::{FileIdentity, FileKey, Frame, FrameBuilder};
 
 use super::checkpoint::{ContentCheck, Entry, EntryState, Head};
 use super::medium::{Extent, HEAD_BYTES, Medium};
-use super::open::open_same;
+use super::open::{identity, open_same};
 use super::proof::{check_before, head_of, holds};
 use super::records::{Assembler, AtEnd, SAMPLE_BYTES_MAX, Sink};
 use super::text::Newlines;
@@ -84,7 +85,7 @@ pub struct Seen {
 
 impl Seen {
     /// Of a file with this metadata.
-    pub fn of(metadata: &std::fs::Metadata) -> Seen {
+    pub fn of(metadata: &fs::Metadata) -> Seen {
         let changed_nanos =
             metadata.ctime().saturating_mul(1_000_000_000).saturating_add(metadata.ctime_nsec());
         Seen { length: metadata.len(), changed_nanos }
@@ -180,6 +181,46 @@ impl Followed {
             state: EntryState::Live,
             path: self.path.clone(),
         }
+    }
+
+    /// Whether [`Followed::entry`] would be this.
+    pub fn is_saved_as(&self, entry: &Entry) -> bool {
+        let Entry { identity, sequence_base, indexed, pushed, check, head, size, changed_nanos, state, path } =
+            entry;
+        let changed = if self.is_at_home() { self.seen.changed_nanos } else { 0 };
+        (*identity, *sequence_base, *indexed) == (self.identity, self.sequence_base, self.indexed)
+            && (*pushed, *check, *head) == (self.pushed, self.check, self.head)
+            && (*size, *changed_nanos, *state) == (self.size, changed, EntryState::Live)
+            && *path == self.path
+    }
+
+    /// Whether it is closed, was read to its end, and nobody has touched it since: seen without opening it.
+    pub fn is_untouched(&self) -> bool {
+        self.handle.is_none() && !self.has_rest() && self.seen.changed_nanos != 0 && self.is_as_seen()
+    }
+
+    /// Whether what stands under its name is the file that it was at the last look.
+    pub fn is_as_seen(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| {
+            fs::metadata(&place.path)
+                .is_ok_and(|metadata| identity(&metadata) == place.inode && Seen::of(&metadata) == self.seen)
+        })
+    }
+
+    /// Whether it looked like this at the last look.
+    pub fn was_seen_as(&self, seen: Seen) -> bool {
+        self.seen == seen
+    }
+
+    /// Whether a whole line waits for one that may continue it.
+    pub fn holds_record(&self) -> bool {
+        self.holds_record
+    }
+
+    /// Closes it, until there is something to read.
+    pub fn close(&mut self) {
+        self.handle = None;
+        self.assembler = None;
     }
 
     /// Whether it is read from its own file, not from a copy or twin.
@@ -297,6 +338,9 @@ impl Followed {
 
     /// Looks whether it is still there, still the same, and how long it is.
     pub fn look(&mut self, now: Instant) -> io::Result<Look> {
+        if self.is_untouched() {
+            return Ok(Look::Same);
+        }
         let mut medium = match self.handle.take() {
             Some(medium) => medium,
             None => match self.place.as_ref().map(|place| open_same(&place.path, place.inode)).transpose()? {

@@ -38,6 +38,11 @@ pub enum Event {
         /// The buffer's `indexed`.
         offset: u64,
     },
+    /// A watched file was written to.
+    Grown {
+        /// The number of its watch.
+        watch: i32,
+    },
     /// The pushing task has ended.
     Drained,
 }

@@ -11,6 +11,9 @@ mod container;
 mod discover;
 mod file;
 pub mod group;
+mod growth;
+mod handles;
+mod idle;
 mod join;
 mod judge;
 mod medium;
@@ -41,6 +44,8 @@ use self::discover::Discovery;
 pub use self::discover::{GlobError, Globs};
 pub use self::file::nanos_now;
 use self::file::{Followed, Presence, Seen, TurnEnd, Workbench};
+use self::growth::GrowthWatch;
+use self::handles::Handles;
 use self::judge::Undecided;
 pub use self::messages::{Channels, Event, Order};
 use self::records::Assembler;
@@ -79,6 +84,11 @@ pub struct Follower {
     undecided: HashMap<FileIdentity, Undecided>,
     /// When each file is looked at next.
     schedule: Schedule,
+    /// Tells when files at rest grow.
+    growth: GrowthWatch,
+    handles: Handles,
+    /// Files that were read since the last scan.
+    advanced: Vec<FileKey>,
     /// Every content that is known, followed or not; of those that are followed, as they were at the last save.
     checkpoint: Checkpoint,
     /// What is said of a checkpoint that cannot be saved, until it can.
@@ -137,7 +147,9 @@ impl Follower {
             &FileIdentity { device: 0, inode: 0, birth_nanos: 0, generation: 0 },
         );
         let builder = FrameBuilder::new(nobody, 0, 0).map_err(FollowError::Compressor)?;
-        let watch = DirectoryWatch::new(channels.event_sender, Arc::clone(&progress));
+        let watch = DirectoryWatch::new(channels.event_sender.clone(), Arc::clone(&progress));
+        let limits = settings.limits;
+        let growth = GrowthWatch::new(channels.event_sender, Arc::clone(&progress), limits.watches);
         Ok(Follower {
             settings,
             discovery: Discovery::new(globs, watch),
@@ -145,6 +157,9 @@ impl Follower {
             inodes,
             undecided: HashMap::new(),
             schedule: Schedule::default(),
+            growth,
+            handles: Handles::new(limits.handles),
+            advanced: Vec::new(),
             checkpoint,
             save_complaint: None,
             born_after,
@@ -203,6 +218,9 @@ impl Follower {
     fn look(&mut self, key: FileKey, now: Instant) {
         let once = self.once().is_some();
         let Some(file) = self.files.get_mut(&key) else { return };
+        if file.is_untouched() {
+            return self.look_again(key, TurnEnd::CaughtUp, now);
+        }
         let assembler = file.assembler.get_or_insert_with(|| {
             let source = &self.settings.sources[file.source];
             Assembler::new(source, Some(&self.settings.host), Some(&file.path))
@@ -213,6 +231,9 @@ impl Follower {
         let end = file.turn(&mut self.bench, finish, now);
         let counted = file.assembler.as_ref().map_or(counts, Assembler::counts) - counts;
         let (epoch, safe) = (file.epoch, file.indexed);
+        if file.check != file.scanned_check {
+            self.advanced.push(key);
+        }
         self.progress.read(file.offset - offset, counted);
         for frame in self.bench.frames.drain(..) {
             // Fails only when the pushing task is gone, which it says itself.
@@ -221,6 +242,7 @@ impl Follower {
                 return;
             }
         }
+        self.bound_handles(key);
         match end {
             Ok(TurnEnd::Cut) => self.cut(key, now),
             Ok(TurnEnd::Missing) => self.miss(key, now),
@@ -244,24 +266,29 @@ impl Follower {
                 return self.retire(key);
             }
             if file.is_indexed() && file.presence == Presence::Listed && file.quiet_for(now) >= IDLE_CLOSE {
-                file.handle = None;
-                file.assembler = None;
+                file.close();
+                self.handles.used(key, false);
             }
         }
+        let resting = if end == TurnEnd::CaughtUp { self.rest(key, now) } else { None };
         let Some(file) = self.files.get_mut(&key) else { return };
-        let next = file.next_look(end, now);
+        let next = resting.unwrap_or_else(|| file.next_look(end, now));
         self.schedule.set(key, next);
     }
 
     /// Handles the events that there are, and else waits for one until `deadline`. True: a directory changed.
-    fn wait(&mut self, deadline: Instant) -> bool {
+    fn wait(&mut self, mut deadline: Instant) -> bool {
         let mut woken = false;
         loop {
             let left =
                 if woken { Duration::ZERO } else { deadline.saturating_duration_since(Instant::now()) };
             match self.events.recv_timeout(left) {
                 Ok(Event::Wake) => woken = true,
-                Ok(event) => self.handle(event),
+                Ok(event) => {
+                    self.handle(event);
+                    // It may have brought a file's turn forward.
+                    deadline = self.schedule.next().map_or(deadline, |look| look.min(deadline));
+                }
                 Err(_) => return woken,
             }
             if self.stop.load(Ordering::Relaxed) {
@@ -287,6 +314,11 @@ impl Follower {
                     let offset = to.unwrap_or(file.indexed);
                     tracing::info!(path = %file.path.display(), from = file.offset, to = offset, "the buffer is at another offset: going there");
                     file.seek(offset);
+                    self.schedule.set(key, Instant::now());
+                }
+            }
+            Event::Grown { watch } => {
+                if let Some(key) = self.growth.take(watch).filter(|key| self.files.contains_key(key)) {
                     self.schedule.set(key, Instant::now());
                 }
             }
@@ -336,7 +368,9 @@ impl Follower {
     /// how far each file was read, and the next save tries again.
     fn save(&mut self) {
         for file in self.files.values() {
-            self.checkpoint.put(file.entry());
+            if !self.checkpoint.get(&file.identity).is_some_and(|entry| file.is_saved_as(entry)) {
+                self.checkpoint.put(file.entry());
+            }
         }
         self.checkpoint.set_scanned_at(self.scanned_at as u64);
         match self.checkpoint.save() {

@@ -17,6 +17,7 @@ impl Follower {
     /// what it held before may go on in a copy.
     pub(super) fn cut(&mut self, key: FileKey, now: Instant) {
         let Some(mut file) = self.files.remove(&key) else { return };
+        self.release(&key);
         let Some(place) = file.place.clone() else {
             // Nobody can write to it under a name: it goes on as it is.
             file.lose_place();
@@ -124,7 +125,7 @@ impl Follower {
     /// A content is done: its entry stays, so that its growth, its copy or its twin is recognised.
     pub(super) fn retire(&mut self, key: FileKey) {
         let Some(file) = self.files.remove(&key) else { return };
-        self.schedule.remove(&key);
+        self.release(&key);
         let removed = self.settings.sources[file.source].remove_when_indexed && remove(&file);
         let at_secs = (nanos_now() / 1_000_000_000) as u64;
         let is_there = !removed && file.is_at_home();

@@ -54,7 +54,7 @@ impl Follower {
         let Some(found) = self.discovery.scan(now) else { return self.end_scan() };
         let sightings = self.sightings(found);
         let seen: HashSet<FileIdentity> = sightings.iter().map(|sighting| sighting.who).collect();
-        self.note_gone(&sightings, &seen);
+        self.note_gone(&sightings, &seen, now);
         self.undecided.retain(|who, _| seen.contains(who));
         let nothing = sightings.is_empty();
         let mut strangers = Vec::new();
@@ -63,7 +63,7 @@ impl Follower {
         for sighting in sightings {
             match self.inodes.get(&sighting.who).copied() {
                 None => strangers.push(sighting),
-                Some(Standing::Followed(key)) => self.sighted(key, &sighting),
+                Some(Standing::Followed(key)) => self.sighted(key, &sighting, now),
                 Some(Standing::Dormant(content)) if self.is_at_rest(&content, &sighting) => {}
                 Some(Standing::Dormant(content)) => returned.push((content, Some(sighting))),
                 Some(Standing::Twin(content)) => twins.push((content, sighting)),
@@ -91,8 +91,10 @@ impl Follower {
 
     /// From here on, what appears is new.
     fn end_scan(&mut self) {
-        for file in self.files.values_mut() {
-            file.scanned_check = file.check;
+        for key in self.advanced.drain(..) {
+            if let Some(file) = self.files.get_mut(&key) {
+                file.scanned_check = file.check;
+            }
         }
         self.bound_deleted();
     }
@@ -141,13 +143,15 @@ impl Follower {
     }
 
     /// What was not seen is not there under any name that is known: renamed to another place, or removed.
-    fn note_gone(&mut self, sightings: &[Sighting], seen: &HashSet<FileIdentity>) {
+    fn note_gone(&mut self, sightings: &[Sighting], seen: &HashSet<FileIdentity>, now: Instant) {
         for file in self.files.values_mut() {
             let here = file.place.as_ref().is_some_and(|place| seen.contains(&place.inode));
             if here {
                 continue;
             }
-            file.presence = Presence::Gone;
+            if std::mem::replace(&mut file.presence, Presence::Gone) == Presence::Listed {
+                self.schedule.bring_forward(file.key, now);
+            }
             let links = file.handle.as_ref().and_then(|medium| medium.file().metadata().ok());
             if links.is_some_and(|metadata| metadata.nlink() == 0) {
                 file.place = None;
@@ -191,9 +195,14 @@ impl Follower {
         self.checkpoint.put(entry);
     }
 
-    fn sighted(&mut self, key: FileKey, sighting: &Sighting) {
-        if let Some(file) = self.files.get_mut(&key) {
-            file.sighted(sighting.place(), sighting.presence);
+    fn sighted(&mut self, key: FileKey, sighting: &Sighting, now: Instant) {
+        let Some(file) = self.files.get_mut(&key) else { return };
+        let before = file.presence;
+        file.sighted(sighting.place(), sighting.presence);
+        // The look of a file at rest is far away: what nobody else tells of it is seen here.
+        let has_changed = file.handle.is_none() && !file.was_seen_as(sighting.seen());
+        if has_changed || file.presence != before {
+            self.schedule.bring_forward(key, now);
         }
     }
 

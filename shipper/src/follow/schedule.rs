@@ -17,8 +17,8 @@ const SCAN_PAUSE_FACTOR: u32 = 4;
 #[derive(Default)]
 pub struct Schedule {
     heap: BinaryHeap<Reverse<(Instant, u64, FileKey)>>,
-    /// The number of each file's valid place in the heap; its others are skipped.
-    valid: HashMap<FileKey, u64>,
+    /// Each file's valid place in the heap; its others are skipped.
+    valid: HashMap<FileKey, (u64, Instant)>,
     numbers: u64,
 }
 
@@ -26,8 +26,15 @@ impl Schedule {
     /// Looks at a file at `when`, and not when it was to be looked at before.
     pub fn set(&mut self, file: FileKey, when: Instant) {
         self.numbers += 1;
-        self.valid.insert(file, self.numbers);
+        self.valid.insert(file, (self.numbers, when));
         self.heap.push(Reverse((when, self.numbers, file)));
+    }
+
+    /// Looks at a file at `when`, or before if it is due before.
+    pub fn bring_forward(&mut self, file: FileKey, when: Instant) {
+        if self.valid.get(&file).is_none_or(|(_, before)| *before > when) {
+            self.set(file, when);
+        }
     }
 
     /// Takes the file that is due for the longest time.
@@ -43,7 +50,7 @@ impl Schedule {
     /// When the next file is due.
     pub fn next(&mut self) -> Option<Instant> {
         while let Some(&Reverse((when, number, file))) = self.heap.peek() {
-            if self.valid.get(&file) == Some(&number) {
+            if self.valid.get(&file) == Some(&(number, when)) {
                 return Some(when);
             }
             self.heap.pop();

@@ -19,7 +19,7 @@ use weir_record::{FileKey, Query, SourceId};
 use weir_shipper::parse::Format;
 use weir_shipper::settings::DELETED_BYTES_MAX;
 use weir_shipper::{
-    Counts, Mode, Progress, Settled, ShipError, ShipSettings, Shipper, SourceSettings, Start, Timing,
+    Counts, Limits, Mode, Progress, Settled, ShipError, ShipSettings, Shipper, SourceSettings, Start, Timing,
 };
 
 /// How long a test waits for what has to happen.
@@ -153,6 +153,7 @@ impl Rig {
             sources: vec![source],
             mode,
             timing: self.timing,
+            limits: Limits::default(),
             deleted_bytes_max: self.deleted_bytes_max,
         }
     }

@@ -15,7 +15,7 @@ use weir_record::SourceId;
 use weir_record::frame::Decoder;
 use weir_shipper::cli::host_name;
 use weir_shipper::settings::DELETED_BYTES_MAX;
-use weir_shipper::{Mode, ShipSettings, Shipper, SourceSettings, Timing};
+use weir_shipper::{Limits, Mode, ShipSettings, Shipper, SourceSettings, Timing};
 
 const BUFFER_BYTES: u64 = 64 * 1024 * 1024;
 const CLAIM_FRAMES: usize = 256;
@@ -42,6 +42,7 @@ pub async fn run(arguments: TortureShipperArgs) -> anyhow::Result<ExitCode> {
         sources: vec![SourceSettings::new(arguments.paths)],
         mode: Mode::Follow,
         timing: Timing::default(),
+        limits: Limits::default(),
         deleted_bytes_max: DELETED_BYTES_MAX,
     })
     .map_err(bad_use)?;

@@ -19,7 +19,7 @@ use weir_indexer::{Index, Search};
 use weir_process::{bad_use, stop_signal};
 use weir_shipper::cli::{host_name, load, redis_buffer, source_id, source_settings};
 use weir_shipper::settings::DELETED_BYTES_MAX;
-use weir_shipper::{Mode, ShipSettings, Shipper, SourceSettings, Timing};
+use weir_shipper::{Limits, Mode, ShipSettings, Shipper, SourceSettings, Timing};
 use weir_worker::{Worker, WorkerSettings};
 
 use crate::demo::Demo;
@@ -132,6 +132,7 @@ async fn pipeline<B: Buffer, I: Index + Search>(
         sources: plan.sources,
         mode: Mode::Follow,
         timing: Timing::default(),
+        limits: Limits::default(),
         deleted_bytes_max: DELETED_BYTES_MAX,
     })
     .map_err(|error| bad_use(format!("{:#}", anyhow::Error::new(error))))?;
