@@ -128,6 +128,16 @@ impl Clock {
         })
     }
 
+    /// The year whose last two digits these are, if it is near the reading: up to 20 years back, one ahead.
+    pub(super) fn near_year(&self, two_digits: u8) -> Option<i32> {
+        const YEAR_NANOS: i64 = 31_556_952 * 1_000_000_000;
+        let read_year = 1970 + (self.read_time / YEAR_NANOS) as i32;
+        let century = (read_year + 1) / 100 * 100;
+        let year = century + i32::from(two_digits);
+        let year = if year > read_year + 1 { year - 100 } else { year };
+        (year >= read_year - 20).then_some(year)
+    }
+
     fn offset_at(&mut self, civil_seconds: i64) -> i32 {
         let span = civil_seconds.div_euclid(OFFSET_SPAN_SECONDS);
         if span != self.cached_span {

@@ -1,29 +1,47 @@
 //! Time stamps as log lines write them, read at the start of a text.
+//!
+//! | shape | written by |
+//! |---|---|
+//! | `2026-11-20T21:39:19.123456789Z`, `... 21:39:19,123 +0100`, `2026/11/20 21:39:19`, `2026.11.20 ...` | most |
+//! | `2026-11-20 21:39:19:123`, `2026-11-20 09:39:19 PM` | Log4j patterns, .NET |
+//! | `20261120T213919.123Z`, `20261120 21:39:19.123` | ISO 8601 basic, Go |
+//! | `20/Nov/2026:21:39:19 +0100`, `20 Nov 2026 21:39:19.123`, `20-Nov-2026 21:39:19`, `2 nov. 2026 21:39:19` | access logs, Redis, Tomcat, java.util.logging |
+//! | `20.11.2026 21:39:19,123`, `11/20/2026 9:39:19 PM`, `20/11/2026 21:39:19` | localised loggers; slashes only where the order is certain |
+//! | `Nov 20 21:39:19`, `Nov 20 2026 21:39:19`, `Nov 20, 2026 9:39:19 PM` | syslog, Cisco, java.util.logging |
+//! | `Fri Nov 20 21:39:19.123456 2026`, `Fri Nov 20 21:39:19 CET 2026`, `Fri, 20 Nov 2026 21:39:19 GMT` | Apache, `date`, RFC 2822 |
+//! | `1120 21:39:19.123456`, `11-20 21:39:19.123` | klog behind its letter, logcat |
+//! | `26/11/20 21:39:19`, `261120 21:39:19`, `261120 213919` | Spark, MySQL 5, HDFS |
+//! | `1795210759`, `1795210759.123`, `...123`, `...123456`, `...123456789` | seconds, milli-, micro- and nanoseconds since 1970 |
+//!
+//! A fraction has one to nine digits behind a point or a comma; what is longer is cut. A zone is `Z`, an offset, or an
+//! abbreviation that means one zone only; without one the file's zone counts. Names of months may be those of nine
+//! languages. A year that is missing is found from the time of reading.
+
+mod months;
 
 use memchr::memchr;
 use weir_record::Timestamp;
 use weir_record::time::{Civil, parse_fraction, two_digits};
 
 use super::zone::{Clock, abbreviation};
+use months::{half_of_day, month};
 
-/// The shortest text that a time stamp with a date can be: `Nov  2 21:39:19`.
-const SHORTEST: usize = 15;
+/// The shortest text that a time stamp with a date can be: `261120 213919`.
+const SHORTEST: usize = 13;
 
 impl Clock {
-    /// Reads a time stamp at the start of `text`; returns it with its length.
-    ///
-    /// Read are RFC 3339 and its relatives (`2026-11-20 21:39:19,123`, slashes, no zone, ` +0100`, ` UTC`), the
-    /// access log's `20/Nov/2026:21:39:19 +0100`, `20 Nov 2026 21:39:19.123`, syslog's `Nov 20 21:39:19`,
-    /// `Nov 20, 2026 9:39:19 PM` and `Fri Nov 20 21:39:19 2026`.
+    /// Reads a time stamp at the start of `text`, in any shape of the table but the last; returns it with its length.
     pub(super) fn read_prefix(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
         let (&first, &third) = (text.first()?, text.get(2)?);
         if text.len() < SHORTEST {
             return None;
         }
         match (first, third) {
-            (b'0'..=b'9', b'0'..=b'9') => self.read_iso(text),
-            (b'0'..=b'9', _) => self.read_day_first(text),
-            (b'A'..=b'Z', b'a'..=b'z') => self.read_month_first(text).or_else(|| self.read_weekday(text)),
+            (b'0'..=b'9', b'0'..=b'9') => self.read_iso(text).or_else(|| self.read_digits(text)),
+            (b'0'..=b'9', _) => self.read_day_first(text).or_else(|| self.read_numeric_date(text)),
+            (b'A'..=b'Z' | b'a'..=b'z' | 0x80.., _) => {
+                self.read_month_first(text).or_else(|| self.read_weekday(text))
+            }
             _ => None,
         }
     }
@@ -38,54 +56,121 @@ impl Clock {
     }
 
     fn read_iso(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
-        let (civil, digits, rest) = Civil::parse_iso(text)?;
+        let (mut civil, digits, rest) = Civil::parse_iso(text)?;
+        let (digits, rest) = match rest {
+            [b':', a, b, c, ..] if digits == 0 && [a, b, c].iter().all(|byte| byte.is_ascii_digit()) => {
+                let (nanosecond, _, _) = parse_fraction(&[b'.', *a, *b, *c]);
+                civil.nanosecond = nanosecond;
+                (3, &rest[4..])
+            }
+            [b' ', b'A' | b'P' | b'a' | b'p', ..] => (digits, twelve_hours(&mut civil, rest).unwrap_or(rest)),
+            _ => (digits, rest),
+        };
         self.with_zone(text, &civil, digits, rest)
     }
 
-    /// `20/Nov/2026:21:39:19 +0100`, `20 Nov 2026 21:39:19.123`, `20-Nov-2026 21:39:19`.
+    /// Shapes of digits that [`Clock::read_iso`] does not know.
+    fn read_digits(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
+        let digits = text.iter().take(9).take_while(|byte| byte.is_ascii_digit()).count();
+        let pair = |at: usize| two_digits(text[at], text[at + 1]);
+        match (digits, text[digits]) {
+            // `2.11.2026 21:39:19`
+            (1, _) => self.read_numeric_date(text),
+            // `2026.11.20 21:39:19`
+            (4, b'.') if text.get(7) == Some(&b'.') => {
+                let civil =
+                    Civil { year: year(&text[..4])?, month: pair(5)?, day: pair(8)?, ..Civil::default() };
+                self.with_clock(text, civil, &text[10..])
+            }
+            // `1120 21:39:19.123456`
+            (4, b' ') => self.with_clock_no_year(
+                text,
+                Civil { month: pair(0)?, day: pair(2)?, ..Civil::default() },
+                &text[5..],
+            ),
+            // `261120 21:39:19`, `261120 213919`
+            (6, b' ') => {
+                let year = self.near_year(pair(0)?)?;
+                let civil = Civil { year, month: pair(2)?, day: pair(4)?, ..Civil::default() };
+                self.with_clock(text, civil, &text[6..])
+            }
+            // `20261120T213919Z`, `20261120 21:39:19`
+            (8, b'T' | b' ') => {
+                let civil =
+                    Civil { year: year(&text[..4])?, month: pair(4)?, day: pair(6)?, ..Civil::default() };
+                self.with_clock(text, civil, &text[8..])
+            }
+            _ => None,
+        }
+    }
+
+    /// `20/Nov/2026:21:39:19 +0100`, `20 Nov 2026 21:39:19.123`, `20-Nov-2026 21:39:19`, `2. November 2026 21:39:19`.
     fn read_day_first(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
-        let head: &[u8; 12] = text.first_chunk()?;
-        let separator = head[2];
-        if !matches!(separator, b'/' | b' ' | b'-')
-            || head[6] != separator
-            || !matches!(head[11], b':' | b' ')
-        {
+        let (day, rest) = short_number(text)?;
+        let rest = rest.strip_prefix(b".").unwrap_or(rest);
+        let (&separator, rest) = rest.split_first()?;
+        if !matches!(separator, b'/' | b' ' | b'-') || rest.first()?.is_ascii_digit() {
             return None;
         }
-        let mut civil = Civil {
-            year: year(&head[7..11])?,
-            month: month(&head[3..6])?,
-            day: two_digits(head[0], head[1])?,
-            ..Civil::default()
+        let (month, rest) = month(rest)?;
+        let rest = rest.strip_prefix(&[separator])?;
+        let civil = Civil { year: year(rest.get(..4)?)?, month, day, ..Civil::default() };
+        let rest = rest.get(4..)?;
+        self.with_clock(text, civil, rest.strip_prefix(b",").unwrap_or(rest))
+    }
+
+    /// `20.11.2026 21:39:19,123`, `11/20/2026 9:39:19 PM`, `26/11/20 21:39:19`, `11-20 21:39:19.123`. With slashes, day
+    /// and month are told apart by a number beyond 12, or by a clock of twelve hours, which is American.
+    fn read_numeric_date(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
+        let (first, rest) = short_number(text)?;
+        let (&separator, rest) = rest.split_first()?;
+        let (second, rest) = short_number(rest)?;
+        if separator == b'-' && rest.first() == Some(&b' ') {
+            let civil = Civil { month: first, day: second, ..Civil::default() };
+            return self.with_clock_no_year(text, civil, &rest[1..]);
+        }
+        let rest = rest.strip_prefix(&[separator])?;
+        if separator == b'/' && rest.get(2) == Some(&b' ') {
+            let civil = Civil {
+                year: self.near_year(first)?,
+                month: second,
+                day: two_digits(rest[0], rest[1])?,
+                ..Civil::default()
+            };
+            return self.with_clock(text, civil, &rest[2..]);
+        }
+        let year = year(rest.get(..4)?)?;
+        let rest = rest.get(4..)?;
+        let is_american = || {
+            let clock = &rest[..rest.len().min(CLOCK_BYTES_MAX)];
+            clock.windows(3).any(|window| matches!(window, b" PM" | b" AM"))
         };
-        let rest = read_clock(&mut civil, &text[12..])?;
-        let (nanosecond, digits, rest) = parse_fraction(rest);
-        civil.nanosecond = nanosecond;
-        self.with_zone(text, &civil, digits, rest)
+        let (day, month) = match separator {
+            b'.' => (first, second),
+            b'/' if first > 12 => (first, second),
+            b'/' if second > 12 || is_american() => (second, first),
+            _ => return None,
+        };
+        self.with_clock(
+            text,
+            Civil { year, month, day, ..Civil::default() },
+            rest.strip_prefix(b",").unwrap_or(rest),
+        )
     }
 
     /// `Nov 20 21:39:19`, `Nov 20 2026 21:39:19`, `Nov 20, 2026 9:39:19 PM`.
     fn read_month_first(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
-        let mut civil = Civil { month: month(text.get(..3)?)?, ..Civil::default() };
-        let rest = text[3..].strip_prefix(b" ")?;
+        let (month, rest) = month(text)?;
+        let rest = rest.strip_prefix(b" ")?;
         let rest = rest.strip_prefix(b" ").unwrap_or(rest);
         let (day, rest) = short_number(rest)?;
-        civil.day = day;
+        let mut civil = Civil { month, day, ..Civil::default() };
         let rest = rest.strip_prefix(b",").unwrap_or(rest).strip_prefix(b" ")?;
         if let (Some(number), Some(rest)) = (rest.get(..4).and_then(year), rest.get(4..)) {
             civil.year = number;
-            let rest = rest.strip_prefix(b",").unwrap_or(rest).strip_prefix(b" ")?;
-            let rest = read_twelve_hour_clock(&mut civil, rest)?;
-            let (nanosecond, digits, rest) = parse_fraction(rest);
-            civil.nanosecond = nanosecond;
-            return self.with_zone(text, &civil, digits, rest);
+            return self.with_clock(text, civil, rest.strip_prefix(b",").unwrap_or(rest));
         }
-        let rest = read_clock(&mut civil, rest)?;
-        let (nanosecond, digits, rest) = parse_fraction(rest);
-        civil.nanosecond = nanosecond;
-        let (offset, rest) = device_zone(rest);
-        let moment = self.moment_without_year(civil, digits, offset)?;
-        Some((moment, text.len() - rest.len()))
+        self.with_clock_no_year(text, civil, rest)
     }
 
     /// `Fri Nov 20 21:39:19.123456 2026`, `Fri, 20 Nov 2026 21:39:19 GMT`.
@@ -97,19 +182,47 @@ impl Clock {
             let (moment, length) = self.read_day_first(rest)?;
             return Some((moment, length + 5));
         }
-        let rest = text[3..].strip_prefix(b" ")?;
-        let mut civil = Civil { month: month(rest.get(..3)?)?, ..Civil::default() };
-        let rest = rest[3..].strip_prefix(b" ")?;
+        let (month, rest) = month(text[3..].strip_prefix(b" ")?)?;
+        let rest = rest.strip_prefix(b" ")?;
         let rest = rest.strip_prefix(b" ").unwrap_or(rest);
         let (day, rest) = short_number(rest)?;
-        civil.day = day;
+        let mut civil = Civil { month, day, ..Civil::default() };
         let rest = read_clock(&mut civil, rest.strip_prefix(b" ")?)?;
         let (nanosecond, digits, rest) = parse_fraction(rest);
         civil.nanosecond = nanosecond;
         let (offset, rest) = zone_prefix(rest);
         let rest = rest.strip_prefix(b" ")?;
+        // An abbreviation that several zones share says nothing: the file's zone counts.
+        let letters = rest.iter().take(5).take_while(|byte| byte.is_ascii_uppercase()).count();
+        let rest = if letters > 2 { rest[letters..].strip_prefix(b" ")? } else { rest };
         civil.year = year(rest.get(..4)?)?;
         Some((self.moment(&civil, digits, offset)?, text.len() - rest.len() + 4))
+    }
+
+    /// Reads the time of day that follows a date and its separator, if there is one: blanks, `T` or a colon.
+    fn with_clock(&mut self, text: &[u8], mut civil: Civil, rest: &[u8]) -> Option<(Timestamp, usize)> {
+        let rest = match rest {
+            [b' ', b' ', rest @ ..] | [b' ' | b'T' | b':', rest @ ..] => rest,
+            _ => rest,
+        };
+        let rest = read_any_clock(&mut civil, rest)?;
+        let (nanosecond, digits, rest) = parse_fraction(rest);
+        civil.nanosecond = nanosecond;
+        self.with_zone(text, &civil, digits, rest)
+    }
+
+    fn with_clock_no_year(
+        &mut self,
+        text: &[u8],
+        mut civil: Civil,
+        rest: &[u8],
+    ) -> Option<(Timestamp, usize)> {
+        let rest = read_clock(&mut civil, rest)?;
+        let (nanosecond, digits, rest) = parse_fraction(rest);
+        civil.nanosecond = nanosecond;
+        let (offset, rest) = device_zone(rest);
+        let moment = self.moment_without_year(civil, digits, offset)?;
+        Some((moment, text.len() - rest.len()))
     }
 
     fn with_zone(
@@ -127,23 +240,49 @@ impl Clock {
 /// Whether a time stamp with a date stands at the start of `text`, by its shape alone.
 pub(super) fn begins_with_time(text: &[u8]) -> bool {
     let text = text.strip_prefix(b"[").unwrap_or(text);
-    let Some(head) = text.first_chunk::<SHORTEST>() else { return false };
+    let Some(head) = text.first_chunk::<15>() else { return false };
     let digits = |from: usize, to: usize| head[from..to].iter().all(u8::is_ascii_digit);
     match head[0] {
         b'0'..=b'9' if head[2].is_ascii_digit() => {
-            digits(0, 4)
-                && matches!(head[4], b'-' | b'/')
+            let is_iso = digits(0, 4)
+                && matches!(head[4], b'-' | b'/' | b'.')
                 && digits(5, 7)
                 && head[7] == head[4]
-                && digits(8, 10)
+                && digits(8, 10);
+            is_iso
+                || digits(0, 6)
+                    && (head[6] == b' ' && digits(7, 9) || digits(6, 8) && matches!(head[8], b'T' | b' '))
         }
-        b'0'..=b'9' => month(&head[3..6]).is_some() && digits(7, 11),
-        b'A'..=b'Z' => {
-            let named = if head[3] == b' ' && month(&head[..3]).is_none() { &head[4..7] } else { &head[..3] };
-            month(named).is_some() && memchr(b':', text.get(..24).unwrap_or(text)).is_some()
+        b'0'..=b'9' => {
+            let is_named = |at: usize| month(&text[at..]).is_some();
+            let is_dotted = head[2] == head[5] && matches!(head[2], b'.' | b'/') && digits(3, 5);
+            is_dotted && digits(6, 8)
+                || head[2] == b'-' && digits(3, 5) && head[5] == b' ' && head[8] == b':'
+                || is_named(3) && !head[2].is_ascii_digit()
+        }
+        b'A'..=b'Z' | b'a'..=b'z' | 0x80.. => {
+            let is_weekday = head[3] == b' ' && month(text).is_none();
+            let named = if is_weekday { &text[4..] } else { text };
+            month(named).is_some_and(|(_, rest)| rest.starts_with(b" "))
+                && memchr(b':', text.get(..32).unwrap_or(text)).is_some()
         }
         _ => false,
     }
+}
+
+/// Most bytes of a time of day with its half.
+const CLOCK_BYTES_MAX: usize = 20;
+
+/// Reads `21:39:19`, `9:39:19 PM` or `213919` into `civil`; returns what follows.
+fn read_any_clock<'t>(civil: &mut Civil, text: &'t [u8]) -> Option<&'t [u8]> {
+    let is_basic = text.get(..6).is_some_and(|head| head.iter().all(u8::is_ascii_digit));
+    if !is_basic {
+        return read_twelve_hour_clock(civil, text);
+    }
+    civil.hour = two_digits(text[0], text[1])?;
+    civil.minute = two_digits(text[2], text[3])?;
+    civil.second = two_digits(text[4], text[5])?;
+    Some(&text[6..])
 }
 
 /// Reads `hh:mm:ss` at the start of `text` into `civil`; returns what follows.
@@ -168,14 +307,13 @@ fn read_twelve_hour_clock<'t>(civil: &mut Civil, text: &'t [u8]) -> Option<&'t [
     civil.hour = hour;
     civil.minute = two_digits(head[1], head[2])?;
     civil.second = two_digits(head[4], head[5])?;
-    // Newer Java writes a narrow no-break space before AM and PM.
-    let half = rest.strip_prefix(b" ").or_else(|| rest.strip_prefix("\u{202f}".as_bytes()));
-    let Some((half, rest)) = half.and_then(|half| half.split_first_chunk::<2>()) else { return Some(rest) };
-    match half {
-        b"AM" if hour <= 12 => civil.hour = hour % 12,
-        b"PM" if hour <= 12 => civil.hour = hour % 12 + 12,
-        _ => return after_hour.get(head.len()..),
-    }
+    Some(twelve_hours(civil, rest).unwrap_or(rest))
+}
+
+/// Moves an hour into the half of the day that follows it; returns what follows that. None where there is none.
+fn twelve_hours<'t>(civil: &mut Civil, text: &'t [u8]) -> Option<&'t [u8]> {
+    let (is_second_half, rest) = half_of_day(text).filter(|_| (1..=12).contains(&civil.hour))?;
+    civil.hour = civil.hour % 12 + if is_second_half { 12 } else { 0 };
     Some(rest)
 }
 
@@ -191,25 +329,6 @@ fn short_number(text: &[u8]) -> Option<(u8, &[u8])> {
 fn year(text: &[u8]) -> Option<i32> {
     let &[a, b, c, d] = text else { return None };
     Some(i32::from(two_digits(a, b)?) * 100 + i32::from(two_digits(c, d)?))
-}
-
-/// The month, 1 to 12, of an English abbreviation.
-fn month(name: &[u8]) -> Option<u8> {
-    Some(match name {
-        b"Jan" => 1,
-        b"Feb" => 2,
-        b"Mar" => 3,
-        b"Apr" => 4,
-        b"May" => 5,
-        b"Jun" => 6,
-        b"Jul" => 7,
-        b"Aug" => 8,
-        b"Sep" => 9,
-        b"Oct" => 10,
-        b"Nov" => 11,
-        b"Dec" => 12,
-        _ => return None,
-    })
 }
 
 /// Reads the zone that a Cisco writes behind a time without a year, ` UTC:`; the colon tells it from a host.
@@ -351,6 +470,47 @@ mod tests {
     }
 
     #[test]
+    fn rarer_shapes_are_read_where_they_are_certain() {
+        check("Fri, 6 Nov 2026 21:39:19 +0100", "2026-11-06T20:39:19.000Z");
+        check("Fri Nov 20 21:39:19 IST 2026", "2026-11-20T20:39:19.000Z");
+        check("2026.11.20 21:39:19.5", "2026-11-20T20:39:19.500Z");
+        check("2026-11-20 21:39:19:123", "2026-11-20T20:39:19.123Z");
+        check("2026-11-20 09:39:19 PM", "2026-11-20T20:39:19.000Z");
+        check("20261120T213919.123Z", "2026-11-20T21:39:19.123Z");
+        check("20261120 21:39:19", "2026-11-20T20:39:19.000Z");
+        check("20.11.2026 21:39:19,123", "2026-11-20T20:39:19.123Z");
+        check("2.11.2026 21:39:19", "2026-11-02T20:39:19.000Z");
+        check("20/11/2026 21:39:19", "2026-11-20T20:39:19.000Z");
+        check("11/20/2026 21:39:19", "2026-11-20T20:39:19.000Z");
+        check("11/2/2026 9:39:19 PM", "2026-11-02T20:39:19.000Z");
+        check("11/20/2026, 9:39:19 PM", "2026-11-20T20:39:19.000Z");
+        check("26/11/20 21:39:19", "2026-11-20T20:39:19.000Z");
+        check("261120 21:39:19", "2026-11-20T20:39:19.000Z");
+        check("261120  1:39:19", "2026-11-20T00:39:19.000Z");
+        check("261120 213919", "2026-11-20T20:39:19.000Z");
+        check("1120 21:39:19.123456", "2026-11-20T20:39:19.123456Z");
+        check("11-20 21:39:19.123", "2026-11-20T20:39:19.123Z");
+    }
+
+    #[test]
+    fn months_may_be_named_in_other_languages() {
+        check("20-Okt-2026 21:39:19", "2026-10-20T20:39:19.000Z");
+        check("20. März 2026 21:39:19", "2026-03-20T20:39:19.000Z");
+        check("Mai 20, 2026 9:39:19 PM", "2026-05-20T20:39:19.000Z");
+        check("20 déc. 2025 21:39:19", "2025-12-20T20:39:19.000Z");
+        check("2 juil. 2026 21:39:19", "2026-07-02T20:39:19.000Z");
+        check("2 juin 2026 21:39:19", "2026-06-02T20:39:19.000Z");
+        check("ago 20 21:39:19", "2026-08-20T20:39:19.000Z");
+        check("nov. 20, 2026 9:39:19 p.\u{a0}m.", "2026-11-20T20:39:19.000Z");
+        check("20/gen/2026:21:39:19 +0000", "2026-01-20T21:39:19.000Z");
+        check("20 fev 2026 21:39:19", "2026-02-20T20:39:19.000Z");
+        check("20 mrt. 2026 21:39:19", "2026-03-20T20:39:19.000Z");
+        check("20 мая 2026 21:39:19", "2026-05-20T20:39:19.000Z");
+        check("20 сентября 2026 21:39:19", "2026-09-20T20:39:19.000Z");
+        check("Nov 20, 2026, 9:39:19\u{202f}PM", "2026-11-20T20:39:19.000Z");
+    }
+
+    #[test]
     fn numbers_are_moments_where_their_size_tells_the_unit() {
         check("1795210759", "2026-11-20T21:39:19.000Z");
         check("1795210759.123456", "2026-11-20T21:39:19.123456Z");
@@ -370,6 +530,11 @@ mod tests {
     fn what_is_no_time_stamp_is_refused() {
         for text in [
             "2026-11-20",
+            "10/11/2026 21:39:19",
+            "31/02/2026 21:39:19",
+            "11/20/2026 13:39:19 PM x",
+            "77/11/20 21:39:19",
+            "Marc 20 2026",
             "Nov 31 21:39:19",
             "Foo 20 21:39:19",
             "21:39:19",
