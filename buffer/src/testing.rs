@@ -83,15 +83,24 @@ impl TestRedis {
     }
 
     /// Sends one command and returns its answer.
+    ///
+    /// # Panics
+    /// If it is refused.
     pub fn command(&self, words: &[&str]) -> Value {
-        let mut connection = redis::Client::open(self.url())
-            .and_then(|client| client.get_connection())
-            .expect("the server takes connections");
+        self.try_command(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// The same, where a refusal is as good.
+    ///
+    /// # Errors
+    /// The server's words.
+    pub fn try_command(&self, words: &[&str]) -> redis::RedisResult<Value> {
+        let mut connection = redis::Client::open(self.unix_url())?.get_connection()?;
         let mut command = redis::Cmd::new();
         words.iter().for_each(|word| {
             command.arg(word);
         });
-        connection.req_command(&command).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+        connection.req_command(&command)
     }
 
     /// The directory of its append-only files.

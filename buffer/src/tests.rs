@@ -9,6 +9,7 @@ use crate::{Buffer, Claim, Consumer, Push, Pushed};
 mod faults;
 mod model;
 mod repair;
+mod simulation;
 mod suite;
 
 /// Longer than anything here takes, unless it is broken.
