@@ -80,6 +80,8 @@ pub(crate) struct Timing {
     pub(crate) stalled_after: Duration,
     /// How often a consumer looks for what dead and stalled ones hold, and for what got lost.
     pub(crate) reclaim_interval: Duration,
+    /// A dead consumer that holds nothing is forgotten after this time.
+    pub(crate) forget_consumer_after: Duration,
     /// A file that was indexed whole this long ago is forgotten.
     pub(crate) forget_after: Duration,
 }
@@ -90,6 +92,7 @@ impl Default for Timing {
             dead_after: DEAD_AFTER,
             stalled_after: STALLED_AFTER,
             reclaim_interval: Duration::from_secs(1),
+            forget_consumer_after: Duration::from_secs(3600),
             forget_after: Duration::from_secs(30 * 24 * 3600),
         }
     }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,16 @@ impl TestRedis {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
+    /// Its port on the loopback interface.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The directory that it runs in.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// The address of its socket.
     pub fn unix_url(&self) -> String {
         format!("unix://{}", self.directory.path().join("redis.sock").display())
@@ -73,6 +83,12 @@ impl TestRedis {
     pub fn restart(&mut self) {
         self.kill();
         assert!(self.spawn(), "redis-server does not start again: {}", self.log());
+    }
+
+    /// The same, but does not wait until it has loaded its data.
+    pub fn restart_without_waiting(&mut self) {
+        self.kill();
+        self.process = Some(self.run());
     }
 
     /// Sends SIGSTOP or SIGCONT, or any other signal by its name.
@@ -108,9 +124,9 @@ impl TestRedis {
         self.directory.path().join("appendonlydir")
     }
 
-    fn spawn(&mut self) -> bool {
+    fn run(&self) -> Child {
         let log = File::create(self.directory.path().join("log")).expect("a log file");
-        let process = Command::new("redis-server")
+        Command::new("redis-server")
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .args(["--unixsocket", "redis.sock", "--dir", "."])
             .args(&self.arguments)
@@ -119,8 +135,11 @@ impl TestRedis {
             .stdout(log)
             .stderr(Stdio::null())
             .spawn()
-            .expect("redis-server runs");
-        self.process = Some(process);
+            .expect("redis-server runs")
+    }
+
+    fn spawn(&mut self) -> bool {
+        self.process = Some(self.run());
         let deadline = Instant::now() + START_TIMEOUT;
         while Instant::now() < deadline {
             if self.process.as_mut().is_none_or(|process| process.try_wait().is_ok_and(|end| end.is_some())) {
@@ -169,7 +188,8 @@ pub fn skip(reason: &str) {
     eprintln!("{message}");
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on now.
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it is bound").port()
 }

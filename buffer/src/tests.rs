@@ -11,6 +11,7 @@ mod model;
 mod repair;
 mod simulation;
 mod suite;
+mod topologies;
 
 /// Longer than anything here takes, unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(20);

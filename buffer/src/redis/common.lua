@@ -51,7 +51,13 @@ local function is_lost(frames, group, alive_prefix, id)
     return false
   end
   local pending = redis.pcall('XPENDING', frames, group, id, id, 1)
-  if pending.err or #pending == 0 then
+  if pending.err then
+    if not string.find(pending.err, 'NOGROUP', 1, true) then
+      error(pending.err)
+    end
+    return true
+  end
+  if #pending == 0 then
     return true
   end
   return redis.call('EXISTS', alive_prefix .. pending[1][2]) == 0

@@ -138,6 +138,7 @@ impl RedisConsumer {
         let mut command = scripts::RECLAIM.call(&[&keys.frames], 128);
         command.arg(GROUP).arg(&self.name).arg(&keys.alive_prefix).arg(self.shared.stalled_ms());
         command.arg(DELIVERIES_TOGETHER_MAX).arg(frames_max.min(READ_MAX));
+        command.arg(self.shared.timing.forget_consumer_after.as_millis() as u64);
         let answer = query_one(self.link(partition), "reclaim", command).await?;
         self.reclaimed(partition, answer)
     }

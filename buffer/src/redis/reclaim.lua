@@ -1,5 +1,6 @@
 -- Takes over what dead consumers hold, and what stalled.
--- KEYS: frames    ARGV: group, consumer, prefix of the liveness keys, stalled ms, deliveries together, count
+-- KEYS: frames    ARGV: group, consumer, prefix of the liveness keys, stalled ms, deliveries together, count,
+--       ms after which a dead consumer that holds nothing is forgotten
 -- Answers {1, entries, deliveries}: claimed; {0}: nothing to take over; {2}: a suspect waits until this consumer
 -- holds nothing.
 local group, me, stalled = ARGV[1], ARGV[2], ARGV[4]
@@ -7,8 +8,6 @@ local together, count = tonumber(ARGV[5]), tonumber(ARGV[6])
 
 -- How many pending entries of one consumer are looked at in one go: bounds the time of the script.
 local SCAN = 256
--- A dead consumer without pending entries is forgotten after this many milliseconds.
-local FORGET = 3600000
 
 local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], group)
 if consumers.err then
@@ -40,7 +39,7 @@ for _, flat in ipairs(consumers) do
         suspect = suspect or entry[1]
       end
     end
-  elseif dead and consumer.idle > FORGET then
+  elseif dead and consumer.idle >= tonumber(ARGV[7]) then
     redis.call('XGROUP', 'DELCONSUMER', KEYS[1], group, consumer.name)
   end
 end

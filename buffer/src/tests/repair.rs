@@ -14,6 +14,7 @@ pub(super) const QUICK: Timing = Timing {
     dead_after: Duration::from_millis(300),
     stalled_after: Duration::from_secs(60),
     reclaim_interval: Duration::from_millis(20),
+    forget_consumer_after: Duration::from_secs(3600),
     forget_after: Duration::from_secs(30 * 24 * 3600),
 };
 
