@@ -323,3 +323,66 @@ async fn the_keys_have_the_names_that_the_documentation_gives() {
         assert_eq!(server.command(&["EXISTS", &format!("weir:{{logs:0}}:{key}")]), Value::Int(1), "{key}");
     }
 }
+
+#[tokio::test]
+async fn a_redis_that_is_loading_is_waited_for() {
+    // A snapshot in front of the log, each key of which takes its time to load.
+    let slow = ["--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024"];
+    let arguments = [&["--appendonly", "yes", "--rdbcompression", "no"], &slow[..]].concat();
+    let Some(mut server) = TestRedis::start_with(&arguments) else { return };
+    let buffer = buffer(&server);
+    fill(&buffer, &[frame(1, 0, 10)]).await;
+    for number in 0..100 {
+        server.command(&["SET", &format!("filler-{number}"), &"x".repeat(4096)]);
+    }
+    server.command(&["BGREWRITEAOF"]);
+    let is_written = || match server.command(&["INFO", "persistence"]) {
+        Value::BulkString(text) => String::from_utf8_lossy(&text).contains("aof_rewrite_in_progress:0"),
+        other => panic!("{other:?}"),
+    };
+    persist_until("the log is rewritten", is_written).await;
+    server.restart_without_waiting();
+    let mut said = Vec::new();
+    let answer = persist(async || {
+        let answer = buffer.push(&[Push { frame: &frame(1, 20, 30), safe: 0 }]).await;
+        said.extend(answer.as_ref().err().map(ToString::to_string));
+        answer
+    })
+    .await;
+    assert_eq!(answer, [Pushed::Expected(Some(10))]);
+    assert!(said.iter().any(|error| error.contains("is loading its data")), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_redis_that_cannot_write_to_its_disk_refuses_frames_until_it_can() {
+    let Some(server) = TestRedis::start_with(&["--enable-protected-configs", "yes", "--save", "3600 1"])
+    else {
+        return;
+    };
+    let buffer = buffer(&server);
+    fill(&buffer, &[frame(1, 0, 10)]).await;
+    let place = server.directory().join("snapshots");
+    std::fs::create_dir(&place).unwrap();
+    server.command(&["CONFIG", "SET", "dir", &place.display().to_string()]);
+    std::fs::remove_dir(&place).unwrap();
+    server.command(&["BGSAVE"]);
+    let has_failed = || match server.command(&["INFO", "persistence"]) {
+        Value::BulkString(text) => String::from_utf8_lossy(&text).contains("rdb_last_bgsave_status:err"),
+        other => panic!("{other:?}"),
+    };
+    persist_until("the snapshot fails", has_failed).await;
+    let error = buffer.push(&[Push { frame: &frame(1, 10, 20), safe: 0 }]).await.unwrap_err();
+    assert!(error.is_transient() && error.to_string().contains("cannot write to its disk"), "{error}");
+    server.command(&["CONFIG", "SET", "dir", &server.directory().display().to_string()]);
+    server.command(&["SAVE"]);
+    assert_eq!(push_persistently(&buffer, &frame(1, 10, 20)).await, Pushed::Accepted);
+}
+
+/// Waits for something of the server itself.
+async fn persist_until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(std::time::Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
