@@ -13,6 +13,7 @@ pub mod push;
 pub mod redact;
 pub mod service;
 pub mod settings;
+pub mod shape;
 mod ship;
 
 pub use progress::{Counts, Progress, Vanished};
