@@ -203,10 +203,11 @@ impl Follower {
         }
         for (content, check) in self.readable_like(sighting, head) {
             // It is being compressed, and then it goes; or it stays, and this is a twin.
-            if !self.is_quiet(sighting, now) {
-                return Ok(self.wait_or(sighting, None, 0, Verdict::Own, now));
+            // Of a content of which nothing was read yet, its head alone says little.
+            if !self.is_quiet(sighting, now) || check.offset == 0 {
+                return Ok(self.postpone(sighting, None, 0, now));
             }
-            if check.offset > 0 && holds(medium, &check)? {
+            if holds(medium, &check)? {
                 return Ok(Verdict::TwinOf(content));
             }
         }
@@ -299,6 +300,17 @@ impl Follower {
         if self.is_quiet(sighting, now) {
             return verdict;
         }
+        self.postpone(sighting, like, bytes_min, now)
+    }
+
+    /// Looked at again later, whatever it seems now.
+    fn postpone(
+        &self,
+        sighting: &Sighting,
+        like: Option<FileIdentity>,
+        bytes_min: u64,
+        now: Instant,
+    ) -> Verdict {
         let bytes = sighting.found.metadata.len();
         let since = self
             .undecided

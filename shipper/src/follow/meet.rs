@@ -67,6 +67,9 @@ impl Follower {
         }
         self.arrive(arrivals, now);
         // Only now all contents are known whose twins these may be.
+        if !compressed.is_empty() {
+            self.look_at_heads(now);
+        }
         let mut arrivals = Vec::new();
         for sighting in compressed {
             if let Some(medium) = self.examine(&sighting) {
@@ -74,6 +77,14 @@ impl Follower {
             }
         }
         self.arrive(arrivals, now);
+    }
+
+    /// Looks at contents that were empty when they were seen last: without its first bytes nobody knows a twin.
+    fn look_at_heads(&mut self, now: Instant) {
+        let headless = self.files.values().filter(|file| file.head.length == 0).map(|file| file.key);
+        for key in headless.collect::<Vec<FileKey>>() {
+            self.look_closely(key, now);
+        }
     }
 
     /// Opens a file. None: it cannot be read, or is no text; said once.
@@ -196,7 +207,9 @@ impl Follower {
             arrivals = self.without_history(self.probe_generations(arrivals));
         }
         for (arrival, position) in arrivals {
-            self.follow(arrival, position, now);
+            let key = self.follow(arrival, position, now);
+            // Its head tells its twins, which may be there already.
+            self.look_closely(key, now);
         }
     }
 

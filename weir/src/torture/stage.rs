@@ -161,28 +161,34 @@ impl Stage {
 
     /// Waits for the rest and compares. `destroys`: the scenario may destroy lines before anybody can read them.
     pub fn finish(self, destroys: bool) -> anyhow::Result<Verdict> {
-        let kept = if destroys { self.lines_on_disk()? } else { HashSet::new() };
+        let (kept, torn) = if destroys { self.lines_on_disk()? } else { (HashSet::new(), 0) };
         let expected = if destroys { kept.len() as u64 } else { self.written };
         self.seen.wait_for(expected, self.patience);
         std::thread::sleep(SETTLE);
-        let verdict = self.seen.verdict(self.written, |number| destroys && !kept.contains(&number));
+        let mut verdict = self.seen.verdict(self.written, |number| destroys && !kept.contains(&number));
+        // A line that the rotation has torn is shipped as it is.
+        verdict.corrupted = verdict.corrupted.saturating_sub(torn);
         drop(self.subject);
         Ok(verdict)
     }
 
-    /// Numbers of the lines that some file of the directory holds.
-    fn lines_on_disk(&self) -> anyhow::Result<HashSet<u64>> {
+    /// Numbers of the lines that some file of the directory holds, and how many of ours are torn.
+    fn lines_on_disk(&self) -> anyhow::Result<(HashSet<u64>, u64)> {
         let mut numbers = HashSet::new();
+        let mut torn = 0;
         for entry in fs::read_dir(&self.logs)? {
             let path = entry?.path();
             let text = read_log(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let lines = text.split(|byte| *byte == b'\n').map(String::from_utf8_lossy);
-            numbers.extend(lines.filter_map(|line| match read_line(&line) {
-                Reading::Line(token) => Some(token.number),
-                Reading::Foreign | Reading::Corrupted => None,
-            }));
+            for line in lines {
+                match read_line(&line) {
+                    Reading::Line(token) => drop(numbers.insert(token.number)),
+                    Reading::Corrupted => torn += 1,
+                    Reading::Foreign => {}
+                }
+            }
         }
-        Ok(numbers)
+        Ok((numbers, torn))
     }
 }
 
