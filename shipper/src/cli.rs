@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use clap::{Args, ValueEnum};
 use weir_buffer::{Password, RedisBuffer, RedisSettings};
@@ -13,6 +13,8 @@ use weir_process::metrics::{self, Metric, Observed};
 use weir_process::{EXIT_WRONG, bad_use, stop_signal};
 use weir_record::{Query, SourceId};
 
+use crate::backfill::{Period, moment};
+use crate::bar::Bar;
 use crate::follow::{Encoding, TextRules};
 use crate::parse::{Multiline, OwnLines, PatternLibrary, Zone};
 use crate::progress::{Counts, Progress};
@@ -28,9 +30,16 @@ pub struct ShipArgs {
     /// The configuration file; flags override it
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Push into this Redis
-    #[arg(long, value_name = "URL")]
-    pub to: Option<String>,
+    /// Push into this Redis; with --once also, or instead: records of events before this time only
+    #[arg(long, value_name = "URL|TIME")]
+    pub to: Vec<String>,
+    /// With --once: records of events from this time on only: 2026-11-01, 2026-11-01T10:00, or 7d for seven days ago.
+    /// What is left out counts as read, here and in the buffer
+    #[arg(long, value_name = "TIME", requires = "once")]
+    pub from: Option<String>,
+    /// With --once: show no progress
+    #[arg(short, long)]
+    pub quiet: bool,
     /// Name of the service whose files these are; default: from the line, else from the path
     #[arg(long, value_name = "NAME")]
     pub service: Option<String>,
@@ -61,18 +70,22 @@ pub enum Wait {
 pub async fn run(arguments: ShipArgs) -> anyhow::Result<ExitCode> {
     let config = load(arguments.config.as_deref())?;
     let settings = settings(&arguments, &config)?;
-    let buffer = Arc::new(connect(arguments.to.as_deref(), &config.buffer)?);
+    let (url, _) = split_to(&arguments.to);
+    let buffer = Arc::new(connect(url, &config.buffer)?);
     let once = arguments.once;
     let shipper = Shipper::new(settings).map_err(own_fault)?;
     let progress = shipper.progress();
     serve_metrics(config.metrics.shipper, &progress).await?;
     let began = Instant::now();
+    let bar = (once && !arguments.quiet).then(|| Bar::start(Arc::clone(&progress)));
     let mut stopped = false;
     let stop = async {
         stop_signal().await;
         stopped = true;
     };
-    shipper.run(buffer, stop).await.map_err(own_fault)?;
+    let ended = shipper.run(buffer, stop).await;
+    drop(bar);
+    ended.map_err(own_fault)?;
     if once && stopped {
         eprintln!("stopped before everything was shipped: the next run goes on from here");
         return Ok(ExitCode::from(EXIT_WRONG));
@@ -112,6 +125,7 @@ pub fn source_settings(source: &SourceConfig) -> anyhow::Result<SourceSettings> 
             weir_config::Start::End => Start::End,
         },
         environment: source.environment.clone(),
+        period: Period::default(),
         drop: source
             .drop
             .iter()
@@ -156,6 +170,26 @@ fn pattern_library(source: &SourceConfig) -> anyhow::Result<PatternLibrary> {
     Ok(library)
 }
 
+/// Where to, and until when: `--to` takes both.
+fn split_to(to: &[String]) -> (Option<&str>, Option<&str>) {
+    let is_url = |to: &&String| to.contains("://");
+    let url = to.iter().find(is_url).map(String::as_str);
+    (url, to.iter().find(|to| !is_url(to)).map(String::as_str))
+}
+
+fn period(arguments: &ShipArgs) -> anyhow::Result<Period> {
+    let now = SystemTime::now();
+    let read = |text: Option<&str>| text.map(|text| moment(text, now)).transpose().map_err(bad_use);
+    let (url, until) = split_to(&arguments.to);
+    if arguments.to.len() > usize::from(url.is_some()) + usize::from(until.is_some()) {
+        return Err(bad_use("--to takes one address of a Redis, and one time"));
+    }
+    if until.is_some() && !arguments.once {
+        return Err(bad_use("a time in --to needs --once; the address of a Redis is redis://HOST:6379"));
+    }
+    Ok(Period { from: read(arguments.from.as_deref())?, to: read(until)? })
+}
+
 /// The name of this machine.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
@@ -185,6 +219,10 @@ fn settings(arguments: &ShipArgs, config: &Config) -> anyhow::Result<ShipSetting
         for source in &mut sources {
             source.service = Some(service.clone());
         }
+    }
+    let period = period(arguments)?;
+    for source in &mut sources {
+        source.period = period;
     }
     let wait = match arguments.wait {
         Wait::Pushed => Settled::Pushed,
@@ -259,6 +297,10 @@ fn summarize(counts: &Counts, began: Instant) -> ExitCode {
     let megabytes = counts.bytes_read as f64 / 1e6;
     eprintln!("shipped {} records ({megabytes:.1} MB) in {seconds:.2} s", counts.records);
     let (dropped, truncated) = (counts.records_dropped, counts.records_truncated);
+    let (skipped, too_old) = (counts.records_skipped, counts.files_too_old);
+    if skipped + too_old > 0 {
+        eprintln!("{skipped} records and {too_old} files are of other times, and were left out");
+    }
     if dropped + truncated > 0 {
         eprintln!("{dropped} of them were dropped by rule, {truncated} cut at the limit of a line");
     }
@@ -294,6 +336,11 @@ impl Observed for Progress {
                 "weir_shipper_dropped_records_total",
                 "Records that a rule dropped.",
                 counts.records_dropped,
+            ),
+            Metric::counter(
+                "weir_shipper_skipped_records_total",
+                "Records of times that are not wanted.",
+                counts.records_skipped,
             ),
             Metric::counter(
                 "weir_shipper_pushed_frames_total",

@@ -3,6 +3,8 @@
 //! Reading and parsing are plain synchronous code on one thread ([`follow`]); async is for the buffer's socket alone
 //! ([`push`]). Nothing waits in memory that could not be read again: the log file is the write-ahead log.
 
+pub mod backfill;
+mod bar;
 pub mod cli;
 mod disk;
 pub mod follow;

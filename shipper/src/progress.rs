@@ -12,6 +12,9 @@ pub struct Progress {
     records_not_understood: AtomicU64,
     records_truncated: AtomicU64,
     records_dropped: AtomicU64,
+    records_skipped: AtomicU64,
+    bytes_found: AtomicU64,
+    files_too_old: AtomicU64,
     frames_pushed: AtomicU64,
     bytes_pushed: AtomicU64,
     files_skipped: AtomicU64,
@@ -39,6 +42,12 @@ pub struct Counts {
     pub records_truncated: u64,
     /// Records that a rule dropped.
     pub records_dropped: u64,
+    /// Records of times that are not wanted.
+    pub records_skipped: u64,
+    /// Bytes of the files that `--once` has found, read or not, as far as their sizes tell.
+    pub bytes_found: u64,
+    /// Files that `--once` left alone because they were last written before the wanted times.
+    pub files_too_old: u64,
     /// Frames that the buffer accepted.
     pub frames_pushed: u64,
     /// Their encoded bytes.
@@ -96,6 +105,17 @@ impl Progress {
         self.records_not_understood.fetch_add(counted.not_understood, Ordering::Relaxed);
         self.records_truncated.fetch_add(counted.truncated, Ordering::Relaxed);
         self.records_dropped.fetch_add(counted.dropped, Ordering::Relaxed);
+        self.records_skipped.fetch_add(counted.skipped, Ordering::Relaxed);
+    }
+
+    /// There are so many bytes more to be read.
+    pub fn found(&self, bytes: u64) {
+        self.bytes_found.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// A file was last written before the wanted times.
+    pub fn too_old(&self) {
+        self.files_too_old.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The buffer accepted a frame.
@@ -164,6 +184,9 @@ impl Progress {
             records_not_understood: read(&self.records_not_understood),
             records_truncated: read(&self.records_truncated),
             records_dropped: read(&self.records_dropped),
+            records_skipped: read(&self.records_skipped),
+            bytes_found: read(&self.bytes_found),
+            files_too_old: read(&self.files_too_old),
             frames_pushed: read(&self.frames_pushed),
             bytes_pushed: read(&self.bytes_pushed),
             files_skipped: read(&self.files_skipped),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use weir_record::{Field, Query, SourceId};
 
+use crate::backfill::Period;
 use crate::follow::TextRules;
 use crate::parse::{Format, FormatError, Multiline, PatternError, PatternLibrary, Patterns, Zone};
 
@@ -112,6 +113,8 @@ pub struct SourceSettings {
     pub environment: Option<String>,
     /// `labels.*`.
     pub labels: Vec<(String, String)>,
+    /// The event times that are wanted.
+    pub period: Period,
     /// A record that matches one of these is not shipped, and counted.
     pub drop: Vec<Query>,
     /// Whether a rotated file is deleted from disk once it is finished and indexed: the journal of an input.
@@ -178,6 +181,7 @@ impl SourceSettings {
             start: Start::Beginning,
             environment: None,
             labels: Vec::new(),
+            period: Period::default(),
             drop: Vec::new(),
             remove_when_indexed: false,
             origin: None,

@@ -42,6 +42,8 @@ pub struct Followed {
     pub epoch: u32,
     /// Whether its name still matches.
     pub presence: Presence,
+    /// With `--once`: when it became due, by its age. Files are then read one after the other.
+    pub turn_in_line: Option<Instant>,
     /// Open while there is something to read, or to read again.
     pub handle: Option<Medium>,
     /// Parsing state; made at the first read.
@@ -152,6 +154,7 @@ impl Followed {
             pushed: offset,
             indexed: entry.indexed.min(offset),
             epoch: 0,
+            turn_in_line: None,
             handle: None,
             assembler: None,
             check: entry.check,

@@ -162,6 +162,14 @@ impl Follower {
 
     /// Whether a new file is to be read: rotated files that were there before the first start are not.
     fn is_wanted(&mut self, sighting: &Sighting) -> bool {
+        let period = self.settings.sources[sighting.found.source].period;
+        let modified = sighting.found.metadata.modified();
+        if modified.is_ok_and(|modified| !period.may_reach(modified)) {
+            // Not remembered: another run may want it.
+            self.inodes.insert(sighting.who, Standing::Refused(sighting.seen()));
+            self.progress.too_old();
+            return false;
+        }
         if sighting.presence == Presence::Listed {
             return true;
         }

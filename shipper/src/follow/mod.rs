@@ -272,7 +272,11 @@ impl Follower {
         }
         let resting = if end == TurnEnd::CaughtUp { self.rest(key, now) } else { None };
         let Some(file) = self.files.get_mut(&key) else { return };
-        let next = resting.unwrap_or_else(|| file.next_look(end, now));
+        let next = match (resting, file.turn_in_line) {
+            // The next file is read only when this one is.
+            (None, Some(turn)) if end == TurnEnd::More => turn,
+            (resting, _) => resting.unwrap_or_else(|| file.next_look(end, now)),
+        };
         self.schedule.set(key, next);
     }
 

@@ -12,6 +12,7 @@ use super::group;
 pub use super::join::WINDOW_BYTES_MAX;
 use super::join::{self, Joining};
 use super::text::{Newlines, TextRules};
+use crate::backfill::Period;
 use crate::parse::{Detection, Envelope, Format, Known, Parser, ParserSettings, Wrapping};
 use crate::settings::{READ_BYTES, SourceSettings};
 
@@ -75,6 +76,9 @@ pub(super) struct Emitter {
     parser: Parser,
     group: Group,
     drop: Vec<Query>,
+    period: Period,
+    /// Of the last record that has one: those without one are of the same time.
+    last_time: Option<i64>,
     /// The group of the last line's service, and the service.
     other: Option<(String, Group)>,
     counts: RecordCounts,
@@ -105,6 +109,8 @@ pub struct RecordCounts {
     pub truncated: u64,
     /// Records that a rule dropped.
     pub dropped: u64,
+    /// Records of times that are not wanted.
+    pub skipped: u64,
 }
 
 impl std::ops::Sub for RecordCounts {
@@ -117,6 +123,7 @@ impl std::ops::Sub for RecordCounts {
             not_understood: self.not_understood - earlier.not_understood,
             truncated: self.truncated - earlier.truncated,
             dropped: self.dropped - earlier.dropped,
+            skipped: self.skipped - earlier.skipped,
         }
     }
 }
@@ -159,7 +166,15 @@ impl Assembler {
         });
         let (group, drop) = (shared.group, source.drop.clone());
         Assembler {
-            emitter: Emitter { parser, group, drop, other: None, counts: RecordCounts::default() },
+            emitter: Emitter {
+                parser,
+                group,
+                drop,
+                period: source.period,
+                last_time: None,
+                other: None,
+                counts: RecordCounts::default(),
+            },
             reading: Reading::Unknown,
             head: None,
             text: source.text,
@@ -346,7 +361,7 @@ impl Emitter {
         self.parser.may_continue(record).then(|| self.parser.known())
     }
 
-    /// Makes a record. False: a rule dropped it.
+    /// Makes a record. False: a rule dropped it, or its time is not wanted.
     pub(super) fn emit(&mut self, record: &RecordText<'_>, sink: &mut Sink<'_>) -> bool {
         let RecordText { text, envelope, hash, missing, offset } = *record;
         let parsed =
@@ -358,6 +373,12 @@ impl Emitter {
         self.counts.records += 1;
         self.counts.not_understood += u64::from(!parsed.understood);
         self.counts.truncated += u64::from(missing > 0);
+        self.last_time = parsed.time.or(self.last_time);
+        if self.last_time.is_some_and(|time| !self.period.contains(time)) {
+            self.counts.skipped += 1;
+            sink.builder.rollback();
+            return false;
+        }
         if !self.drop.is_empty() && matches_any(&self.drop, sink.builder.pending_document(), group) {
             self.counts.dropped += 1;
             sink.builder.rollback();

@@ -1,17 +1,20 @@
 //! A scan: which files there are now, which of them are known, and which are new.
 
 use std::collections::{HashMap, HashSet};
+use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use weir_record::{FileIdentity, FileKey};
 
 use super::checkpoint::{Entry, EntryState};
 use super::discover::Found;
 use super::file::{Followed, Place, Presence, Seen, nanos_now};
+use super::medium::Medium;
 use super::open::identity;
 use super::{Follower, Standing, without_generation};
+use crate::backfill::{Candidate, oldest_first};
 
 /// A vanished file's siblings are looked for this long: its compressed twin comes soon, or with the next rotation.
 const SIBLINGS_SECS: u64 = 24 * 3600;
@@ -81,11 +84,37 @@ impl Follower {
             strangers.extend(self.sighted_twin(content, sighting, now));
         }
         self.meet(strangers, now);
+        if self.once().is_some() {
+            self.line_up(now);
+        }
         self.end_scan();
         if std::mem::take(&mut self.first_scan) && nothing {
             let patterns: Vec<&str> =
                 self.settings.sources.iter().flat_map(|s| &s.paths).map(String::as_str).collect();
             tracing::warn!(paths = ?patterns, "no file matches: waiting for one");
+        }
+    }
+
+    /// Gives the files that are new their turns: of each family the oldest first, and one after the other.
+    fn line_up(&mut self, now: Instant) {
+        let fresh = self.files.iter().filter(|(_, file)| file.turn_in_line.is_none());
+        let mut line: Vec<Candidate<FileKey>> = fresh
+            .map(|(key, file)| {
+                let path = file.place.as_ref().map_or(&file.path, |place| &place.path).clone();
+                let metadata = fs::metadata(&path).ok();
+                let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+                let bytes = stated_bytes(&path).or(metadata.map(|metadata| metadata.len())).unwrap_or(0);
+                self.progress.found(bytes.saturating_sub(file.offset));
+                Candidate { path, modified: modified.unwrap_or(SystemTime::UNIX_EPOCH), what: *key }
+            })
+            .collect();
+        oldest_first(&mut line);
+        for (at, candidate) in line.into_iter().enumerate() {
+            let turn = now + Duration::from_nanos(at as u64);
+            if let Some(file) = self.files.get_mut(&candidate.what) {
+                file.turn_in_line = Some(turn);
+            }
+            self.schedule.set(candidate.what, turn);
         }
     }
 
@@ -255,5 +284,13 @@ impl Follower {
     /// The buffer's key of a content.
     pub(super) fn key(&self, content: &FileIdentity) -> FileKey {
         FileKey::new(self.settings.source, content)
+    }
+}
+
+/// Bytes that a compressed file says its content has.
+fn stated_bytes(path: &Path) -> Option<u64> {
+    match Medium::open(path).ok()? {
+        Medium::Plain(_) => None,
+        medium @ Medium::Compressed(_) => medium.stated_bytes().map(u64::from),
     }
 }
