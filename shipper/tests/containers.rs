@@ -75,6 +75,7 @@ impl Rig {
             mode,
             timing: Timing { rotated_quiet: quiet, copy_quiet: quiet },
             deleted_bytes_max: DELETED_BYTES_MAX,
+            limits: Default::default(),
         })
         .expect("a shipper")
     }
@@ -292,6 +293,17 @@ async fn a_line_in_pieces_survives_restarts_and_is_the_same_record_when_everythi
     rig.forget_everything().await;
     rig.once().await;
     assert_eq!(rig.arrived.keys().cloned().collect::<Vec<_>>(), ids, "other records on the second reading");
+}
+
+#[tokio::test]
+async fn a_line_whose_last_piece_does_not_come_is_shown_in_the_end_and_says_so() {
+    let mut rig = Rig::new("*.log").await;
+    let now = weir_record::Timestamp::from_nanos(weir_shipper::follow::nanos_now(), 9).expect("now");
+    rig.start();
+    rig.append("app.log", format!("{now} stderr P panicked without a newline\n"));
+    rig.expect(&["stderr panicked without a newline".into()]).await;
+    rig.stop().await;
+    assert!(rig.documents().all(|document| document["tags"].to_string().contains("partial")));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use weir_record::FileKey;
 
 use super::Follower;
 use super::file::{Followed, Presence};
+use super::records::Assembler;
 use crate::settings::IDLE_CLOSE;
 
 /// A file that did not grow for this long is at rest.
@@ -63,5 +64,6 @@ impl Follower {
 
 fn is_resting(file: &Followed, now: Instant) -> bool {
     let is_quiet = file.handle.is_none() || file.quiet_for(now) >= REST_AFTER;
-    file.presence == Presence::Listed && is_quiet && !file.holds_record()
+    let waits = file.holds_record() || file.assembler.as_ref().is_some_and(Assembler::waits_for_piece);
+    file.presence == Presence::Listed && is_quiet && !waits
 }

@@ -136,6 +136,11 @@ impl Joining {
         self.newlines
     }
 
+    /// Whether the last piece of a line is to come.
+    pub fn has_open_line(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.line.is_some())
+    }
+
     /// The text of a sample of the file's beginning, for the detection of its format.
     pub fn sample(&mut self, head: &[u8]) -> Vec<u8> {
         let mut sample = Vec::new();

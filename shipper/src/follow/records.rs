@@ -225,6 +225,11 @@ impl Assembler {
         }
     }
 
+    /// Whether a line was begun whose last piece has not come: whoever reads on looks again, if only to give it up.
+    pub fn waits_for_piece(&self) -> bool {
+        matches!(&self.reading, Reading::Joined(joining) if joining.has_open_line())
+    }
+
     /// Takes whole records from `bytes`, which begin at `offset` of the file, at the start of a line.
     pub fn take(&mut self, bytes: &[u8], offset: u64, at_end: AtEnd, sink: &mut Sink<'_>) -> Taken {
         if matches!(self.reading, Reading::Unknown) {

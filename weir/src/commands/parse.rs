@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use weir_config::{Ansi, CarriageReturn};
 use weir_process::bad_use;
 use weir_shipper::SourceSettings;
 use weir_shipper::cli::{host_name, load, source_settings};
+use weir_shipper::follow::Encoding;
 use weir_shipper::parse::{Multiline, Preset, Zone};
 
 use super::lines::{self, Summary};
@@ -26,6 +28,15 @@ pub struct ParseArgs {
     /// Zone of time stamps without one: local, UTC, Europe/Berlin, +02:00
     #[arg(long, value_name = "ZONE")]
     timezone: Option<Zone>,
+    /// What the bytes are: utf-8, utf-16le, latin1, windows-1251, shift_jis, gbk, ...
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<Encoding>,
+    /// What becomes of colours and other escape sequences: keep, strip
+    #[arg(long, value_name = "HOW", value_parser = |name: &str| choice(name, Ansi::NAMES))]
+    ansi: Option<Ansi>,
+    /// What becomes of carriage returns inside a line: keep, last (what a terminal shows in the end)
+    #[arg(long, value_name = "HOW", value_parser = |name: &str| choice(name, CarriageReturn::NAMES))]
+    carriage_return: Option<CarriageReturn>,
     /// Name of the service
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
@@ -87,10 +98,21 @@ fn settings(
     if let Some(zone) = &arguments.timezone {
         source.zone = zone.clone();
     }
+    let text = &mut source.text;
+    text.encoding = arguments.encoding.unwrap_or(text.encoding);
+    text.ansi = arguments.ansi.unwrap_or(text.ansi);
+    text.carriage_return = arguments.carriage_return.unwrap_or(text.carriage_return);
     if let Some(service) = &arguments.service {
         source.service = Some(service.clone());
     }
     Ok(source)
+}
+
+/// The value of this name.
+fn choice<T: Copy>(name: &str, names: &[(&str, T)]) -> Result<T, String> {
+    let known = names.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+    let usage = || names.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", ");
+    known.ok_or_else(|| format!("use one of {}", usage()))
 }
 
 fn print(
