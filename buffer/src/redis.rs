@@ -7,7 +7,7 @@
 //! per consumer, because a blocking read lets everything behind it wait.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -69,6 +69,8 @@ struct Shared {
     partitions: Vec<Keys>,
     bytes_max: u64,
     timing: Timing,
+    /// The last push found no room: the next one sends a single frame to see.
+    full: AtomicBool,
     held: Mutex<HashMap<Entry, Held>>,
     lives: AtomicU64,
 }
@@ -129,6 +131,7 @@ impl RedisBuffer {
                 partitions,
                 bytes_max: settings.bytes_max,
                 timing,
+                full: AtomicBool::new(false),
                 held: Mutex::default(),
                 lives: 0.into(),
             }),
@@ -297,7 +300,9 @@ impl Buffer for RedisBuffer {
 impl Shared {
     /// Pushes as many of `frames` as go in one round trip, one at least. Returns how much waits, where it was told.
     async fn push_some(&self, frames: &[Push<'_>], pushed: &mut Vec<Pushed>) -> Result<u64, BufferError> {
-        let frames = &frames[..frames_of_one_trip(frames)];
+        // Megabytes would be sent again and again for nothing while the index is away.
+        let count = if self.full.load(Ordering::Relaxed) { 1 } else { frames_of_one_trip(frames) };
+        let frames = &frames[..count];
         let pushes = (0..self.links.len()).map(|link| self.push_through(link, frames));
         let answered: Vec<_> = join_all(pushes).await.into_iter().collect::<Result<_, _>>()?;
         let mut answers = vec![None; frames.len()];
@@ -313,10 +318,12 @@ impl Shared {
                 }
                 PushAnswer::Expected(place) => pushed.push(Pushed::Expected(place)),
                 PushAnswer::Full { bytes } => {
+                    self.full.store(true, Ordering::Relaxed);
                     return Err(BufferError::Full { bytes, bytes_max: self.bytes_max });
                 }
             }
         }
+        self.full.store(false, Ordering::Relaxed);
         Ok(waiting)
     }
 

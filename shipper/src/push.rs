@@ -22,9 +22,12 @@ const PUSH_FRAMES_MAX: usize = 32;
 /// How often the indexed offsets are read back.
 const POSITIONS_INTERVAL: Duration = Duration::from_millis(500);
 
-/// An `indexed` that stands still this long, while the buffer holds no frame, never moves by itself: its frames were
-/// removed behind our back.
+/// After an `indexed` has stood still this long, the buffer is asked whether it still holds anything of the file: else
+/// its frames were removed behind our back.
 const REPAIR_AFTER: Duration = Duration::from_secs(30);
+
+/// Most files that the buffer is asked about at once: while the index is away, all of them stand still.
+const REPAIR_FILES_MAX: usize = 64;
 
 /// Reasons that are said of one spell of trouble: one whose reason changes (refused, then a wrong password) is worth
 /// another line, one whose reason always changes is not.
@@ -32,6 +35,7 @@ const REASONS_MAX: usize = 8;
 
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
+const BACKOFF_FULL_MAX: Duration = Duration::from_millis(500);
 
 /// Pushes what the follower sends.
 pub struct Pusher<B> {
@@ -222,17 +226,15 @@ impl<B: Buffer> Pusher<B> {
         stalled
     }
 
-    /// Rewinds files whose frames are gone from the buffer although they were never indexed.
+    /// Rewinds files whose frames are gone from the buffer although they were never indexed. The buffer finds most of
+    /// them itself; it refuses where it holds something of the file.
     async fn repair(&mut self, stalled: Vec<FileKey>) {
-        if !self.buffer.depth().await.is_ok_and(|depth| depth.frames == 0) {
-            return;
-        }
-        for file in stalled {
-            let Some(Unsettled { epoch, pushed, indexed: Some(indexed), .. }) = self.unsettled.get(&file)
-            else {
-                continue;
-            };
-            let (epoch, pushed, indexed) = (*epoch, *pushed, *indexed);
+        for file in stalled.into_iter().take(REPAIR_FILES_MAX) {
+            let Some(known) = self.unsettled.get_mut(&file) else { continue };
+            // Asked again only after it has stood still for as long once more.
+            known.since = Instant::now();
+            let (epoch, pushed) = (known.epoch, known.pushed);
+            let Some(indexed) = known.indexed else { continue };
             if self.buffer.rewind(&file, pushed, indexed).await.is_ok_and(|done| done) {
                 tracing::warn!(
                     from = pushed,
@@ -267,7 +269,9 @@ impl Trouble {
             tracing::warn!(error = %reason, "the buffer does not take frames: waiting, the log files keep everything");
             self.said.push(reason);
         }
-        let backoff = self.backoff.map_or(BACKOFF_MIN, |backoff| (backoff * 2).min(BACKOFF_MAX));
+        // A buffer that is full has room again soon, and who asks too seldom gets less of it than others.
+        let backoff_max = if error.retry_after().is_some() { BACKOFF_FULL_MAX } else { BACKOFF_MAX };
+        let backoff = self.backoff.map_or(BACKOFF_MIN, |backoff| (backoff * 2).min(backoff_max));
         self.backoff = Some(backoff);
         sleep(backoff).await;
     }
