@@ -17,7 +17,7 @@ use crate::backfill::{Period, moment};
 use crate::bar::Bar;
 use crate::follow::{Encoding, TextRules};
 use crate::parse::{Multiline, OwnLines, PatternLibrary, Zone};
-use crate::progress::{Counts, Progress};
+use crate::progress::{Counts, Progress, Vanished};
 use crate::push::chain;
 use crate::settings::{
     DELETED_BYTES_MAX, Limits, Mode, Settled, ShipSettings, SourceSettings, Start, Timing,
@@ -304,9 +304,14 @@ fn summarize(counts: &Counts, began: Instant) -> ExitCode {
     if dropped + truncated > 0 {
         eprintln!("{dropped} of them were dropped by rule, {truncated} cut at the limit of a line");
     }
-    let unread = counts.files_unreadable;
+    let (unread, damaged) = (counts.files_unreadable, counts.files_damaged);
+    if damaged > 0 {
+        eprintln!("{damaged} compressed files are damaged: what stands before that was shipped");
+    }
     if unread > 0 {
         eprintln!("{unread} files could not be read");
+    }
+    if unread + damaged > 0 {
         return ExitCode::from(EXIT_WRONG);
     }
     ExitCode::SUCCESS
@@ -315,7 +320,7 @@ fn summarize(counts: &Counts, began: Instant) -> ExitCode {
 impl Observed for Progress {
     fn metrics(&self) -> Vec<Metric> {
         let counts = self.counts();
-        vec![
+        let mut metrics = vec![
             Metric::counter(
                 "weir_shipper_read_bytes_total",
                 "Bytes of log files read into frames.",
@@ -383,7 +388,22 @@ impl Observed for Progress {
                 counts.idle_polled,
             ),
             Metric::gauge("weir_shipper_open_files", "Log files that are open now.", counts.files_open),
-        ]
+            Metric::counter(
+                "weir_shipper_damaged_files_total",
+                "Compressed files whose end could not be decoded.",
+                counts.files_damaged,
+            ),
+        ];
+        let vanished = Vanished::ALL.into_iter().zip(counts.bytes_vanished);
+        metrics.extend(vanished.map(|(reason, bytes)| {
+            Metric::counter(
+                "weir_shipper_vanished_bytes_total",
+                "Bytes that were there, and vanished before they were read.",
+                bytes,
+            )
+            .with_label("reason", reason.name())
+        }));
+        metrics
     }
 
     fn is_ready(&self) -> bool {

@@ -11,12 +11,15 @@ use weir_record::limits::LINE_BYTES_MAX;
 use weir_record::{FileIdentity, FileKey, Frame, FrameBuilder};
 
 use super::checkpoint::{ContentCheck, Entry, EntryState, Head};
-use super::medium::{Extent, HEAD_BYTES, Medium};
-use super::open::{identity, open_same};
+use super::medium::{Extent, HEAD_BYTES, MAGIC_BYTES_MAX, Medium};
+use super::open::{HOLE_BYTES_MIN, identity, open_same};
 use super::proof::{check_before, head_of, holds};
 use super::records::{Assembler, AtEnd, SAMPLE_BYTES_MAX, Sink};
 use super::text::Newlines;
 use crate::settings::{HOLD, POLL_INTERVAL_MAX, POLL_INTERVAL_MIN, READ_BYTES, TURN_BYTES_MAX, Timing};
+
+/// No clock of a file system ticks more slowly than this.
+const TICK_NANOS: i64 = 20_000_000;
 
 /// A content that is followed.
 pub struct Followed {
@@ -28,6 +31,8 @@ pub struct Followed {
     pub path: PathBuf,
     /// Where it can be opened; none: nowhere, as far as is known.
     pub place: Option<Place>,
+    /// The last name that it was seen under.
+    pub was_at: PathBuf,
     /// Index of its source.
     pub source: usize,
     /// `event.sequence` of its first byte.
@@ -52,6 +57,8 @@ pub struct Followed {
     pub check: ContentCheck,
     /// The check at the last scan: whatever appears from then on and is a copy has these bytes.
     pub scanned_check: ContentCheck,
+    /// When the check was made, nanoseconds since 1970.
+    checked_nanos: i64,
     /// Its first bytes.
     pub head: Head,
     /// Bytes that it has, as far as the last look saw.
@@ -86,6 +93,12 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// File systems keep time in ticks: after a change within the last ones, the next may not be seen by its time.
+    fn unless_young(self) -> Seen {
+        let young = nanos_now().saturating_sub(self.changed_nanos) < TICK_NANOS;
+        if young { Seen { changed_nanos: 0, ..self } } else { self }
+    }
+
     /// Of a file with this metadata.
     pub fn of(metadata: &fs::Metadata) -> Seen {
         let changed_nanos =
@@ -145,6 +158,7 @@ impl Followed {
         Followed {
             identity: entry.identity,
             key,
+            was_at: place.as_ref().map_or_else(PathBuf::new, |place| place.path.clone()),
             path: entry.path,
             presence: if place.is_some() { Presence::Listed } else { Presence::Gone },
             place,
@@ -159,6 +173,7 @@ impl Followed {
             assembler: None,
             check: entry.check,
             scanned_check: entry.check,
+            checked_nanos: 0,
             head: entry.head,
             size: entry.size.max(offset),
             missing_since: None,
@@ -238,6 +253,12 @@ impl Followed {
         self.is_at_home() && self.place.as_ref().is_some_and(|place| place.path == self.path)
     }
 
+    /// Bytes that it certainly had when a file was born that is seen now for the first time: a copy has as many.
+    pub fn bytes_before(&self, birth_nanos: i64) -> u64 {
+        let checked_before = self.checked_nanos > 0 && self.checked_nanos < birth_nanos + TICK_NANOS;
+        if checked_before { self.check.offset } else { self.scanned_check.offset }
+    }
+
     /// Whether nothing but its open handle keeps its bytes.
     pub fn is_unlinked(&self) -> bool {
         self.place.is_none() && self.handle.is_some()
@@ -249,6 +270,7 @@ impl Followed {
             if self.place.as_ref().is_none_or(|before| before.inode != place.inode) && self.handle.is_some() {
                 self.handle = None;
             }
+            self.was_at.clone_from(&place.path);
             self.place = Some(place);
         }
         self.presence = presence;
@@ -323,9 +345,9 @@ impl Followed {
             Look::Missing => return Ok(TurnEnd::Missing),
         }
         let mut medium = self.handle.take().ok_or_else(|| io::Error::other("the file is not open"))?;
-        let (start, before) = (self.offset, self.check);
+        let before = (self.offset, self.check, self.head, self.size);
         let end = self.read_records(&mut medium, bench, finish, now);
-        let proof = self.prove(&mut medium, before);
+        let proof = self.prove(&mut medium, before.1);
         self.handle = Some(medium);
         let end = end?;
         if proof? {
@@ -333,9 +355,8 @@ impl Followed {
         }
         // It was cut while it was read: what was read is of two contents.
         bench.frames.clear();
-        self.offset = start;
+        (self.offset, self.check, self.head, self.size) = before;
         self.unterminated = 0;
-        self.check = before;
         Ok(TurnEnd::Cut)
     }
 
@@ -353,21 +374,21 @@ impl Followed {
         };
         let seen = Seen::of(&medium.file().metadata()?);
         let touched = seen != self.seen;
-        if touched && matches!(medium, Medium::Plain(_)) {
-            if seen.length < self.offset || !holds(&mut medium, &self.check)? {
-                self.handle = Some(medium);
-                return Ok(Look::Cut);
-            }
-            // An empty file that now has bytes may turn out to be a compressed one.
-            if self.offset == 0 && self.size < 4 && seen.length > self.size {
-                medium = Medium::again(medium)?;
-            }
+        if let Medium::Plain(_) = medium
+            && (seen.length < self.offset || (touched && !holds(&mut medium, &self.check)?))
+        {
+            self.handle = Some(medium);
+            return Ok(Look::Cut);
+        }
+        if touched && self.offset == 0 && self.size < MAGIC_BYTES_MAX {
+            // A file that was empty may turn out to be a compressed one.
+            medium = Medium::again(medium)?;
         }
         if seen.length != self.seen.length {
             self.last_growth = now;
             self.interval = POLL_INTERVAL_MIN;
         }
-        self.seen = seen;
+        self.seen = seen.unless_young();
         self.size = self.size_of(&medium)?;
         if self.check.offset == 0 && self.offset > 0 && matches!(medium, Medium::Plain(_)) {
             // Where to go on came from the buffer: from now on a truncation is seen.
@@ -401,6 +422,7 @@ impl Followed {
         }
         if self.offset != before.offset {
             self.check = check_before(medium, self.offset)?;
+            self.checked_nanos = nanos_now();
         }
         // Last: what holds now held when the bytes above were read.
         holds(medium, &before)
@@ -454,6 +476,9 @@ impl Followed {
                 bench.window.resize(window_bytes, 0);
             }
             let read = medium.read(&mut bench.window[..window_bytes], self.offset)?;
+            if self.skips_hole(medium, &bench.window[..read])? {
+                return Ok(true);
+            }
             let file_ends = read < window_bytes;
             let finish = finish || (file_ends && medium.is_complete());
             let at_end = self.at_end(file_ends, finish, now);
@@ -481,6 +506,21 @@ impl Followed {
             }
             window_bytes = (window_bytes * 2).min(window_bytes_max);
         }
+    }
+
+    /// A hole in a file reads as NULs where a line should begin: a writer that does not append leaves one after a
+    /// truncation, a crash another. It is no line; and the line behind it must not be cut because of it.
+    fn skips_hole(&mut self, medium: &Medium, window: &[u8]) -> io::Result<bool> {
+        let nulls = window.iter().take_while(|&&byte| byte == 0).count();
+        if nulls < HOLE_BYTES_MIN {
+            return Ok(false);
+        }
+        self.offset += nulls as u64;
+        self.unterminated = 0;
+        if nulls == window.len() {
+            self.offset = medium.next_data(self.offset)?;
+        }
+        Ok(true)
     }
 
     fn at_end(&self, file_ends: bool, finish: bool, now: Instant) -> AtEnd {

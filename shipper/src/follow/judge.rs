@@ -9,8 +9,8 @@
 //! - Compressed twins begin with the content's first bytes, and have the ones before its offset.
 
 use std::collections::HashSet;
-use std::io;
 use std::time::Instant;
+use std::{fs, io};
 
 use weir_record::{FileIdentity, FileKey};
 
@@ -18,7 +18,7 @@ use super::checkpoint::{ContentCheck, Entry, EntryState, Head};
 use super::discover::is_rotated;
 use super::file::nanos_now;
 use super::medium::{Codec, Extent, HEAD_BYTES, Medium};
-use super::open::open_same;
+use super::open::{identity, open_same};
 use super::proof::{begins_with, equal_until, holds, repeats};
 use super::scan::Sighting;
 use super::{Follower, Standing, without_generation};
@@ -55,12 +55,20 @@ struct Lost {
     check: ContentCheck,
     scanned_check: ContentCheck,
     size: u64,
-    /// The name, if it is the one that this file was rotated away from.
+    /// Whether the file has a name that says that it was rotated away from this one's.
     is_kin: bool,
     /// Whether its own file is still there, with other content.
     was_cut: bool,
     vanished_secs: Option<u64>,
     has_twin: bool,
+}
+
+/// A known content that can be read.
+struct Readable {
+    identity: FileIdentity,
+    check: ContentCheck,
+    /// Whether the compressed file has its name, with an ending; or was made of it when it was removed.
+    is_named_for: bool,
 }
 
 impl Follower {
@@ -107,9 +115,9 @@ impl Follower {
                 return Ok(self.wait_or(sighting, None, 0, Verdict::Own, now));
             }
             let Some(original) = self.files.get(&key).filter(|_| equal) else { continue };
-            let (content, bytes_min) = (original.identity, original.scanned_check.offset);
+            let (content, bytes_min) = (original.identity, original.bytes_before(sighting.who.birth_nanos));
             let bytes_min = self.undecided.get(&sighting.who).map_or(bytes_min, |known| known.bytes_min);
-            let proven = bytes > 0 && bytes >= bytes_min && !repeats(medium, bytes)?;
+            let proven = bytes_min > 0 && bytes >= bytes_min && !repeats(medium, bytes)?;
             let verdict = if proven { Verdict::TwinOf(content) } else { Verdict::Own };
             return Ok(self.wait_or(sighting, Some(content), bytes_min, verdict, now));
         }
@@ -201,14 +209,15 @@ impl Follower {
                 return Ok(self.wait_or(sighting, None, 0, verdict, now));
             }
         }
-        for (content, check) in self.readable_like(sighting, head) {
+        for like in self.readable_like(sighting, head) {
             // It is being compressed, and then it goes; or it stays, and this is a twin.
             // Of a content of which nothing was read yet, its head alone says little.
-            if !self.is_quiet(sighting, now) || check.offset == 0 {
+            if !self.is_quiet(sighting, now) || like.check.offset == 0 {
                 return Ok(self.postpone(sighting, None, 0, now));
             }
-            if holds(medium, &check)? {
-                return Ok(Verdict::TwinOf(content));
+            let same = holds(medium, &like.check)?;
+            if same && (like.is_named_for || !repeats(medium, like.check.offset)?) {
+                return Ok(Verdict::TwinOf(like.identity));
             }
         }
         if matches!(medium.extent()?, Extent::BreaksOff(_)) {
@@ -269,23 +278,44 @@ impl Follower {
         self.inodes.values().filter_map(twin).collect()
     }
 
-    /// Contents that begin like this file, and that are still there themselves.
-    fn readable_like(&self, sighting: &Sighting, head: &[u8]) -> Vec<(FileIdentity, ContentCheck)> {
+    /// Contents that begin like this file, and that can be read themselves.
+    fn readable_like(&self, sighting: &Sighting, head: &[u8]) -> Vec<Readable> {
         let is_other = |identity: &FileIdentity| without_generation(*identity) != sighting.who;
+        let namesake = self.namesake(sighting);
+        let plain = sighting.found.path.with_extension("");
+        let twins = self.twins();
+        let readable = |identity, check, is_named_for| Readable {
+            identity,
+            check,
+            is_named_for: is_named_for || namesake == Some(identity),
+        };
         let followed = self
             .files
             .values()
             .filter(|file| file.place.is_some() || file.handle.is_some())
             .filter(|file| is_other(&file.identity) && begins_with(head, &file.head))
-            .map(|file| (file.identity, file.check));
+            .map(|file| {
+                let was_removed = file.is_unlinked() && !twins.contains(&file.identity);
+                readable(file.identity, file.check, was_removed || file.was_at == plain)
+            });
         let dormant = self
             .checkpoint
             .entries()
             .filter(|entry| entry.state == EntryState::Live && is_other(&entry.identity))
             .filter(|entry| begins_with(head, &entry.head))
             .filter(|entry| !self.files.contains_key(&self.key(&entry.identity)))
-            .map(|entry| (entry.identity, entry.check));
+            .map(|entry| readable(entry.identity, entry.check, false));
         followed.chain(dormant).collect()
+    }
+
+    /// The content of the file whose name a compressed one has, with an ending.
+    fn namesake(&self, sighting: &Sighting) -> Option<FileIdentity> {
+        let plain = fs::metadata(sighting.found.path.with_extension("")).ok()?;
+        match self.inodes.get(&identity(&plain))? {
+            Standing::Followed(key) => self.files.get(key).map(|file| file.identity),
+            Standing::Dormant(content) | Standing::Twin(content) => Some(*content),
+            Standing::Skipped | Standing::Refused(_) => None,
+        }
     }
 
     /// The verdict, if the file has not changed for long; else it is looked at again.

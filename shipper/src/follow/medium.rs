@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
+use rustix::fs::SeekFrom;
+use rustix::io::Errno;
 
 use super::discover::COMPRESSED;
 use super::open::{open_log, read_fully};
@@ -28,6 +30,9 @@ const STEP_BYTES: usize = 64 * 1024;
 
 /// Bytes of a content's beginning that its head covers, and that a decoder keeps.
 pub const HEAD_BYTES: usize = 1024;
+
+/// Bytes that tell a codec.
+pub const MAGIC_BYTES_MAX: u64 = 4;
 
 /// How a content is compressed; told by the first bytes, never by the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +142,7 @@ impl Medium {
 
     /// Looks at the first bytes of an open file.
     pub fn of(file: File) -> io::Result<Medium> {
-        let mut head = [0; 4];
+        let mut head = [0; MAGIC_BYTES_MAX as usize];
         let read = read_fully(&file, &mut head, 0)?;
         match Codec::of(head.get(..read).unwrap_or_default()) {
             None => Ok(Medium::Plain(file)),
@@ -179,6 +184,18 @@ impl Medium {
         match self {
             Medium::Plain(file) => Ok(Extent::Exactly(file.metadata()?.len())),
             Medium::Compressed(decoded) => decoded.extent(),
+        }
+    }
+
+    /// The first offset from this one on that is not known to lie in a hole of a sparse file.
+    pub fn next_data(&self, offset: u64) -> io::Result<u64> {
+        let Medium::Plain(file) = self else { return Ok(offset) };
+        match rustix::fs::seek(file, SeekFrom::Data(offset)) {
+            Ok(data) => Ok(data),
+            // The hole reaches to the end.
+            Err(Errno::NXIO) => Ok(file.metadata()?.len().max(offset)),
+            // This file system knows nothing of holes.
+            Err(_) => Ok(offset),
         }
     }
 

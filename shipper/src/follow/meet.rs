@@ -1,6 +1,5 @@
 //! Beginning to follow: contents of the last life, and files that nobody has seen before.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
@@ -21,10 +20,13 @@ use crate::settings::Start;
 const LOCATE_FILES_MAX: usize = 1000;
 
 /// A content that is to be followed from now on.
-struct Arrival {
-    entry: Entry,
-    source: usize,
-    sighting: Option<Sighting>,
+pub struct Arrival {
+    /// What is known of it.
+    pub entry: Entry,
+    /// Index of its source.
+    pub source: usize,
+    /// Its file, if it was seen.
+    pub sighting: Option<Sighting>,
 }
 
 impl Follower {
@@ -185,7 +187,7 @@ impl Follower {
         wanted
     }
 
-    fn skip(&mut self, sighting: &Sighting) {
+    pub(super) fn skip(&mut self, sighting: &Sighting) {
         self.inodes.insert(sighting.who, Standing::Skipped);
         self.checkpoint.put(Entry { state: EntryState::Skipped, ..fresh_entry(sighting, 0) });
     }
@@ -212,7 +214,9 @@ impl Follower {
         let Some(positions) = self.locate(keys) else { return };
         let mut arrivals: Vec<(Arrival, Position)> = arrivals.into_iter().zip(positions).collect();
         if self.first_scan && self.checkpoint.provenance() != Provenance::Whole {
-            arrivals = self.without_history(self.probe_generations(arrivals));
+            let probed = self.probe_generations(arrivals);
+            let others = self.recover_copies(probed, now);
+            arrivals = self.without_history(others);
         }
         for (arrival, position) in arrivals {
             let key = self.follow(arrival, position, now);
@@ -221,70 +225,7 @@ impl Follower {
         }
     }
 
-    /// At the first start, or after the state was lost: of the rotated files those are wanted that the buffer knows,
-    /// and those that are younger than the oldest it knows.
-    fn without_history(&mut self, arrivals: Vec<(Arrival, Position)>) -> Vec<(Arrival, Position)> {
-        let known = arrivals.iter().filter(|(_, position)| position.pushed.is_some());
-        let oldest = known.map(|(arrival, _)| arrival.entry.identity.birth_nanos).min();
-        let mut wanted = Vec::with_capacity(arrivals.len());
-        for (arrival, position) in arrivals {
-            let is_history = position.pushed.is_none()
-                && arrival.sighting.as_ref().is_some_and(|sighting| {
-                    sighting.presence == Presence::Gone
-                        && oldest.is_none_or(|oldest| written_until(sighting) <= oldest)
-                });
-            match arrival.sighting {
-                Some(sighting) if is_history => {
-                    self.skip(&sighting);
-                }
-                sighting => wanted.push((Arrival { sighting, ..arrival }, position)),
-            }
-        }
-        wanted
-    }
-
-    /// Without a whole checkpoint only the buffer knows how often a file was truncated: the last generation that it
-    /// knows is the one on the disk.
-    fn probe_generations(&self, mut arrivals: Vec<(Arrival, Position)>) -> Vec<(Arrival, Position)> {
-        if self.checkpoint.provenance() == Provenance::Whole {
-            return arrivals;
-        }
-        let mut open: Vec<usize> =
-            (0..arrivals.len()).filter(|&at| arrivals[at].1.pushed.is_some()).collect();
-        while !open.is_empty() {
-            let next = |at: usize| {
-                let identity = arrivals[at].0.entry.identity;
-                FileIdentity { generation: identity.generation + 1, ..identity }
-            };
-            let later: Vec<FileIdentity> = open.iter().map(|&at| next(at)).collect();
-            let Some(positions) = self.locate(later.iter().map(|identity| self.key(identity)).collect())
-            else {
-                return arrivals;
-            };
-            let mut still_open = Vec::new();
-            for ((at, identity), position) in open.into_iter().zip(later).zip(positions) {
-                if position.pushed.is_none() {
-                    continue;
-                }
-                let (arrival, known) = &mut arrivals[at];
-                let (indexed, pushed, check) = (0, 0, ContentCheck::default());
-                arrival.entry = Entry {
-                    identity,
-                    indexed,
-                    pushed,
-                    check,
-                    head: Head::default(),
-                    ..arrival.entry.clone()
-                };
-                *known = position;
-                still_open.push(at);
-            }
-            open = still_open;
-        }
-        arrivals
-    }
-
-    fn follow(&mut self, arrival: Arrival, position: Position, now: Instant) -> FileKey {
+    pub(super) fn follow(&mut self, arrival: Arrival, position: Position, now: Instant) -> FileKey {
         let Arrival { mut entry, source, sighting } = arrival;
         entry.indexed = entry.indexed.max(position.indexed.unwrap_or(0));
         let offset = position.pushed.unwrap_or(entry.indexed);
@@ -361,12 +302,4 @@ fn fresh_entry(sighting: &Sighting, start: u64) -> Entry {
         state: EntryState::Live,
         path: sighting.found.path.clone(),
     }
-}
-
-/// A moment up to which a file was written, or before, nanoseconds since 1970: its birth, and for a compressed one,
-/// which is born later, its change time, which compressing keeps.
-fn written_until(sighting: &Sighting) -> i64 {
-    let metadata = &sighting.found.metadata;
-    let modified = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
-    modified.min(sighting.who.birth_nanos)
 }

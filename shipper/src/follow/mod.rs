@@ -22,6 +22,7 @@ mod messages;
 mod open;
 mod proof;
 pub mod records;
+mod recover;
 mod rotation;
 mod scan;
 mod schedule;

@@ -15,6 +15,15 @@ use super::text::Encoding;
 /// Bytes of a file's head that tell text from everything else.
 const SNIFF_BYTES: usize = 4096;
 
+/// Where a tar archive says that it is one.
+const TAR_MAGIC_AT: usize = 257;
+
+/// A shorter run of NULs is no hole.
+pub const HOLE_BYTES_MIN: usize = 64;
+
+/// Holes that a log may have in its first bytes.
+const HOLES_MAX: usize = 2;
+
 /// Who a file is: the parts of its identity that the file system tells, in generation 0.
 pub fn identity(metadata: &Metadata) -> FileIdentity {
     let birth = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
@@ -94,12 +103,17 @@ fn classify(head: &[u8], encoding: Encoding) -> Option<&'static str> {
     if encoding.or_of_mark(head).is_wide() {
         return None;
     }
-    // A log may hold a few stray control bytes, and a hole of NULs after a crash; a binary file is full of them.
-    let odd = head
-        .iter()
-        .filter(|&&byte| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x1b | 0x08))
-        .count();
-    (odd * 10 > head.len()).then_some("binary")
+    if head.get(TAR_MAGIC_AT..).is_some_and(|rest| rest.starts_with(b"ustar")) {
+        return Some("a tar archive");
+    }
+    // A log may hold a few stray control bytes, and holes, which read as long runs of NULs; a binary file is full of
+    // both.
+    let is_odd = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x1b | 0x08);
+    let runs = head.chunk_by(|one, other| (*one == 0) == (*other == 0));
+    let holes = runs.filter(|run| run.first() == Some(&0) && run.len() >= HOLE_BYTES_MIN);
+    let in_holes: usize = holes.take(HOLES_MAX).map(<[u8]>::len).sum();
+    let odd = head.iter().filter(|&&byte| is_odd(byte)).count() - in_holes;
+    (odd * 10 > head.len() - in_holes).then_some("binary")
 }
 
 #[cfg(test)]
@@ -113,7 +127,12 @@ mod tests {
         assert_eq!(classify("\u{1b}[31mrot\u{1b}[0m größe\n".as_bytes(), Encoding::UTF_8), None);
         assert_eq!(classify(b"PK\x03\x04rest", Encoding::UTF_8), Some("a zip archive"));
         assert_eq!(classify(b"LPKSHHRH....", Encoding::UTF_8), Some("a systemd journal"));
-        assert_eq!(classify(b"\xff\xfea\0b\0\n\0", Encoding::UTF_8), None);
+        assert_eq!(classify(&[b"2026-11-20 hello\n".as_slice(), &[0; 4000]].concat(), Encoding::UTF_8), None);
+        assert_eq!(classify(&[0; 4096], Encoding::UTF_8), None);
+        assert_eq!(
+            classify(&[[0; 100].as_slice(), b"a", &[0; 100], b"b", &[0; 100]].concat(), Encoding::UTF_8),
+            Some("binary")
+        );
         assert_eq!(classify(&[0, 0, 0, 2, b't', b't', b'y', 0, 0, 0], Encoding::UTF_8), Some("binary"));
     }
 

@@ -26,7 +26,7 @@ use weir_shipper::{
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// What the follower waits for in these tests.
-pub const QUIET: Duration = Duration::from_millis(300);
+pub const QUIET: Duration = Duration::from_millis(200);
 
 /// See the module.
 pub struct Rig {
@@ -109,6 +109,10 @@ impl Rig {
 
     /// Logs and state in this directory.
     pub async fn in_directory(directory: TempDir) -> Rig {
+        if std::env::var_os("WEIR_LOG").is_some() {
+            static LOG: std::sync::Once = std::sync::Once::new();
+            LOG.call_once(weir_process::begin);
+        }
         fs::create_dir(directory.path().join("logs")).expect("made");
         let buffer = Arc::new(MemoryBuffer::new(1 << 30));
         let consumer = buffer.consumer("test").await.expect("a consumer");
