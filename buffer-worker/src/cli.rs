@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::Args;
 use weir_buffer::{Password, RedisBuffer, RedisSettings};
 use weir_config::{Auth, BufferConfig, Config, IndexConfig, ServerUrl, parse_duration};
-use weir_indexer::elasticsearch::{Credentials, Elasticsearch, ElasticsearchSettings};
+use weir_indexer::elasticsearch::{CredentialSource, Credentials, Elasticsearch, ElasticsearchSettings};
 use weir_indexer::{DocumentSettings, SetupError};
 use weir_process::metrics::{self, Metric, Observed};
 use weir_process::{EXIT_WRONG, bad_use, stop_signal};
@@ -83,18 +83,28 @@ pub fn elasticsearch_settings(
     if urls.is_empty() {
         return Ok(None);
     }
-    let certificate_authority = match &index.ca {
-        Some(path) => {
-            let unreadable =
-                || bad_use(format!("cannot read the certificate authority file {}", path.display()));
-            Some(std::fs::read(path).map_err(|error| unreadable().context(error))?)
-        }
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|error| {
+            bad_use(format!("cannot read the certificates in {}", path.display())).context(error)
+        })
+    };
+    let certificate = match &index.certificate {
+        Some((certificate, key)) => Some([read(certificate)?, read(key)?].concat()),
         None => None,
     };
+    let credentials = index
+        .auth
+        .clone()
+        .map(|auth| CredentialSource::new(move || credentials(&auth).map_err(|error| chain(&error))));
+    if let Some(source) = &credentials {
+        source.read().map_err(bad_use)?;
+    }
     Ok(Some(ElasticsearchSettings {
         urls: urls.iter().map(|url| url.expose().to_owned()).collect(),
-        credentials: index.auth.as_ref().map(credentials).transpose().map_err(bad_use)?,
-        certificate_authority,
+        credentials,
+        certificate_authority: index.ca.as_ref().map(read).transpose()?,
+        authority_fingerprint: index.ca_fingerprint,
+        certificate,
         documents: document_settings(index),
         retention: index.retention,
         gzip: index.gzip,

@@ -71,6 +71,11 @@ pub struct IndexConfig {
     pub auth: Option<Auth>,
     /// `ca`: PEM file of the authority that signed the servers' certificates. Default: none, the system's authorities.
     pub ca: Option<PathBuf>,
+    /// `ca_fingerprint`: SHA-256 of the authority's certificate in hexadecimal, as Elasticsearch prints it at its first
+    /// start; that authority is trusted where the servers present its certificate. Default: none.
+    pub ca_fingerprint: Option<[u8; 32]>,
+    /// `cert` and `key`: PEM files of our certificate and its key, where the servers ask for one. Default: none.
+    pub certificate: Option<(PathBuf, PathBuf)>,
     /// `data_stream`: name of the stream of a record; `{service}` and `{namespace}` stand for the record's. Default
     /// `logs-{service}-{namespace}`. Change it to fit existing names, templates and rights.
     pub data_stream: String,
@@ -93,6 +98,8 @@ impl IndexConfig {
             elasticsearch: addresses(index, "elasticsearch"),
             auth: Auth::read(index),
             ca: index.text("ca").map(|text| text.value.into()),
+            ca_fingerprint: index.parsed("ca_fingerprint", fingerprint),
+            certificate: certificate(index),
             data_stream: index
                 .parsed("data_stream", check_data_stream)
                 .unwrap_or_else(|| "logs-{service}-{namespace}".into()),
@@ -250,6 +257,15 @@ fn addresses(section: &mut Reader<'_, '_>, key: &'static str) -> Vec<ServerUrl> 
         }
     }
     out
+}
+
+/// 32 bytes in hexadecimal, colons between them or not.
+fn fingerprint(text: &str) -> Result<[u8; 32], String> {
+    let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
+    let fault = "`ca_fingerprint` is the SHA-256 of a certificate: 64 hexadecimal digits";
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| fault.to_owned())
 }
 
 fn check_data_stream(template: &str) -> Result<String, String> {

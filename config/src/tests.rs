@@ -537,3 +537,19 @@ fn an_input_that_cannot_work_or_is_open_to_strangers_is_shown() {
     check("stdin = true\nmax_bytes = \"1kB\"", "`max_bytes` is at least");
     valid("[[input]]\nhttp = \"0.0.0.0:9881\"\nallow_remote = true\n");
 }
+
+#[test]
+fn a_fingerprint_is_64_digits_with_colons_or_without() {
+    let read = |text: &str| {
+        let text = format!("[index]\nca_fingerprint = \"{text}\"\n");
+        Config::from_toml(&text, Path::new("weir.toml"), &|_| None).map(|config| config.index.ca_fingerprint)
+    };
+    let mut expected = [0xab; 32];
+    assert_eq!(read(&"ab".repeat(32)).expect("plain"), Some(expected));
+    expected[0] = 1;
+    assert_eq!(read(&format!("01{}", ":AB".repeat(31))).expect("with colons"), Some(expected));
+    for wrong in ["", "ab", &"ab".repeat(33), &"xy".repeat(32), &"é".repeat(32)] {
+        let error = read(wrong).expect_err(wrong).to_string();
+        assert!(error.contains("64 hexadecimal digits"), "{error}");
+    }
+}

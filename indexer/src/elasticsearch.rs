@@ -4,6 +4,8 @@
 //! asked at the first request, so that one that starts later is waited for.
 
 mod bulk;
+mod credentials;
+mod fingerprint;
 mod nodes;
 mod outcome;
 mod query;
@@ -18,6 +20,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
+pub use self::credentials::{CredentialSource, Credentials};
 pub use self::server::{Distribution, Server};
 
 use self::nodes::Nodes;
@@ -25,42 +28,19 @@ use crate::batch::{Batch, DocumentSettings};
 use crate::index::{DEAD_LETTER_DATASET, DeadLetter, Index, IndexError, Outcome, SetupError};
 use crate::search::{FieldInfo, Search, SearchError, SearchRequest, SearchResponse};
 
-/// Who Weir is to the server.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Credentials {
-    /// User and password.
-    Basic {
-        /// User.
-        user: String,
-        /// Password.
-        password: String,
-    },
-    /// An API key as Elasticsearch shows it: base64 of `id:key`.
-    ApiKey(String),
-    /// A service token.
-    Bearer(String),
-}
-
-/// Never shows a secret.
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Credentials::Basic { .. } => "Basic",
-            Credentials::ApiKey(_) => "ApiKey",
-            Credentials::Bearer(_) => "Bearer",
-        })
-    }
-}
-
 /// Where documents go.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct ElasticsearchSettings {
     /// The servers of one cluster: `https://es1:9200`. User and password may stand in it.
     pub urls: Vec<String>,
     /// Who Weir is; before what stands in the URL.
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<CredentialSource>,
     /// Certificates, as PEM, that are trusted beside the system's own.
     pub certificate_authority: Option<Vec<u8>>,
+    /// SHA-256 of the certificate of an authority that is trusted beside them, if the server presents it.
+    pub authority_fingerprint: Option<[u8; 32]>,
+    /// Our own certificate and its key, as PEM.
+    pub certificate: Option<Vec<u8>>,
     /// Names of the streams.
     pub documents: DocumentSettings,
     /// How long streams keep documents, where the server can be told so in a template; none: its own default.
@@ -84,7 +64,7 @@ pub enum ConnectError {
         reason: String,
     },
     /// The file with certificates cannot be used.
-    #[error("the certificate authority file is no PEM with certificates: {reason}")]
+    #[error("the file of certificates is no PEM with certificates: {reason}")]
     Certificate {
         /// Why.
         reason: String,

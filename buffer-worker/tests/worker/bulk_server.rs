@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// What becomes of one bulk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,13 +90,31 @@ struct State {
     /// How long each bulk takes.
     delay: Duration,
     is_opensearch: bool,
+    /// What the header `authorization` has to be.
+    authorization: Option<String>,
+    unauthorized: usize,
 }
 
 impl BulkServer {
     /// A server that asks `behave` what to do with each bulk, by its number.
     pub async fn start(behave: impl FnMut(usize) -> Behaviour + Send + 'static) -> BulkServer {
+        BulkServer::start_with(None, behave).await
+    }
+
+    /// The same over TLS, by the name localhost.
+    pub async fn start_tls(acceptor: TlsAcceptor) -> BulkServer {
+        let mut server = BulkServer::start_with(Some(acceptor), |_| Behaviour::Good).await;
+        server.url = server.url.replace("127.0.0.1", "localhost");
+        server
+    }
+
+    async fn start_with(
+        tls: Option<TlsAcceptor>,
+        behave: impl FnMut(usize) -> Behaviour + Send + 'static,
+    ) -> BulkServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let state = State {
             behave: Box::new(behave),
             bulks: 0,
@@ -110,13 +129,20 @@ impl BulkServer {
             under_way_max: 0,
             delay: Duration::ZERO,
             is_opensearch: false,
+            authorization: None,
+            unauthorized: 0,
         };
         let server = BulkServer { url, state: Arc::new(Mutex::new(state)) };
         let accepting = server.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let server = accepting.clone();
-                tokio::spawn(async move { server.connection(stream).await });
+                let (server, tls) = (accepting.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        Some(tls) => server.connection(tls.accept(stream).await?).await,
+                        None => server.connection(stream).await,
+                    }
+                });
             }
         });
         server
@@ -155,6 +181,15 @@ impl BulkServer {
         self.state().delay = delay;
     }
 
+    /// Requests without this header `authorization` are answered 401.
+    pub fn demand(&self, authorization: &str) {
+        self.state().authorization = Some(authorization.to_owned());
+    }
+
+    pub fn unauthorized(&self) -> usize {
+        self.state().unauthorized
+    }
+
     /// It says that it is OpenSearch.
     pub fn be_opensearch(&self) {
         self.state().is_opensearch = true;
@@ -183,7 +218,7 @@ impl BulkServer {
         self.state.lock().unwrap()
     }
 
-    async fn connection(self, mut stream: TcpStream) -> io::Result<()> {
+    async fn connection(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
         let mut bytes = Vec::new();
         loop {
             let Some((head, body)) = read_request(&mut stream, &mut bytes).await? else { return Ok(()) };
@@ -224,6 +259,12 @@ impl BulkServer {
     /// Whether to take its time; status and body, none for a broken connection.
     fn handle(&self, head: &str, body: &str) -> (bool, Option<(u16, String)>) {
         let target = head.split(' ').nth(1).unwrap();
+        let header = head.lines().find_map(|line| line.strip_prefix("authorization: "));
+        if self.state().authorization.as_deref().is_some_and(|demanded| header != Some(demanded)) {
+            self.state().unauthorized += 1;
+            let error = json!({"type": "security_exception", "reason": "who are you"});
+            return (false, Some((401, json!({"error": error, "status": 401}).to_string())));
+        }
         if target == "/" {
             let distribution = if self.state().is_opensearch { "opensearch" } else { "" };
             let version = json!({"number": "9.5.0", "distribution": distribution});
@@ -332,7 +373,10 @@ impl State {
 }
 
 /// One request: its head, and its body by its content length. None at the end of the connection.
-async fn read_request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<Option<(String, String)>> {
+async fn read_request(
+    stream: &mut (impl AsyncRead + Unpin),
+    bytes: &mut Vec<u8>,
+) -> io::Result<Option<(String, String)>> {
     loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8(bytes[..end].to_vec()).unwrap();

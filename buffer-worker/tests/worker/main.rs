@@ -5,6 +5,8 @@ mod blocked;
 #[cfg(test)]
 mod bulk_server;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod draining;
 #[cfg(test)]
 mod outcomes;

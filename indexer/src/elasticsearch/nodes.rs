@@ -2,18 +2,23 @@
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use elasticsearch::auth::Credentials as TransportCredentials;
+use elasticsearch::auth::ClientCertificate;
 use elasticsearch::cert::{Certificate, CertificateValidation};
-use elasticsearch::http::headers::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use elasticsearch::http::headers::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
 use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
 use elasticsearch::http::{Method, Url};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use tokio::sync::OnceCell;
 
+use super::credentials::Authorization;
+use super::fingerprint::{self, Fingerprint};
 use super::{ConnectError, Credentials, ElasticsearchSettings};
 use crate::index::IndexError;
 
@@ -101,8 +106,20 @@ pub(super) struct Nodes {
 struct Node {
     /// Without credentials: it is shown.
     name: String,
-    transport: Transport,
+    url: Url,
+    tls: Tls,
+    /// Made when it is needed first: an authority that is known by its fingerprint has to be asked for.
+    transport: OnceCell<Transport>,
+    authorization: Option<Arc<Authorization>>,
     health: Mutex<Health>,
+}
+
+/// How connections are verified.
+#[derive(Clone, Debug)]
+struct Tls {
+    authority: Option<Vec<u8>>,
+    fingerprint: Option<Fingerprint>,
+    certificate: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Default)]
@@ -114,8 +131,9 @@ struct Health {
 impl Nodes {
     /// Makes ready to talk to them; nothing is sent.
     pub fn new(settings: &ElasticsearchSettings) -> Result<Nodes, ConnectError> {
-        let nodes =
-            settings.urls.iter().map(|url| Node::new(url, settings)).collect::<Result<Vec<_>, _>>()?;
+        let authorization = settings.credentials.clone().map(|source| Arc::new(Authorization::new(source)));
+        let node = |url: &String| Node::new(url, settings, authorization.clone());
+        let nodes = settings.urls.iter().map(node).collect::<Result<Vec<_>, _>>()?;
         if nodes.is_empty() {
             return Err(ConnectError::NoUrl);
         }
@@ -150,7 +168,11 @@ impl Nodes {
 }
 
 impl Node {
-    fn new(url: &str, settings: &ElasticsearchSettings) -> Result<Node, ConnectError> {
+    fn new(
+        url: &str,
+        settings: &ElasticsearchSettings,
+        authorization: Option<Arc<Authorization>>,
+    ) -> Result<Node, ConnectError> {
         let bad_url = |reason: String| ConnectError::Url { url: without_password(url), reason };
         let mut parsed = Url::parse(url).map_err(|error| bad_url(error.to_string()))?;
         if !matches!(parsed.scheme(), "http" | "https") {
@@ -161,21 +183,44 @@ impl Node {
             let path = format!("{}/", parsed.path());
             parsed.set_path(&path);
         }
-        let name = parsed.as_str().trim_end_matches('/').to_owned();
-        let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(parsed))
-            .disable_proxy()
-            .enable_meta_header(false);
-        if let Some(credentials) = settings.credentials.clone().or(in_url) {
-            builder = builder.auth(transport_credentials(credentials));
-        }
-        if let Some(pem) = &settings.certificate_authority {
-            let certificate = Certificate::from_pem(pem)
-                .map_err(|error| ConnectError::Certificate { reason: error.to_string() })?;
-            builder = builder.cert_validation(CertificateValidation::Full(certificate));
-        }
-        let transport =
-            builder.build().map_err(|error| ConnectError::Client { reason: error.to_string() })?;
-        Ok(Node { name, transport, health: Mutex::new(Health::default()) })
+        let is_tls = parsed.scheme() == "https";
+        let tls = Tls {
+            authority: settings.certificate_authority.clone(),
+            fingerprint: settings.authority_fingerprint.filter(|_| is_tls),
+            certificate: settings.certificate.clone(),
+        };
+        // What cannot work is said at once.
+        let transport = OnceCell::new_with(match tls.fingerprint {
+            None => Some(transport(&parsed, &tls, None)?),
+            Some(_) => None,
+        });
+        let from_url = in_url.map(|credentials| Arc::new(Authorization::new(credentials.into())));
+        Ok(Node {
+            name: parsed.as_str().trim_end_matches('/').to_owned(),
+            url: parsed,
+            tls,
+            transport,
+            authorization: authorization.or(from_url),
+            health: Mutex::new(Health::default()),
+        })
+    }
+
+    fn unreachable(&self, reason: impl ToString) -> IndexError {
+        IndexError::Unreachable { node: self.name.clone(), reason: reason.to_string() }
+    }
+
+    async fn transport(&self) -> Result<&Transport, IndexError> {
+        let make = async || {
+            let presented = match self.tls.fingerprint {
+                Some(fingerprint) => fingerprint::authority(&self.url, fingerprint)
+                    .await
+                    .map(Some)
+                    .map_err(|error| self.unreachable(innermost(&error)))?,
+                None => None,
+            };
+            transport(&self.url, &self.tls, presented).map_err(|error| self.unreachable(error))
+        };
+        self.transport.get_or_try_init(make).await
     }
 
     async fn send(&self, request: Request<'_>, encoding: Encoding) -> Result<Answer, IndexError> {
@@ -189,6 +234,10 @@ impl Node {
         if encoding == Encoding::Gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
+        if let Some(authorization) = &self.authorization {
+            let header = authorization.header().map_err(|reason| self.unreachable(reason))?;
+            headers.insert(AUTHORIZATION, header);
+        }
         let body = body.map(|(_, bytes)| bytes);
         let unreachable = |error: &elasticsearch::Error| IndexError::Unreachable {
             node: self.name.clone(),
@@ -199,11 +248,15 @@ impl Node {
             },
         };
         let response = self
-            .transport
+            .transport()
+            .await?
             .send(method, path, headers, Some(parameters), body, Some(timeout))
             .await
             .map_err(|error| unreachable(&error))?;
         let status = response.status_code().as_u16();
+        if let (401, Some(authorization)) = (status, &self.authorization) {
+            authorization.forget();
+        }
         let retry_after = response
             .headers()
             .get(RETRY_AFTER)
@@ -260,12 +313,20 @@ fn without_password(url: &str) -> String {
     }
 }
 
-fn transport_credentials(credentials: Credentials) -> TransportCredentials {
-    match credentials {
-        Credentials::Basic { user, password } => TransportCredentials::Basic(user, password),
-        Credentials::ApiKey(key) => TransportCredentials::EncodedApiKey(key),
-        Credentials::Bearer(token) => TransportCredentials::Bearer(token),
+fn transport(url: &Url, tls: &Tls, presented: Option<Vec<u8>>) -> Result<Transport, ConnectError> {
+    let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(url.clone()))
+        .disable_proxy()
+        .enable_meta_header(false);
+    if let Some(pem) = &tls.certificate {
+        builder = builder.auth(ClientCertificate::Pem(pem.clone()).into());
     }
+    let trusted: Vec<u8> = [tls.authority.clone(), presented].into_iter().flatten().flatten().collect();
+    if !trusted.is_empty() {
+        let certificate = Certificate::from_pem(&trusted)
+            .map_err(|error| ConnectError::Certificate { reason: error.to_string() })?;
+        builder = builder.cert_validation(CertificateValidation::Full(certificate));
+    }
+    builder.build().map_err(|error| ConnectError::Client { reason: error.to_string() })
 }
 
 /// The outer errors only say that a request failed.
