@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use weir_buffer::{Buffer, Claim, DELIVERIES_TOGETHER_MAX};
+use weir_indexer::letter::FRAME_TARGET;
 use weir_indexer::{DeadLetter, Index};
 use weir_record::identity::line_hash;
 use weir_record::{FileKey, RecordId, SourceId};
@@ -35,7 +36,7 @@ pub(crate) async fn dispose<B: Buffer, I: Index>(shared: Arc<Shared<B, I>>, pois
     tracing::error!(%reason, bytes, deliveries = claim.deliveries, "a frame cannot be read, and goes to the dead letters");
     let letter = DeadLetter {
         id: id_of(&claim),
-        target: "frame".to_owned(),
+        target: FRAME_TARGET.to_owned(),
         document: Bytes::from(STANDARD.encode(&claim.bytes)),
         status: 0,
         reason: reason.to_string(),

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::batch::Batch;
 use crate::elasticsearch::Elasticsearch;
 use crate::embedded::Embedded;
-use crate::index::{DeadLetter, Index, IndexError, Outcome, SetupError};
+use crate::index::{Index, IndexError, Outcome, SetupError};
+use crate::letter::DeadLetter;
 use crate::search::{FieldInfo, Search, SearchError, SearchRequest, SearchResponse};
 
 /// An index, whichever the configuration names. Clones are the same index.
@@ -38,6 +39,13 @@ impl Index for AnyIndex {
         match self {
             AnyIndex::Elasticsearch(index) => index.dead_letters(letters).await,
             AnyIndex::Embedded(index) => index.dead_letters(letters).await,
+        }
+    }
+
+    async fn replay(&self, letters: &[DeadLetter]) -> Outcomes {
+        match self {
+            AnyIndex::Elasticsearch(index) => index.replay(letters).await,
+            AnyIndex::Embedded(index) => index.replay(letters).await,
         }
     }
 

@@ -15,7 +15,7 @@ mod templates;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use tokio::sync::OnceCell;
@@ -25,7 +25,8 @@ pub use self::server::{Distribution, Server};
 
 use self::nodes::Nodes;
 use crate::batch::{Batch, DocumentSettings};
-use crate::index::{DEAD_LETTER_DATASET, DeadLetter, Index, IndexError, Outcome, SetupError};
+use crate::index::{Index, IndexError, Outcome, SetupError};
+use crate::letter::{DEAD_LETTER_DATASET, DeadLetter, after_replay};
 use crate::search::{FieldInfo, Search, SearchError, SearchRequest, SearchResponse};
 
 /// Where documents go.
@@ -110,6 +111,40 @@ impl Elasticsearch {
     }
 }
 
+impl Elasticsearch {
+    /// Adds documents to the dead-letter stream. One that the server rejects is `Blocked`: it must not be lost.
+    async fn write_letters(
+        &self,
+        records: impl Iterator<Item = (String, String)>,
+    ) -> Result<Vec<Outcome>, IndexError> {
+        let stream = dead_letter_stream(&self.shared.settings);
+        let (mut body, mut count) = (String::new(), 0);
+        for (id, record) in records {
+            body.push_str(&json!({"create": {"_index": stream, "_id": id}}).to_string());
+            body.push('\n');
+            body.push_str(&record);
+            body.push('\n');
+            count += 1;
+        }
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let server = self.server().await?;
+        let outcomes = bulk::send_body(&self.shared.nodes, server, body.into(), count).await?;
+        let kept = |outcome| match outcome {
+            Outcome::Rejected { reason, .. } => Outcome::Blocked { reason },
+            other => other,
+        };
+        Ok(outcomes.into_iter().map(kept).collect())
+    }
+}
+
+/// Nanoseconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
 impl Shared {
     async fn server(&self) -> Result<&Server, IndexError> {
         self.server.get_or_try_init(|| Server::detect(&self.nodes)).await
@@ -127,24 +162,28 @@ impl Index for Elasticsearch {
         async move { bulk::send(&shared.nodes, shared.server().await?, &batch, &selection).await }
     }
 
-    /// A letter that the server rejects has the outcome `Blocked`: it must not be lost.
     async fn dead_letters(&self, letters: &[DeadLetter]) -> Result<Vec<Outcome>, IndexError> {
+        let namespace = &self.shared.settings.documents.namespace;
+        let records = letters.iter().map(|letter| (letter.letter_id(), letter.to_document(namespace)));
+        self.write_letters(records).await
+    }
+
+    async fn replay(&self, letters: &[DeadLetter]) -> Result<Vec<Outcome>, IndexError> {
         let server = self.server().await?;
-        let settings = &self.shared.settings;
-        let stream = dead_letter_stream(settings);
-        let mut body = String::new();
-        for letter in letters {
-            body.push_str(&json!({"create": {"_index": stream, "_id": letter.id}}).to_string());
-            body.push('\n');
-            body.push_str(&letter.to_document(&settings.documents.namespace));
-            body.push('\n');
+        let outcomes = bulk::replay(&self.shared.nodes, server, letters).await?;
+        let namespace = &self.shared.settings.documents.namespace;
+        let now = now();
+        let records = letters
+            .iter()
+            .zip(&outcomes)
+            .flat_map(|(letter, outcome)| after_replay(letter, outcome, namespace, now));
+        // Whoever replays sees letters again of which this could not be written; their documents are duplicates then.
+        if let Some(Outcome::Retry { reason } | Outcome::Blocked { reason }) =
+            self.write_letters(records).await?.iter().find(|outcome| outcome.is_open())
+        {
+            tracing::warn!("cannot record that dead letters were sent again: {reason}");
         }
-        let outcomes = bulk::send_body(&self.shared.nodes, server, body.into(), letters.len()).await?;
-        let kept = |outcome| match outcome {
-            Outcome::Rejected { reason, .. } => Outcome::Blocked { reason },
-            other => other,
-        };
-        Ok(outcomes.into_iter().map(kept).collect())
+        Ok(outcomes)
     }
 
     async fn ensure_setup(&self) -> Result<(), SetupError> {

@@ -38,7 +38,8 @@ use self::offsets::Offsets;
 use self::partition::{Opened, Partition};
 use self::writer::{Job, Writer, now_seconds};
 use crate::batch::Batch;
-use crate::index::{DeadLetter, Index, IndexError, Outcome, SetupError};
+use crate::index::{Index, IndexError, Outcome, SetupError};
+use crate::letter::DeadLetter;
 use crate::search::{FieldInfo, Search, SearchError, SearchRequest, SearchResponse};
 
 /// Bulks that may wait for the writing thread; a worker has far fewer under way.
@@ -222,6 +223,14 @@ impl Index for Embedded {
     ) -> impl Future<Output = Result<Vec<Outcome>, IndexError>> + Send {
         let (letters, namespace) = (letters.to_vec(), self.settings.namespace.clone());
         self.submit(|reply| Job::Letters { letters, namespace, reply })
+    }
+
+    fn replay(
+        &self,
+        letters: &[DeadLetter],
+    ) -> impl Future<Output = Result<Vec<Outcome>, IndexError>> + Send {
+        let (letters, namespace) = (letters.to_vec(), self.settings.namespace.clone());
+        self.submit(|reply| Job::Replay { letters, namespace, reply })
     }
 
     async fn ensure_setup(&self) -> Result<(), SetupError> {

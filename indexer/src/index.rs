@@ -4,10 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use weir_record::Timestamp;
-
 use crate::batch::Batch;
+use crate::letter::DeadLetter;
 
 /// What became of one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,55 +147,6 @@ pub enum SetupError {
     },
 }
 
-/// A document that was refused for good.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// Its `_id`; the letter has the same, so that it is stored once.
-    pub id: String,
-    /// The data stream that it was meant for.
-    pub target: String,
-    /// The document as it was sent.
-    pub document: Bytes,
-    /// HTTP status of the last try.
-    pub status: u16,
-    /// Why it was refused.
-    pub reason: String,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// When it was tried first, nanoseconds since 1970.
-    pub first_time: i64,
-    /// When it was given up, nanoseconds since 1970.
-    pub time: i64,
-    /// How often it was a dead letter before: sent again on demand, and refused again.
-    pub replays: u32,
-}
-
-/// Dataset of the stream of dead letters.
-pub const DEAD_LETTER_DATASET: &str = "dead_letter";
-
-impl DeadLetter {
-    /// The letter as a document of the stream `logs-dead_letter-<namespace>`. What was refused stands in
-    /// `event.original`, as text, so that nothing of it can be refused again.
-    pub fn to_document(&self, namespace: &str) -> String {
-        let time = Timestamp::from_nanos(self.time.max(0), Timestamp::DIGITS_MAX);
-        let document = serde_json::json!({
-            "@timestamp": time.map(|time| time.to_string()),
-            "message": format!("refused by {}: {}", self.target, self.reason),
-            "log.level": "error",
-            "error.message": self.reason,
-            "error.code": self.status.to_string(),
-            "event.original": String::from_utf8_lossy(&self.document),
-            "event.dataset": DEAD_LETTER_DATASET,
-            "data_stream.type": "logs",
-            "data_stream.dataset": DEAD_LETTER_DATASET,
-            "data_stream.namespace": namespace,
-            "labels.target": self.target,
-            "labels.attempts": self.attempts.to_string(),
-        });
-        document.to_string()
-    }
-}
-
 /// An index that documents are written to.
 pub trait Index: Send + Sync + 'static {
     /// Sends the items of the batch that `selection` names (indices into [`Batch::items`], ascending); one outcome
@@ -217,6 +166,11 @@ pub trait Index: Send + Sync + 'static {
         &self,
         letters: &[DeadLetter],
     ) -> impl Future<Output = Result<Vec<Outcome>, IndexError>> + Send;
+
+    /// Sends the documents of letters to their streams once more, with their own `_id`s. What is stored then, or refused
+    /// again, is recorded beside the letters, so that [`open_letters`](crate::letter::open_letters) knows.
+    fn replay(&self, letters: &[DeadLetter])
+    -> impl Future<Output = Result<Vec<Outcome>, IndexError>> + Send;
 
     /// Makes sure that documents find their templates: installs them if they are not there. Safe to repeat.
     fn ensure_setup(&self) -> impl Future<Output = Result<(), SetupError>> + Send;

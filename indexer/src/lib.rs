@@ -9,13 +9,15 @@ pub mod batch;
 pub mod elasticsearch;
 pub mod embedded;
 pub mod index;
+pub mod letter;
 pub mod search;
 
 pub use any::{AnyIndex, AnySearch};
 pub use batch::{Batch, DocumentSettings, FrameRange, Item};
 pub use elasticsearch::{Elasticsearch, ElasticsearchSettings};
 pub use embedded::{Embedded, EmbeddedSettings};
-pub use index::{DeadLetter, Index, IndexError, Outcome, SetupError};
+pub use index::{Index, IndexError, Outcome, SetupError};
+pub use letter::DeadLetter;
 pub use search::{
     Aggregation, AggregationResult, Cursor, FieldInfo, FieldKind, Hit, Order, Search, SearchError,
     SearchRequest, SearchResponse, TimeBucket,

@@ -8,7 +8,7 @@ use weir_record::query::{FieldPath, Test};
 use weir_record::schema::Kind;
 use weir_record::{Field, Query};
 
-use crate::index::DEAD_LETTER_DATASET;
+use crate::letter::DEAD_LETTER_DATASET;
 
 /// Most hits of one answer.
 pub const LIMIT_MAX: usize = 10_000;

@@ -11,7 +11,8 @@ mod show;
 mod torture;
 
 use commands::{
-    check, demo as demo_command, parse, search, setup, tail, torture as torture_command, torture_shipper, up,
+    check, dead, demo as demo_command, parse, search, setup, tail, torture as torture_command,
+    torture_shipper, up,
 };
 
 /// A centralized log pipeline: brings the logs of many services together and makes them searchable.
@@ -38,6 +39,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Search records
     Search(search::SearchArgs),
+    /// List, show and replay what the index refused for good
+    Dead(dead::DeadArgs),
     /// Follow new records
     Tail(tail::TailArgs),
     /// Rotate, cut, compress and remove log files in every way that loses lines elsewhere, and count what is lost
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Parse(arguments) => weir_process::run(&mut one, async { parse::run(&arguments) }),
         Command::Check(arguments) => weir_process::run(&mut one, async { check::run(&arguments) }),
         Command::Search(arguments) => weir_process::run(&mut one, search::run(arguments)),
+        Command::Dead(arguments) => weir_process::run(&mut one, dead::run(arguments)),
         Command::Tail(arguments) => weir_process::run(&mut one, tail::run(arguments)),
         Command::Torture(arguments) => {
             weir_process::run(&mut one, async { torture_command::run(&arguments) })

@@ -46,20 +46,23 @@ impl Printer {
 
     /// Control characters, and those that turn the direction of writing, never reach a terminal.
     fn safe(&self, text: &str) -> String {
-        if self.raw {
-            return text.to_owned();
-        }
-        let mut safe = String::with_capacity(text.len());
-        for character in text.chars() {
-            let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            match character {
-                '\t' => safe.push(' '),
-                _ if character.is_control() || turns => safe.extend(character.escape_default()),
-                _ => safe.push(character),
-            }
-        }
-        safe
+        if self.raw { text.to_owned() } else { safe(text) }
     }
+}
+
+/// Control characters, and those that turn the direction of writing, are escaped.
+pub fn safe(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        let turns =
+            matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        match character {
+            '\t' => safe.push(' '),
+            _ if character.is_control() || turns => safe.extend(character.escape_default()),
+            _ => safe.push(character),
+        }
+    }
+    safe
 }
 
 /// Whoever reads our output may stop early: that is no fault, and there is nothing left to do.

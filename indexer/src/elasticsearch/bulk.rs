@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use elasticsearch::http::Method;
-use serde_json::Map;
 use serde_json::value::RawValue;
+use serde_json::{Map, json};
 use weir_record::Field;
 use weir_record::schema::ATTRIBUTES;
 
@@ -20,6 +20,7 @@ use super::outcome::{self, Verdicts};
 use super::server::{Distribution, Server};
 use crate::batch::{Batch, Item};
 use crate::index::{IndexError, Outcome};
+use crate::letter::DeadLetter;
 
 /// A bulk that has no answer by then is sent again.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -96,6 +97,36 @@ pub(super) async fn send_body(
     match request(nodes, server, body, count).await? {
         Sent::Items(verdicts) => Ok(verdicts.outcomes),
         Sent::Refused { status, reason } => Ok(vec![Outcome::Rejected { status, reason }; count]),
+    }
+}
+
+/// Sends the documents of letters to their streams. One that poisons the whole request is found by sending them alone.
+pub(super) async fn replay(
+    nodes: &Nodes,
+    server: &Server,
+    letters: &[DeadLetter],
+) -> Result<Vec<Outcome>, IndexError> {
+    let mut body = Vec::new();
+    for letter in letters {
+        let action = json!({"create": {"_index": letter.target, "_id": letter.id}});
+        body.extend_from_slice(action.to_string().as_bytes());
+        body.push(b'\n');
+        // Newlines within would part the request; JSON has none but between its tokens.
+        body.extend(letter.document.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
+        body.push(b'\n');
+    }
+    match request(nodes, server, body.into(), letters.len()).await? {
+        Sent::Items(verdicts) => Ok(verdicts.outcomes),
+        Sent::Refused { status, reason } if letters.len() == 1 => {
+            Ok(vec![Outcome::Rejected { status, reason }])
+        }
+        Sent::Refused { .. } => {
+            let mut outcomes = Vec::with_capacity(letters.len());
+            for letter in letters {
+                outcomes.extend(Box::pin(replay(nodes, server, std::slice::from_ref(letter))).await?);
+            }
+            Ok(outcomes)
+        }
     }
 }
 

@@ -14,7 +14,8 @@ use super::nodes::{Answer, Content, Nodes, Request};
 use super::query::translate;
 use super::server::Server;
 use super::{ElasticsearchSettings, dead_letter_stream, stream_pattern};
-use crate::index::{DEAD_LETTER_DATASET, IndexError};
+use crate::index::IndexError;
+use crate::letter::DEAD_LETTER_DATASET;
 use crate::search::{
     Aggregation, AggregationResult, BUCKETS_MAX, Cursor, FieldInfo, FieldKind, Hit, LIMIT_MAX, Order,
     SearchError, SearchRequest, SearchResponse, TimeBucket, countable, wants_dead_letters,

@@ -27,7 +27,7 @@ use super::{ElasticsearchSettings, dead_letter_stream, stream_pattern};
 use crate::index::{IndexError, SetupError};
 
 /// Raised by every change of what is below; an older one on the server is replaced.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 const PRIORITY: u64 = 150;
 const MAPPINGS: &str = "weir@mappings";
@@ -204,6 +204,10 @@ fn dead_letter_template(settings: &ElasticsearchSettings) -> Value {
                 "error.message": {"type": "text"},
                 "error.code": keyword,
                 "log.level": keyword,
+                "error.type": keyword,
+                "labels.id": keyword,
+                "labels.replayed": keyword,
+                "labels.replays": keyword,
                 "labels.target": keyword,
                 "labels.attempts": keyword,
                 "data_stream.dataset": keyword,

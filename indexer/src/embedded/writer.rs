@@ -15,7 +15,8 @@ use super::offsets::{Offsets, Summary, write_commit};
 use super::partition::Partition;
 use super::{EmbeddedError, EmbeddedSettings, NANOS_PER_SECOND, Shared, document};
 use crate::batch::{Batch, FrameRange, Item};
-use crate::index::{DeadLetter, IndexError, Outcome};
+use crate::index::{IndexError, Outcome};
+use crate::letter::{DeadLetter, after_replay};
 
 /// A document is searchable so long after it came in, at the latest.
 const COMMIT_AGE_MAX: Duration = Duration::from_millis(500);
@@ -56,6 +57,7 @@ type Reply = oneshot::Sender<Result<Vec<Outcome>, IndexError>>;
 pub(super) enum Job {
     Bulk { batch: Arc<Batch>, selection: Vec<u32>, reply: Reply },
     Letters { letters: Vec<DeadLetter>, namespace: String, reply: Reply },
+    Replay { letters: Vec<DeadLetter>, namespace: String, reply: Reply },
 }
 
 /// State of the thread.
@@ -113,6 +115,7 @@ impl Writer {
                 Ok(Job::Letters { letters, namespace, reply }) => {
                     self.add_letters(&letters, &namespace, reply)
                 }
+                Ok(Job::Replay { letters, namespace, reply }) => self.replay(&letters, &namespace, reply),
                 Err(RecvTimeoutError::Timeout) => self.commit_if_pending(),
                 Err(RecvTimeoutError::Disconnected) => return self.commit_if_pending(),
             }
@@ -229,7 +232,7 @@ impl Writer {
             replays: 0,
         };
         let document = letter.to_document(&self.settings.namespace);
-        self.add_document(letter.id.as_bytes(), document.as_bytes())?;
+        self.add_document(letter.letter_id().as_bytes(), document.as_bytes())?;
         self.letters_kept.insert(letter.id);
         Ok(())
     }
@@ -242,7 +245,27 @@ impl Writer {
                 continue;
             }
             let document = letter.to_document(namespace);
-            match self.add_document(letter.id.as_bytes(), document.as_bytes()) {
+            match self.add_document(letter.letter_id().as_bytes(), document.as_bytes()) {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => return self.fail(reply, &error),
+            }
+        }
+        self.waiting.push((reply, outcomes));
+        self.pending_since.get_or_insert_with(Instant::now);
+    }
+
+    /// The documents, and that they were sent again, in one commit: a document is never stored twice.
+    fn replay(&mut self, letters: &[DeadLetter], namespace: &str, reply: Reply) {
+        let now = now_seconds().saturating_mul(NANOS_PER_SECOND);
+        let mut outcomes = Vec::with_capacity(letters.len());
+        for letter in letters {
+            let added = self.add_document(letter.id.as_bytes(), &letter.document).and_then(|outcome| {
+                for (id, record) in after_replay(letter, &outcome, namespace, now) {
+                    self.add_document(id.as_bytes(), record.as_bytes())?;
+                }
+                Ok(outcome)
+            });
+            match added {
                 Ok(outcome) => outcomes.push(outcome),
                 Err(error) => return self.fail(reply, &error),
             }

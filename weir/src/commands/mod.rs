@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod check;
+pub mod dead;
 pub mod demo;
 mod lines;
 pub mod parse;

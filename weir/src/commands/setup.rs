@@ -41,8 +41,7 @@ pub async fn run(arguments: SetupArgs) -> anyhow::Result<ExitCode> {
     if let Some(url) = arguments.kibana {
         // Kibana knows the same users, keys and authorities as its Elasticsearch.
         let certificates = settings.certificate_authority.unwrap_or_default();
-        let credentials =
-            settings.credentials.map(|source| source.read()).transpose().map_err(bad_use)?;
+        let credentials = settings.credentials.map(|source| source.read()).transpose().map_err(bad_use)?;
         let kibana = KibanaSettings { url, credentials, certificates };
         let objects = kibana::import(&kibana).await.context("cannot set up Kibana")?;
         println!("{objects} objects are imported into Kibana");
