@@ -22,6 +22,9 @@ const PUSH_FRAMES_MAX: usize = 32;
 /// How often the indexed offsets are read back.
 const POSITIONS_INTERVAL: Duration = Duration::from_millis(500);
 
+/// Files whose offsets are asked for together: an answer that takes long would hold up the pushes.
+const POSITIONS_FILES_MAX: usize = 1000;
+
 /// After an `indexed` has stood still this long, the buffer is asked whether it still holds anything of the file: else
 /// its frames were removed behind our back.
 const REPAIR_AFTER: Duration = Duration::from_secs(30);
@@ -185,15 +188,14 @@ impl<B: Buffer> Pusher<B> {
     /// Reads back what the index has, and notices what the buffer has lost.
     async fn read_positions(&mut self) {
         let files: Vec<FileKey> = self.unsettled.keys().copied().collect();
-        if files.is_empty() {
-            return;
-        }
-        // The next push says what is wrong with the buffer; here it is only tried again.
-        let Ok(positions) = self.buffer.positions(&files).await else { return };
         let mut stalled = Vec::new();
-        for (file, position) in files.into_iter().zip(positions) {
-            if self.compare(file, position) {
-                stalled.push(file);
+        for chunk in files.chunks(POSITIONS_FILES_MAX) {
+            // The next push says what is wrong with the buffer; here it is only tried again.
+            let Ok(positions) = self.buffer.positions(chunk).await else { break };
+            for (file, position) in chunk.iter().zip(positions) {
+                if self.compare(*file, position) {
+                    stalled.push(*file);
+                }
             }
         }
         if !stalled.is_empty() {

@@ -19,6 +19,9 @@ use crate::settings::Start;
 /// Files whose positions are asked for together.
 const LOCATE_FILES_MAX: usize = 1000;
 
+/// Files of one scan that are said each by itself: of thousands, one line is enough.
+pub const MET_SAID_MAX: usize = 10;
+
 /// A content that is to be followed from now on.
 pub struct Arrival {
     /// What is known of it.
@@ -235,7 +238,12 @@ impl Follower {
         let mut file = Followed::new(entry, key, source, offset, place, now);
         if let Some(sighting) = &sighting {
             file.presence = sighting.presence;
-            tracing::info!(path = %sighting.found.path.display(), offset, "following");
+            self.met += 1;
+            if self.met <= MET_SAID_MAX {
+                tracing::info!(path = %sighting.found.path.display(), offset, "following");
+            } else {
+                tracing::debug!(path = %sighting.found.path.display(), offset, "following");
+            }
             if sighting.who == without_generation(content) {
                 self.inodes.insert(sighting.who, Standing::Followed(key));
             }

@@ -90,6 +90,8 @@ pub struct Follower {
     handles: Handles,
     /// Files that were read since the last scan.
     advanced: Vec<FileKey>,
+    /// Files that this scan has begun to follow.
+    met: usize,
     /// Every content that is known, followed or not; of those that are followed, as they were at the last save.
     checkpoint: Checkpoint,
     /// What is said of a checkpoint that cannot be saved, until it can.
@@ -161,6 +163,7 @@ impl Follower {
             growth,
             handles: Handles::new(limits.handles),
             advanced: Vec::new(),
+            met: 0,
             checkpoint,
             save_complaint: None,
             born_after,

@@ -12,6 +12,7 @@ use super::checkpoint::{Entry, EntryState};
 use super::discover::Found;
 use super::file::{Followed, Place, Presence, Seen, nanos_now};
 use super::medium::Medium;
+use super::meet::MET_SAID_MAX;
 use super::open::identity;
 use super::{Follower, Standing, without_generation};
 use crate::backfill::{Candidate, oldest_first};
@@ -86,6 +87,10 @@ impl Follower {
         self.meet(strangers, now);
         if self.once().is_some() {
             self.line_up(now);
+        }
+        let met = std::mem::take(&mut self.met);
+        if met > MET_SAID_MAX {
+            tracing::info!(new = met, files = self.files.len(), took = ?now.elapsed(), "following, some unnamed");
         }
         self.end_scan();
         if std::mem::take(&mut self.first_scan) && nothing {
