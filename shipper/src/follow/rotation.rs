@@ -81,11 +81,10 @@ impl Follower {
             path: sighting.found.path.clone(),
         });
         let key = self.key(&content);
-        if let Some(file) = self.files.get_mut(&key) {
-            if file.place.is_none() && file.handle.is_none() {
-                file.move_to(sighting.place(), now);
-                self.schedule.set(key, now);
-            }
+        let is_nowhere = |file: &&mut Followed| file.place.is_none() && file.handle.is_none();
+        if let Some(file) = self.files.get_mut(&key).filter(is_nowhere) {
+            file.move_to(sighting.place(), now);
+            self.schedule.set(key, now);
         }
     }
 

@@ -24,8 +24,9 @@ fn bzip2(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("compressed")
 }
 
-const CODECS: [(Codec, fn(&[u8]) -> Vec<u8>); 3] =
-    [(Codec::Gzip, gzip), (Codec::Zstd, zstd), (Codec::Bzip2, bzip2)];
+type Compress = fn(&[u8]) -> Vec<u8>;
+
+const CODECS: [(Codec, Compress); 3] = [(Codec::Gzip, gzip), (Codec::Zstd, zstd), (Codec::Bzip2, bzip2)];
 
 /// Bytes that do not repeat, so that a wrong offset shows.
 fn content(length: usize) -> Vec<u8> {
