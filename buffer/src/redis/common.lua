@@ -1,11 +1,4 @@
--- Stands before the scripts that need it. What waits is listed twice: as entries of the stream, and as members of the
--- sorted set `waiting`, all with score 0, so that they are in order of file and start. A foreign hand that deletes
--- entries leaves their members behind, and that is how it is found out.
---
--- A member: file (32 bytes) start (20 digits), then " end id length".
-
--- What an entry costs Redis beside its frame, measured with MEMORY USAGE: many small frames must not exceed the bound.
-local ENTRY_BYTES = 512
+-- Stands, after entry.lua, before the scripts that need it.
 
 -- A file's finished ranges behind a hole, as text: "30-40 50-60", sorted, neither touching nor overlapping.
 local function parse_ranges(text)
@@ -14,11 +7,6 @@ local function parse_ranges(text)
     ranges[#ranges + 1] = {tonumber(start), tonumber(finish)}
   end
   return ranges
-end
-
--- The part of a member that gives its place. Offsets stay text: a number of Lua holds 53 bits.
-local function place(file, start)
-  return file .. string.rep('0', 20 - #start) .. start
 end
 
 -- The members of one file, in order of their starts.

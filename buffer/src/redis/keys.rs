@@ -13,7 +13,7 @@ pub(super) struct Keys {
     pub(super) indexed: String,
     /// Hash: file -> ranges that were finished early.
     pub(super) done: String,
-    /// Sorted set: what waits, by file and start; see common.lua.
+    /// Sorted set: what waits, by file and start; see entry.lua.
     pub(super) waiting: String,
     /// Encoded bytes of what waits.
     pub(super) bytes: String,

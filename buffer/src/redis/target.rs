@@ -121,7 +121,9 @@ impl Target {
         let failed = |source| self.failed(sentinel, source);
         // A sentinel has users of its own, mostly none; where it wants a password, it is the one of Redis.
         let database = sentinel.redis_settings().clone().set_db(0);
-        let nobody = sentinel.clone().set_redis_settings(redis::RedisConnectionInfo::default());
+        let nobody = sentinel
+            .clone()
+            .set_redis_settings(redis::RedisConnectionInfo::default().set_skip_set_lib_name());
         let mut request = redis::cmd("SENTINEL");
         request.arg("get-master-addr-by-name").arg(primary);
         let mut connection = self.client(nobody)?.open_for_requests().await.map_err(failed)?;
@@ -240,7 +242,8 @@ impl Target {
     }
 
     fn with_password(&self, server: ConnectionInfo) -> Result<ConnectionInfo, BufferError> {
-        let mut redis = server.redis_settings().clone();
+        // CLIENT SETINFO would be another right to grant.
+        let mut redis = server.redis_settings().clone().set_skip_set_lib_name();
         if let Some(name) = &self.settings.username {
             redis = redis.set_username(name);
         }

@@ -10,7 +10,7 @@ use crate::testing::TestRedis;
 use crate::{MemoryBuffer, RedisBuffer, RedisSettings};
 
 const FILES: u64 = 3;
-const CONSUMERS: usize = 2;
+const CONSUMERS: usize = 3;
 
 #[derive(Clone, Debug)]
 enum Action {
