@@ -68,6 +68,8 @@ formats! {
     Cri "cri",
     /// Lines in the wrapping of Docker's `json-file`; what they hold is found out.
     Docker "docker",
+    /// The journal of systemd, as `journalctl --output=json` writes it.
+    Journald "journald",
     /// Plain lines with stack traces.
     Java "java",
     /// Any text; a time stamp, a level and what else is usual at its start are recognised.

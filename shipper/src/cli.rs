@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use clap::{Args, ValueEnum};
+use rustix::fs::FileType;
 use weir_buffer::{Password, RedisBuffer, RedisSettings};
-use weir_config::{BufferConfig, Config, Located, ServerUrl, SourceConfig};
+use weir_config::{BufferConfig, Config, InputConfig, InputKind, Located, ServerUrl, SourceConfig};
 use weir_process::metrics::{self, Metric, Observed};
 use weir_process::{EXIT_WRONG, bad_use, stop_signal};
 use weir_record::{Query, SourceId};
@@ -16,6 +17,7 @@ use weir_record::{Query, SourceId};
 use crate::backfill::{Period, moment};
 use crate::bar::Bar;
 use crate::follow::{Encoding, TextRules};
+use crate::input::{InputSettings, Inputs, Watched};
 use crate::parse::{Multiline, OwnLines, PatternLibrary, Zone};
 use crate::progress::{Counts, Progress, Vanished};
 use crate::push::chain;
@@ -52,7 +54,7 @@ pub struct ShipArgs {
     /// Directory of the checkpoint; each shipper needs its own
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
-    /// Files, directories or globs to follow, instead of the configuration's
+    /// Files, directories or globs to follow, instead of the configuration's; - for standard input, as a pipe without any
     #[arg(value_name = "PATH|GLOB")]
     pub paths: Vec<String>,
 }
@@ -67,30 +69,35 @@ pub enum Wait {
 }
 
 /// Runs the shipper.
-pub async fn run(arguments: ShipArgs) -> anyhow::Result<ExitCode> {
+pub async fn run(mut arguments: ShipArgs) -> anyhow::Result<ExitCode> {
     let config = load(arguments.config.as_deref())?;
-    let settings = settings(&arguments, &config)?;
+    let inputs = inputs(&mut arguments, &config)?;
+    let settings = settings(&arguments, &config, &inputs)?;
     let (url, _) = split_to(&arguments.to);
     let buffer = Arc::new(connect(url, &config.buffer)?);
+    let (state, mode) = (settings.state.clone(), settings.mode);
     let once = arguments.once;
     let shipper = Shipper::new(settings).map_err(own_fault)?;
     let progress = shipper.progress();
-    serve_metrics(config.metrics.shipper, &progress).await?;
+    let inputs = Inputs::start(inputs, &state).await.map_err(|error| bad_use(chain(&error)))?;
+    serve_metrics(config.metrics.shipper, Watched::new(Arc::clone(&progress), &inputs)).await?;
     let began = Instant::now();
     let bar = (once && !arguments.quiet).then(|| Bar::start(Arc::clone(&progress)));
     let mut stopped = false;
+    let ended = inputs.ended();
     let stop = async {
         stop_signal().await;
         stopped = true;
+        inputs.stop().await;
     };
-    let ended = shipper.run(buffer, stop).await;
+    let ended = shipper.run_until(buffer, stop, ended).await;
     drop(bar);
     ended.map_err(own_fault)?;
     if once && stopped {
         eprintln!("stopped before everything was shipped: the next run goes on from here");
         return Ok(ExitCode::from(EXIT_WRONG));
     }
-    Ok(if once { summarize(&progress.counts(), began) } else { ExitCode::SUCCESS })
+    Ok(if mode == Mode::Follow { ExitCode::SUCCESS } else { summarize(&progress.counts(), began) })
 }
 
 /// Reads the configuration, or the defaults where none is named.
@@ -107,14 +114,11 @@ pub fn load(path: Option<&Path>) -> anyhow::Result<Config> {
 pub fn source_settings(source: &SourceConfig) -> anyhow::Result<SourceSettings> {
     let mut settings = SourceSettings {
         service: source.service.clone(),
-        paths: source.paths.iter().map(|path| path.value.clone()).collect(),
         exclude: source.exclude.iter().map(|path| path.value.clone()).collect(),
         format: source.format,
         patterns: None,
         pattern_library: pattern_library(source)?,
         columns: source.columns.clone(),
-        multiline: multiline(&source.multiline)?,
-        zone: source.timezone.value.parse::<Zone>().map_err(bad_use)?,
         text: TextRules {
             encoding: source.encoding.value.parse::<Encoding>().map_err(bad_use)?,
             ansi: source.ansi,
@@ -125,19 +129,10 @@ pub fn source_settings(source: &SourceConfig) -> anyhow::Result<SourceSettings> 
             weir_config::Start::End => Start::End,
         },
         environment: source.environment.clone(),
-        period: Period::default(),
-        drop: source
-            .drop
-            .iter()
-            .map(|rule| {
-                Query::parse(&rule.value)
-                    .map_err(|error| bad_use(format!("drop rule `{}`: {error}", rule.value)))
-            })
-            .collect::<anyhow::Result<_>>()?,
         labels: source.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-        remove_when_indexed: false,
-        origin: None,
+        ..SourceSettings::new(source.paths.iter().map(|path| path.value.clone()).collect())
     };
+    line_rules(&mut settings, &source.multiline, &source.timezone, &source.drop)?;
     let patterns: Vec<&str> = source.format_patterns.iter().map(|text| text.value.as_str()).collect();
     if !patterns.is_empty() {
         settings.set_format(&patterns).map_err(|error| bad_use(format!("format: {error}")))?;
@@ -154,6 +149,34 @@ fn multiline(multiline: &weir_config::Multiline) -> anyhow::Result<Multiline> {
             Multiline::Own(Arc::new(lines.map_err(|error| bad_use(format!("multiline: {error}")))?))
         }
     })
+}
+
+/// Sets what sources and inputs say of their lines in the same words.
+pub(crate) fn line_rules(
+    settings: &mut SourceSettings,
+    joining: &weir_config::Multiline,
+    timezone: &Located<String>,
+    drop: &[Located<String>],
+) -> anyhow::Result<()> {
+    settings.multiline = multiline(joining)?;
+    settings.zone = timezone.value.parse::<Zone>().map_err(bad_use)?;
+    let rule = |rule: &Located<String>| {
+        Query::parse(&rule.value).map_err(|error| bad_use(format!("drop rule `{}`: {error}", rule.value)))
+    };
+    settings.drop = drop.iter().map(rule).collect::<anyhow::Result<_>>()?;
+    Ok(())
+}
+
+/// What the `[[input]]`s mean whose journals stand under `state`.
+pub fn input_settings(inputs: &[InputConfig], state: &Path) -> anyhow::Result<Vec<InputSettings>> {
+    inputs.iter().map(|input| InputSettings::new(input, state)).collect()
+}
+
+/// Takes `-` out of the paths: standard input.
+pub fn takes_stdin(paths: &mut Vec<String>) -> bool {
+    let before = paths.len();
+    paths.retain(|path| path != "-");
+    paths.len() < before
 }
 
 /// The patterns that a source names: its own, and those of its files.
@@ -204,21 +227,42 @@ pub fn source_id() -> SourceId {
     }
 }
 
-fn settings(arguments: &ShipArgs, config: &Config) -> anyhow::Result<ShipSettings> {
-    let mut sources = if arguments.paths.is_empty() {
-        config.sources.iter().map(source_settings).collect::<anyhow::Result<Vec<_>>>()?
-    } else {
-        vec![SourceSettings::new(arguments.paths.clone())]
-    };
-    if sources.is_empty() {
-        return Err(bad_use(
-            "nothing to follow: name files or globs, or a configuration with a [[source]] (-c FILE)",
-        ));
+/// The configuration's inputs; standard input where `-` names it, or where it is a pipe and nothing else is named.
+fn inputs(arguments: &mut ShipArgs, config: &Config) -> anyhow::Result<Vec<InputSettings>> {
+    let is_named = takes_stdin(&mut arguments.paths);
+    let has_other = !arguments.paths.is_empty() || !config.sources.is_empty() || !config.inputs.is_empty();
+    // Paths on the command line stand instead of the configuration's sources, and of its inputs.
+    let mut inputs = if arguments.paths.is_empty() && !is_named { config.inputs.clone() } else { Vec::new() };
+    if is_named || !has_other && is_piped() {
+        inputs.push(InputConfig::stdin());
     }
-    if let Some(service) = &arguments.service {
-        for source in &mut sources {
-            source.service = Some(service.clone());
-        }
+    for input in &mut inputs {
+        input.service = arguments.service.clone().or(input.service.take());
+    }
+    let state = arguments.state.as_ref().unwrap_or(&config.state);
+    input_settings(&inputs, state)
+}
+
+/// Whether something is written into standard input, or it is a file: not a terminal, and not `/dev/null`.
+fn is_piped() -> bool {
+    rustix::fs::fstat(std::io::stdin()).is_ok_and(|stat| {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        matches!(kind, FileType::Fifo | FileType::Socket | FileType::RegularFile)
+    })
+}
+
+fn settings(arguments: &ShipArgs, config: &Config, inputs: &[InputSettings]) -> anyhow::Result<ShipSettings> {
+    let is_stdin = |input: &InputSettings| input.kind == InputKind::Stdin;
+    let names_stdin_alone = arguments.paths.is_empty() && inputs.iter().any(is_stdin);
+    let mut sources = if !arguments.paths.is_empty() {
+        vec![SourceSettings::new(arguments.paths.clone())]
+    } else if names_stdin_alone && config.inputs.is_empty() {
+        Vec::new()
+    } else {
+        config.sources.iter().map(source_settings).collect::<anyhow::Result<Vec<_>>>()?
+    };
+    for source in &mut sources {
+        source.service = arguments.service.clone().or(source.service.take());
     }
     let period = period(arguments)?;
     for source in &mut sources {
@@ -228,12 +272,29 @@ fn settings(arguments: &ShipArgs, config: &Config) -> anyhow::Result<ShipSetting
         Wait::Pushed => Settled::Pushed,
         Wait::Indexed => Settled::Indexed,
     };
+    let ends = !inputs.is_empty() && inputs.iter().all(is_stdin);
+    let mode = match (arguments.once, inputs.is_empty()) {
+        (true, true) => Mode::Once(wait),
+        (true, false) if !ends => {
+            return Err(bad_use("--once ships files and standard input: what is listened to has no end"));
+        }
+        (false, false) if !ends || !sources.is_empty() => Mode::Follow,
+        (_, false) => Mode::Input(wait),
+        (false, true) => Mode::Follow,
+    };
+    sources.extend(inputs.iter().map(|input| input.source.clone()));
+    if sources.is_empty() {
+        return Err(bad_use(
+            "nothing to follow: name files or globs, or a configuration with a [[source]] or an [[input]] (-c FILE), \
+             or pipe lines into this program",
+        ));
+    }
     Ok(ShipSettings {
         state: arguments.state.clone().unwrap_or_else(|| config.state.clone()),
         source: source_id(),
         host: host_name(),
         sources,
-        mode: if arguments.once { Mode::Once(wait) } else { Mode::Follow },
+        mode,
         timing: Timing::default(),
         limits: Limits::default(),
         deleted_bytes_max: DELETED_BYTES_MAX,
@@ -285,9 +346,9 @@ fn own_fault(error: ShipError) -> anyhow::Error {
     if usage { bad_use(format!("{error:#}")) } else { error }
 }
 
-async fn serve_metrics(address: Option<SocketAddr>, progress: &Arc<Progress>) -> anyhow::Result<()> {
+async fn serve_metrics(address: Option<SocketAddr>, watched: Watched) -> anyhow::Result<()> {
     match address {
-        Some(address) => metrics::serve(address, Arc::clone(progress) as Arc<dyn Observed>).await,
+        Some(address) => metrics::serve(address, Arc::new(watched)).await,
         None => Ok(()),
     }
 }

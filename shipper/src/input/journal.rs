@@ -165,6 +165,11 @@ impl<S: Storage> Journal<S> {
         self.rotated_bytes + self.length
     }
 
+    /// A segment is not written beyond this, unless by one line.
+    pub fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
+    }
+
     /// Looks which segments are left.
     pub fn count_rotated(&mut self) -> io::Result<u64> {
         let mut bytes = 0;

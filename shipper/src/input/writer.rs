@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread;
 use std::time::{Duration, Instant};
 
+use memchr::{memchr, memrchr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::counters::InputCounters;
@@ -62,6 +63,7 @@ pub struct JournalWriter {
 }
 
 /// The thread behind the writers of one journal.
+#[derive(Debug)]
 pub struct WriterEnd {
     ended: oneshot::Receiver<()>,
     closing: Arc<AtomicBool>,
@@ -197,6 +199,7 @@ impl<S: Storage> WriterThread<S> {
                     }
                     self.commit(group);
                 }
+                // A fault was said, and nobody waits for these lines.
                 Err(RecvTimeoutError::Timeout) => drop(self.sync()),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -208,27 +211,23 @@ impl<S: Storage> WriterThread<S> {
     /// Writes a group; syncs it where somebody waits for it, or long enough has passed.
     fn commit(&mut self, group: Vec<Piece>) {
         self.bytes.clear();
+        let mut ends = Vec::with_capacity(group.len());
         for piece in &group {
             self.bytes.extend_from_slice(&piece.lines);
+            ends.push(self.bytes.len());
         }
         if let Some(mark) = group.iter().rev().find_map(|piece| piece.mark.as_deref()) {
             self.journal.set_mark(mark);
         }
-        let (written, mut result) = self.write();
+        let (written, fault) = self.write(&ends);
         let is_awaited = group.iter().any(|piece| piece.reply.is_some());
         let is_due = self.unsynced_since.is_some_and(|since| since.elapsed() >= SYNC_INTERVAL);
-        if is_awaited || is_due {
-            let synced = self.sync();
-            result = result.and(synced);
-        }
-        let mut end = 0;
-        for piece in group {
-            end += piece.lines.len();
+        let synced = if is_awaited || is_due { self.sync() } else { Ok(()) };
+        for (piece, end) in group.into_iter().zip(ends) {
             let lines = memchr::memchr_iter(b'\n', &piece.lines).count() as u64;
-            let outcome = match &result {
-                Err(error) if end > written || matches!(self.when_full, WhenFull::Refuse) => {
-                    Err(Arc::clone(error))
-                }
+            let outcome = match (&fault, &synced) {
+                (Some(error), _) if end > written => Err(Arc::clone(error)),
+                (_, Err(error)) => Err(Arc::clone(error)),
                 _ => Ok(()),
             };
             match outcome {
@@ -242,31 +241,41 @@ impl<S: Storage> WriterThread<S> {
         }
     }
 
-    /// Writes the group's bytes. How many are in the journal, and why not all.
-    fn write(&mut self) -> (usize, Result<(), Arc<AppendError>>) {
+    /// Writes the group's bytes, whose pieces have these ends. How many are in the journal, and why not all.
+    fn write(&mut self, ends: &[usize]) -> (usize, Option<Arc<AppendError>>) {
         let mut written = 0;
         let mut backoff = BACKOFF_MIN;
-        loop {
-            let rest = self.bytes.get(written..).unwrap_or_default();
-            if rest.is_empty() {
-                self.recovered();
-                return (written, Ok(()));
-            }
+        while let Some(end) = self.next_end(written, ends) {
             self.unsynced_since.get_or_insert_with(Instant::now);
-            let Err(error) = self.journal.append(rest) else {
+            let Err(error) = self.journal.append(self.bytes.get(written..end).unwrap_or_default()) else {
                 self.recovered();
-                return (self.bytes.len(), Ok(()));
+                (written, backoff) = (end, BACKOFF_MIN);
+                continue;
             };
             written += error.kept();
             self.trouble(&error);
             let is_given_up = self.closing.load(Ordering::Relaxed);
             if self.when_full == WhenFull::Refuse || is_given_up {
-                return (written, Err(Arc::new(error)));
+                return (written, Some(Arc::new(error)));
             }
             self.counters.journal_bytes(self.journal.bytes());
             thread::sleep(backoff);
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
+        (written, None)
+    }
+
+    /// Where to write to next: a piece that can be refused is written whole or not at all; what waits for room goes line
+    /// by line, so that any room is of use.
+    fn next_end(&self, written: usize, ends: &[usize]) -> Option<usize> {
+        if self.when_full == WhenFull::Refuse {
+            return ends.iter().copied().find(|end| *end > written);
+        }
+        let rest = self.bytes.get(written..).filter(|rest| !rest.is_empty())?;
+        let limit = (self.journal.segment_bytes() as usize).min(rest.len());
+        let (near, far) = rest.split_at(limit);
+        let end = memrchr(b'\n', near).or_else(|| memchr(b'\n', far).map(|at| limit + at));
+        Some(end.map_or(self.bytes.len(), |at| written + at + 1))
     }
 
     fn sync(&mut self) -> Result<(), Arc<AppendError>> {

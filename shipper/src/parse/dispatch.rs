@@ -3,7 +3,9 @@
 use super::draft::Draft;
 use super::format::{CERTAIN, Certainty, Detection, FITTING, Format, RECOGNISED, TEXT, Tally};
 use super::zone::{Clock, Zone};
-use super::{ParserSettings, access, cef, delimited, errors, haproxy, json, logfmt, plain, row, syslog};
+use super::{
+    ParserSettings, access, cef, delimited, errors, haproxy, journald, json, logfmt, plain, row, syslog,
+};
 use weir_record::DocumentWriter;
 use weir_record::document::{DocumentScratch, FieldSet};
 
@@ -84,6 +86,7 @@ impl Parsers {
             Format::Json => json::parse(text, draft, &mut self.inner.json),
             Format::Logfmt => logfmt::parse(text, certainty, draft, &mut self.inner.logfmt),
             Format::Syslog => syslog::parse(text, certainty, draft, &mut self.inner),
+            Format::Journald => journald::parse(text, draft, &mut self.inner),
             Format::Haproxy => haproxy::parse(text, draft).is_some(),
             Format::NginxError => errors::nginx(text, draft).is_some(),
             Format::ApacheError => errors::apache(text, draft).is_some(),

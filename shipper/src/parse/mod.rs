@@ -16,6 +16,7 @@ mod format;
 mod grok;
 mod haproxy;
 mod inner;
+mod journald;
 mod json;
 mod keys;
 mod logfmt;

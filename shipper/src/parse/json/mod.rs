@@ -1,7 +1,7 @@
 //! JSON lines: one pass validates the line and writes the document. Known keys become schema fields, the bytes of all
 //! others are copied under `attributes`; there is no tree of values.
 
-mod scan;
+pub(super) mod scan;
 mod template;
 
 use weir_record::Level;

@@ -5,15 +5,15 @@ use weir_record::limits::{DEPTH_MAX, FIELDS_MAX, KEY_BYTES_MAX};
 
 /// The inside of a string, between its quotes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Text<'l> {
-    pub(super) inside: &'l str,
+pub(in crate::parse) struct Text<'l> {
+    pub(in crate::parse) inside: &'l str,
     /// Whether a backslash is in it.
-    pub(super) escaped: bool,
+    pub(in crate::parse) escaped: bool,
 }
 
 /// What a value is, once it has been passed over.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Passed<'l> {
+pub(in crate::parse) enum Passed<'l> {
     Text(Text<'l>),
     Number,
     /// A literal, an array, an object. `usable`: as it stands, an index takes it.
@@ -23,38 +23,38 @@ pub(super) enum Passed<'l> {
 }
 
 /// Reads a JSON text from its start to its end. Each step answers `None` where the text is not valid, or over a limit.
-pub(super) struct Cursor<'l> {
+pub(in crate::parse) struct Cursor<'l> {
     line: &'l str,
     at: usize,
     fields: usize,
     /// Whether a newline stands between two tokens: the values cannot be copied as they are.
-    pub(super) has_newline: bool,
+    pub(in crate::parse) has_newline: bool,
 }
 
 impl<'l> Cursor<'l> {
-    pub(super) fn new(line: &'l str) -> Cursor<'l> {
+    pub(in crate::parse) fn new(line: &'l str) -> Cursor<'l> {
         Cursor { line, at: 0, fields: 0, has_newline: false }
     }
 
     /// Where the cursor stands, in bytes.
-    pub(super) fn position(&self) -> usize {
+    pub(in crate::parse) fn position(&self) -> usize {
         self.at
     }
 
     /// The text between two positions.
     #[inline]
-    pub(super) fn between(&self, start: usize, end: usize) -> &'l str {
+    pub(in crate::parse) fn between(&self, start: usize, end: usize) -> &'l str {
         self.line.get(start..end).unwrap_or_default()
     }
 
     #[inline]
-    pub(super) fn peek(&self) -> Option<u8> {
+    pub(in crate::parse) fn peek(&self) -> Option<u8> {
         self.line.as_bytes().get(self.at).copied()
     }
 
     /// Passes over blanks.
     #[inline]
-    pub(super) fn blanks(&mut self) {
+    pub(in crate::parse) fn blanks(&mut self) {
         while let Some(byte @ (b' ' | b'\t' | b'\n' | b'\r')) = self.peek() {
             self.has_newline |= byte == b'\n';
             self.at += 1;
@@ -63,21 +63,21 @@ impl<'l> Cursor<'l> {
 
     /// Passes over this byte.
     #[inline]
-    pub(super) fn expect(&mut self, byte: u8) -> Option<()> {
+    pub(in crate::parse) fn expect(&mut self, byte: u8) -> Option<()> {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
         found.then_some(())
     }
 
     /// Whether nothing but blanks follows.
-    pub(super) fn is_at_end(&mut self) -> bool {
+    pub(in crate::parse) fn is_at_end(&mut self) -> bool {
         self.blanks();
         self.at == self.line.len()
     }
 
     /// Passes over a key and its colon, up to its value.
     #[inline]
-    pub(super) fn key(&mut self) -> Option<Text<'l>> {
+    pub(in crate::parse) fn key(&mut self) -> Option<Text<'l>> {
         self.fields += 1;
         if self.fields > FIELDS_MAX {
             return None;
@@ -92,7 +92,7 @@ impl<'l> Cursor<'l> {
 
     /// Passes over the rest of a string, whose opening quote is behind the cursor.
     #[inline(always)]
-    pub(super) fn text(&mut self) -> Option<Text<'l>> {
+    pub(in crate::parse) fn text(&mut self) -> Option<Text<'l>> {
         let start = self.at;
         let mut escaped = false;
         loop {
@@ -139,7 +139,7 @@ impl<'l> Cursor<'l> {
     /// Passes over a value. `depth`: how many objects and arrays it stands in. `keys`: hashes of the keys of the
     /// objects that are open.
     #[inline(always)]
-    pub(super) fn value(&mut self, depth: usize, keys: &mut Vec<u64>) -> Option<Passed<'l>> {
+    pub(in crate::parse) fn value(&mut self, depth: usize, keys: &mut Vec<u64>) -> Option<Passed<'l>> {
         match self.peek()? {
             b'"' => {
                 self.at += 1;
@@ -241,7 +241,7 @@ impl<'l> Cursor<'l> {
 
     /// Whether the value is an object that may hold members with a meaning.
     #[inline]
-    pub(super) fn is_known_object(&self, path: &[u8]) -> bool {
+    pub(in crate::parse) fn is_known_object(&self, path: &[u8]) -> bool {
         self.peek() == Some(b'{') && holds_known_members(path)
     }
 }
@@ -316,7 +316,7 @@ fn hex(digits: &[u8]) -> Option<u32> {
 }
 
 /// Appends the text that the inside of a valid JSON string means.
-pub(in super::super) fn unescape(inside: &str, out: &mut String) {
+pub(in crate::parse) fn unescape(inside: &str, out: &mut String) {
     let mut rest = inside;
     while let Some((before, after)) = rest.split_once('\\') {
         out.push_str(before);

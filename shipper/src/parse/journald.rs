@@ -1,0 +1,272 @@
+//! The journal of systemd, an entry a line, as `journalctl --output=json` writes it.
+//!
+//! ```text
+//! {"__CURSOR":"s=..","__REALTIME_TIMESTAMP":"1795212000123456","PRIORITY":"3","_SYSTEMD_UNIT":"nginx.service","MESSAGE":"..."}
+//! ```
+//! Values are strings; bytes that are no text are an array of numbers, a field that stands several times an array of
+//! both. <https://systemd.io/JOURNAL_EXPORT_FORMATS/>, systemd.journal-fields(7).
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use weir_record::document::Tag;
+use weir_record::schema::Field;
+use weir_record::{Level, Timestamp};
+
+use super::dispatch::Inner;
+use super::draft::{Draft, Value};
+use super::inner;
+use super::json::scan::{Cursor, Passed, Text, unescape};
+use super::keys::Meaning;
+
+/// Fills `draft` from `line`. False where the line is no entry: the draft has to be reset then.
+pub(super) fn parse(line: &str, draft: &mut Draft<'_>, inner: &mut Inner) -> bool {
+    let mut entry = Entry::default();
+    if members(line, |key, value, _| entry.note(key, value)).is_none() || !entry.is_one {
+        return false;
+    }
+    // What the message itself states is the application's own word: it comes first, and wins.
+    entry.write_message(draft, inner);
+    let written = members(line, |key, value, member| {
+        if !place(key, value, draft) && !draft.writer.attribute_member(key, member.as_bytes()) {
+            draft.writer.attribute_string(key, &text_of(value));
+        }
+    });
+    if let Some(identifier) = entry.identifier {
+        draft.assign(Meaning::Keyword(Field::ProcessName), identifier);
+    }
+    entry.write_service(draft);
+    written.is_some()
+}
+
+/// Calls `each` with every member: key, value, and the member as it stands, without its first quote.
+fn members<'l>(line: &'l str, mut each: impl FnMut(&'l str, Value<'l>, &'l str)) -> Option<()> {
+    let (mut cursor, mut keys) = (Cursor::new(line), Vec::new());
+    cursor.blanks();
+    cursor.expect(b'{')?;
+    loop {
+        cursor.blanks();
+        let start = cursor.position() + 1;
+        let key = cursor.key()?;
+        let value_start = cursor.position();
+        let passed = cursor.value(1, &mut keys)?;
+        let json = cursor.between(value_start, cursor.position());
+        let value = match passed {
+            Passed::Text(Text { inside, escaped: false }) => Value::Clean(inside),
+            Passed::Text(Text { inside, escaped: true }) => Value::Escaped(inside),
+            Passed::Number => Value::Number(json),
+            Passed::Other { .. } => Value::Other(json),
+        };
+        // Field names are letters, digits and underscores.
+        if !key.escaped {
+            each(key.inside, value, cursor.between(start, cursor.position()));
+        }
+        cursor.blanks();
+        if cursor.expect(b',').is_none() {
+            cursor.expect(b'}')?;
+            return cursor.is_at_end().then_some(());
+        }
+    }
+}
+
+/// What has to be known before anything is written.
+#[derive(Default)]
+struct Entry<'l> {
+    is_one: bool,
+    message: Option<Value<'l>>,
+    identifier: Option<Value<'l>>,
+    container: Option<Value<'l>>,
+    unit: Option<Value<'l>>,
+    transport: Option<Value<'l>>,
+}
+
+impl<'l> Entry<'l> {
+    fn note(&mut self, key: &str, value: Value<'l>) {
+        match key {
+            "__REALTIME_TIMESTAMP" | "__CURSOR" => self.is_one = true,
+            "MESSAGE" => self.message = Some(value),
+            "SYSLOG_IDENTIFIER" => self.identifier = Some(value),
+            "CONTAINER_NAME" => self.container = Some(value),
+            "_SYSTEMD_UNIT" => self.unit = Some(value),
+            "_TRANSPORT" => self.transport = Some(value),
+            _ => {}
+        }
+    }
+
+    fn write_message(&self, draft: &mut Draft<'_>, inner: &mut Inner) {
+        let bytes = match self.message {
+            Some(Value::Other(json)) => bytes(json),
+            _ => None,
+        };
+        let message = match (&bytes, self.message) {
+            (Some(bytes), _) => String::from_utf8_lossy(bytes),
+            // Several messages, or null: one that journalctl left out because of its size.
+            (None, Some(Value::Other("null")) | None) => Cow::Borrowed(""),
+            (None, Some(value)) => text_of(value),
+        };
+        let program = self.identifier.map_or(Cow::Borrowed(""), text_of);
+        if !inner::structured(&program, &message, draft, inner) {
+            draft.writer.string(Field::Message, &message);
+            inner::usual(&program, &message, draft);
+        }
+        if let Some(bytes) = bytes.as_ref().filter(|bytes| std::str::from_utf8(bytes).is_err()) {
+            draft.writer.tag(Tag::InvalidUtf8);
+            draft.writer.escaped(Field::EventOriginal, BASE64.encode(bytes).as_bytes());
+        }
+    }
+
+    /// The container, the unit without its instance, or the kernel. Scopes are as many as sessions: they name none.
+    fn write_service(&self, draft: &mut Draft<'_>) {
+        let container = self.container.map(text_of);
+        let unit = self.unit.map(text_of);
+        let of_unit = unit.as_deref().and_then(|unit| unit.strip_suffix(".service"));
+        let of_unit = of_unit.map(|unit| unit.split_once('@').map_or(unit, |(template, _)| template));
+        let is_kernel = matches!(self.transport, Some(Value::Clean("kernel")));
+        let service = container.as_deref().or(of_unit).or(is_kernel.then_some("kernel"));
+        if let Some(service) = service {
+            draft.service(service);
+        }
+    }
+}
+
+/// Writes a member where it belongs. False: it is an attribute.
+fn place(key: &str, value: Value<'_>, draft: &mut Draft<'_>) -> bool {
+    let meaning = match key {
+        // Addresses of the entry in its file, not part of it; and what was written already.
+        _ if key.starts_with("__") && key != "__REALTIME_TIMESTAMP" => return true,
+        "MESSAGE" => return true,
+        "__REALTIME_TIMESTAMP" => return write_time(value, draft),
+        "PRIORITY" => return write_priority(value, draft),
+        "_COMM" => Meaning::Keyword(Field::ProcessName),
+        "_PID" => Meaning::Long(Field::ProcessPid),
+        "TID" => Meaning::Long(Field::ProcessThreadId),
+        "_UID" => Meaning::Identifier(Field::UserId),
+        "_HOSTNAME" => Meaning::Keyword(Field::HostName),
+        "SYSLOG_IDENTIFIER" => Meaning::Keyword(Field::SyslogAppname),
+        "SYSLOG_PID" => Meaning::Identifier(Field::SyslogProcid),
+        "SYSLOG_FACILITY" => Meaning::Long(Field::SyslogFacilityCode),
+        "CODE_FILE" => Meaning::Keyword(Field::LogOriginFileName),
+        "CODE_LINE" => Meaning::Long(Field::LogOriginFileLine),
+        "CODE_FUNC" => Meaning::Keyword(Field::LogOriginFunction),
+        "CONTAINER_NAME" => Meaning::Keyword(Field::ContainerName),
+        "CONTAINER_ID_FULL" => Meaning::Keyword(Field::ContainerId),
+        "IMAGE_NAME" => Meaning::Keyword(Field::ContainerImageName),
+        _ => return false,
+    };
+    draft.assign(meaning, value)
+}
+
+/// Microseconds since 1970.
+fn write_time(value: Value<'_>, draft: &mut Draft<'_>) -> bool {
+    /// Fraction digits of a microsecond.
+    const DIGITS: u8 = 6;
+    let micros = text_of(value).parse::<i64>().ok();
+    let moment = micros
+        .and_then(|micros| micros.checked_mul(1000))
+        .and_then(|nanos| Timestamp::from_nanos(nanos, DIGITS));
+    // A message's own time is nearer to the event: then it stays, and the journal's is the later one of reading it.
+    moment.is_some_and(|moment| draft.time(moment) || draft.writer.has(Field::Timestamp))
+}
+
+fn write_priority(value: Value<'_>, draft: &mut Draft<'_>) -> bool {
+    let Some((priority, level)) = text_of(value)
+        .parse::<u8>()
+        .ok()
+        .and_then(|priority| Some((priority, Level::from_syslog_severity(priority)?)))
+    else {
+        return false;
+    };
+    draft.writer.integer(Field::SyslogSeverityCode, i64::from(priority));
+    draft.writer.level(level);
+    true
+}
+
+fn text_of(value: Value<'_>) -> Cow<'_, str> {
+    match value {
+        Value::Clean(text) | Value::Plain(text) | Value::Number(text) | Value::Other(text) => {
+            Cow::Borrowed(text)
+        }
+        Value::Escaped(inside) => {
+            let mut text = String::with_capacity(inside.len());
+            unescape(inside, &mut text);
+            Cow::Owned(text)
+        }
+    }
+}
+
+/// The bytes of `[104,105]`; none where it is another array.
+fn bytes(json: &str) -> Option<Vec<u8>> {
+    let inside = json.strip_prefix('[')?.strip_suffix(']')?;
+    inside.split(',').map(|number| number.trim().parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Format;
+    use super::super::testing::{check, check_unparsed};
+
+    #[test]
+    fn an_entry_is_a_document_and_its_addresses_are_not() {
+        check(
+            Format::Journald,
+            r#"{"__CURSOR":"s=1;i=2","__REALTIME_TIMESTAMP":"1795212000123456","__MONOTONIC_TIMESTAMP":"5","_BOOT_ID":"b","PRIORITY":"3",
+               "_HOSTNAME":"web-1","_SYSTEMD_UNIT":"nginx.service","SYSLOG_IDENTIFIER":"nginx","_PID":"71","_COMM":"nginx","_UID":"33","MESSAGE":"it \"broke\""}"#
+                .replace('\n', "")
+                .as_str(),
+            r#"{"@timestamp":"2026-11-20T22:00:00.123456Z","message":"it \"broke\"","log.level":"error","log.syslog.severity.code":3,"host.name":"web-1",
+               "SERVICE":"nginx","log.syslog.appname":"nginx","process.name":"nginx","process.pid":71,"user.id":"33",
+               "attributes._BOOT_ID":"b","attributes._SYSTEMD_UNIT":"nginx.service"}"#,
+        );
+    }
+
+    #[test]
+    fn a_message_of_bytes_is_text_where_it_can_be() {
+        check(
+            Format::Journald,
+            r#"{"__REALTIME_TIMESTAMP":"1795212000000000","SYSLOG_IDENTIFIER":"app","MESSAGE":[27,91,51,49,109,104,105]}"#,
+            "{\"@timestamp\":\"2026-11-20T22:00:00.000000Z\",\"message\":\"\\u001b[31mhi\",\"log.syslog.appname\":\"app\",\"process.name\":\"app\"}",
+        );
+        check(
+            Format::Journald,
+            r#"{"__REALTIME_TIMESTAMP":"1795212000000000","MESSAGE":[255,104,105]}"#,
+            "{\"@timestamp\":\"2026-11-20T22:00:00.000000Z\",\"message\":\"\u{fffd}hi\",\"event.original\":\"/2hp\",\"tags\":[\"invalid_utf8\"]}",
+        );
+    }
+
+    #[test]
+    fn a_container_s_own_json_is_opened_and_its_level_wins() {
+        check(
+            Format::Journald,
+            r#"{"__REALTIME_TIMESTAMP":"1795212000000000","PRIORITY":"6","CONTAINER_NAME":"shop","CONTAINER_ID_FULL":"abc","CONTAINER_ID":"a","_SYSTEMD_UNIT":"docker.service","MESSAGE":"{\"level\":\"warn\",\"msg\":\"low\"}"}"#,
+            r#"{"@timestamp":"2026-11-20T22:00:00.000000Z","message":"low","log.level":"warning","log.syslog.severity.code":6,"container.name":"shop","container.id":"abc",
+               "SERVICE":"shop","attributes.CONTAINER_ID":"a","attributes._SYSTEMD_UNIT":"docker.service"}"#,
+        );
+    }
+
+    #[test]
+    fn an_instance_belongs_to_its_template_and_a_scope_names_no_service() {
+        check(
+            Format::Journald,
+            r#"{"__CURSOR":"c","_SYSTEMD_UNIT":"getty@tty1.service","MESSAGE":"x"}"#,
+            r#"{"@timestamp":"READ","message":"x","SERVICE":"getty","attributes._SYSTEMD_UNIT":"getty@tty1.service"}"#,
+        );
+        check(
+            Format::Journald,
+            r#"{"__CURSOR":"c","_SYSTEMD_UNIT":"session-3.scope","MESSAGE":null,"TWICE":["a","b"]}"#,
+            r#"{"@timestamp":"READ","message":"","attributes._SYSTEMD_UNIT":"session-3.scope","attributes.TWICE":["a","b"]}"#,
+        );
+        check(
+            Format::Journald,
+            r#"{"__CURSOR":"c","_TRANSPORT":"kernel","MESSAGE":"oom"}"#,
+            r#"{"@timestamp":"READ","message":"oom","SERVICE":"kernel","attributes._TRANSPORT":"kernel"}"#,
+        );
+    }
+
+    #[test]
+    fn what_is_no_entry_is_kept_as_text() {
+        for line in ["{}", r#"{"MESSAGE":"x"}"#, r#"{"__CURSOR":"c","MESSAGE":"x""#, "text"] {
+            check_unparsed(Format::Journald, line);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Inputs that are not files, with the programs that really send to them: what was received is what arrives, once.
+
+mod stdin;
+mod support;
+mod syslog;
