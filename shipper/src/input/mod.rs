@@ -9,7 +9,9 @@
 //! | the journal of systemd | by its cursor, when it is on the disk | nothing is read |
 
 pub mod counters;
+mod http;
 pub mod journal;
+mod journald;
 mod line;
 pub mod settings;
 mod stdin;
@@ -57,6 +59,9 @@ pub enum InputError {
         /// What the system said.
         source: io::Error,
     },
+    /// Its token cannot be read.
+    #[error(transparent)]
+    Token(#[from] weir_config::ReadSecretError),
     /// Its certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] syslog::TlsError),
@@ -179,7 +184,13 @@ async fn start_one(
             let (address, task) = syslog::start(&syslog, context).await?;
             (Some(address), task)
         }
-        InputKind::Http(_) | InputKind::Journald(_) => (None, tokio::spawn(async {})),
+        InputKind::Journald(journald) => {
+            (None, tokio::spawn(journald::run(journald, input.journal, context)))
+        }
+        InputKind::Http(http) => {
+            let (address, task) = http::start(http, context).await?;
+            (Some(address), task)
+        }
     };
     if let Some(address) = address {
         tracing::info!(input = input.name, %address, "listening");

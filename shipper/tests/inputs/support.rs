@@ -18,7 +18,7 @@ use weir_record::SourceId;
 use weir_record::frame::Decoder;
 use weir_shipper::input::counters::InputCounts;
 use weir_shipper::input::{InputSettings, Inputs};
-use weir_shipper::settings::Timing;
+use weir_shipper::settings::{Limits, Timing};
 use weir_shipper::{Mode, ShipError, ShipSettings, Shipper};
 
 /// Programs and disks may be slow when many tests run.
@@ -41,11 +41,18 @@ struct Running {
 }
 
 impl Rig {
-    /// A running shipper with this `[[input]]`. `{dir}` stands for the test's directory.
+    /// A running shipper with this `[[input]]`.
     pub async fn new(input: &str) -> Rig {
+        let mut rig = Rig::stopped(input).await;
+        rig.start().await;
+        rig
+    }
+
+    /// The same, not started yet. `{dir}` stands for the test's directory.
+    pub async fn stopped(input: &str) -> Rig {
         let buffer = Arc::new(MemoryBuffer::new(1 << 30));
         let consumer = buffer.consumer("test").await.expect("a consumer");
-        let mut rig = Rig {
+        Rig {
             directory: tempfile::tempdir().expect("a directory"),
             config: input.to_owned(),
             buffer,
@@ -54,9 +61,7 @@ impl Rig {
             arrived: HashMap::new(),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             counters: Vec::new(),
-        };
-        rig.start().await;
-        rig
+        }
     }
 
     pub async fn start(&mut self) {
@@ -73,6 +78,7 @@ impl Rig {
             sources: inputs.iter().map(|input| input.source.clone()).collect(),
             mode: Mode::Follow,
             timing: Timing { rotated_quiet: Duration::from_millis(200), ..Timing::default() },
+            limits: Limits::default(),
             deleted_bytes_max: 1 << 30,
         };
         let shipper = Shipper::new(settings).expect("started");

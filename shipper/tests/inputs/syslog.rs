@@ -203,7 +203,7 @@ async fn a_sender_waits_while_the_journal_is_full_and_nothing_is_lost() {
     let mut sender = TcpStream::connect(rig.address).await.expect("connected");
     let text = "x".repeat(1000);
     let sending = tokio::spawn(async move {
-        for number in 0..4000 {
+        for number in 0..16_000 {
             let message = format!("<13>1 - - - - - - {number:05} {text}\n");
             sender.write_all(message.as_bytes()).await.expect("sent");
         }
@@ -211,7 +211,7 @@ async fn a_sender_waits_while_the_journal_is_full_and_nothing_is_lost() {
     rig.until("full", |counts| counts.journal_bytes > 700 << 10).await;
     assert!(!sending.is_finished());
     // The follower removes what is indexed; then there is room, and the sender goes on.
-    rig.expect_count(4000).await;
+    rig.expect_count(16_000).await;
     sending.await.expect("sent");
     assert!(rig.messages().is_sorted());
     assert_eq!(rig.counts().refused, 0);
