@@ -70,8 +70,46 @@ formats! {
     Docker "docker",
     /// The journal of systemd, as `journalctl --output=json` writes it.
     Journald "journald",
-    /// Plain lines with stack traces.
+    /// Kubernetes' and Google's text log.
+    Klog "klog",
+    /// Android's log, as logcat shows it.
+    Logcat "logcat",
+    /// Redis and Valkey.
+    Redis "redis",
+    /// PostgreSQL, with any of the usual prefixes.
+    Postgresql "postgresql",
+    /// Error log and slow log of MySQL and MariaDB.
+    Mysql "mysql",
+    /// MongoDB before 4.4, which writes JSON.
+    Mongodb "mongodb",
+    /// RabbitMQ.
+    Rabbitmq "rabbitmq",
+    /// Kafka, Hadoop, HDFS and Spark.
+    Hadoop "hadoop",
+    /// OpenStack's services.
+    Openstack "openstack",
+    /// Queries that CoreDNS answered, and its other lines.
+    Coredns "coredns",
+    /// Celery's workers.
+    Celery "celery",
+    /// Debian's package manager.
+    Dpkg "dpkg",
+    /// Plain lines with stack traces: log4j, logback, java.util.logging, Spring Boot.
     Java "java",
+    /// Python's logging, with tracebacks.
+    Python "python",
+    /// Go's log, zap, and etcd's former log, with panics.
+    Go "go",
+    /// Lines of JavaScript programs, with errors and their stacks.
+    Node "node",
+    /// Rust's tracing and env_logger, with panics.
+    Rust "rust",
+    /// Ruby's Logger, with exceptions.
+    Ruby "ruby",
+    /// .NET's console, Serilog, NLog and log4net, with exceptions.
+    Dotnet "dotnet",
+    /// PHP's own log and Monolog, with exceptions.
+    Php "php",
     /// Any text; a time stamp, a level and what else is usual at its start are recognised.
     Plain "plain",
 }

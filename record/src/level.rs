@@ -55,8 +55,10 @@ impl Level {
             *to = from.to_ascii_lowercase();
         }
         Some(match &*lower {
-            b"trace" | b"trc" | b"t" | b"v" | b"verbose" | b"finest" | b"finer" | b"silly" => Level::Trace,
-            b"debug" | b"dbg" | b"d" | b"fine" | b"config" | b"debug1" | b"debug2" | b"debug3"
+            b"trace" | b"trc" | b"trce" | b"t" | b"v" | b"verbose" | b"finest" | b"finer" | b"silly" => {
+                Level::Trace
+            }
+            b"debug" | b"dbg" | b"dbug" | b"d" | b"fine" | b"config" | b"debug1" | b"debug2" | b"debug3"
             | b"debug4" | b"debug5" => Level::Debug,
             b"info" | b"inf" | b"i" | b"information" | b"informational" | b"log" | b"statement" => {
                 Level::Info

@@ -97,10 +97,11 @@ impl Parsers {
             Format::W3c | Format::Csv | Format::Tsv => {
                 delimited::parse(text, format, certainty, draft, &mut self.delimited)
             }
-            // A container engine's wrapping is undone before a line comes here.
-            Format::Auto | Format::Cri | Format::Docker | Format::Java | Format::Plain => {
-                plain::parse(text, draft)
+            _ if certainty == Certainty::Detected && format != Format::Plain => {
+                return plain::parse_known(text, draft).filter(|known| *known == format);
             }
+            // A container engine's wrapping is undone before a line comes here.
+            _ => return plain::parse(text, draft),
         };
         understood.then_some(format)
     }

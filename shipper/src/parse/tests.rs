@@ -103,6 +103,22 @@ fn any_bytes_become_a_document_that_has_lost_nothing() {
 #[test]
 fn any_pieces_of_real_lines_become_documents_that_have_lost_nothing() {
     const PIECES: &[&str] = &[
+        "I1120 21:39:19.123456 7 a.go:1] ",
+        "I/key( 7): ",
+        ", [2026-11-20T21:39:19.123456 #7] ",
+        " -- ",
+        "LOG:  ",
+        "PHP Warning:  ",
+        "7:M 20 Nov 2026 21:39:19.123 * ",
+        "# Time: ",
+        "# Query_time: 1 ",
+        "key=\"",
+        "2026-11-20T21:39:19.123+0000 I ",
+        "info: a.b.C[7]",
+        "\n",
+        "Traceback (most recent call last):",
+        "panic: ",
+        "goroutine 1 [running]:",
         "2026-11-20T21:39:19.123Z",
         "2026-11-20 21:39:19,123",
         "Nov 20 21:39:19",
@@ -162,9 +178,10 @@ fn any_pieces_of_real_lines_become_documents_that_have_lost_nothing() {
         let line: String = choices.iter().map(|choice| PIECES[usize::from(*choice) % PIECES.len()]).collect();
         for parser in &mut parsers {
             assert_nothing_lost(parser, line.as_bytes());
-            parser.detect(line.as_bytes());
             parser.continues(line.as_bytes(), line.as_bytes());
         }
+        // The first one is `auto`: the others are told their format.
+        parsers[0].detect(line.as_bytes());
     });
 }
 

@@ -99,7 +99,7 @@ fn is_duration(word: &str) -> bool {
 fn is_time_word(word: &str) -> bool {
     let letters = word.trim_matches(|c: char| c.is_ascii_digit());
     letters.is_empty()
-        || matches!(letters, "T" | "Z" | "am" | "pm")
+        || matches!(letters, "T" | "Z" | "am" | "pm" | "AM" | "PM")
         || letters.chars().count() <= 12 && letters.chars().all(char::is_alphabetic) && is_name(letters)
 }
 
@@ -118,7 +118,22 @@ fn is_name(letters: &str) -> bool {
 
 /// Keys that say what a value is and are replaced by the schema's names.
 fn is_key_of_the_format(word: &str) -> bool {
-    const KEYS: &[&str] = &["pid", "tid", "client", "HTTP", "CEF", "LEEF", "0x7C", "cee"];
+    const KEYS: &[&str] = &[
+        "pid",
+        "tid",
+        "client",
+        "HTTP",
+        "CEF",
+        "LEEF",
+        "0x7C",
+        "cee",
+        "PHP",
+        "Time",
+        "User",
+        "Host",
+        "Id",
+        "Query_time",
+    ];
     KEYS.contains(&word)
 }
 

@@ -152,11 +152,9 @@ fn next_text(stamped: bool, line: &[u8], preset: Preset) -> Option<Event> {
     if is_traceback(line) {
         return Some(Event::Traceback);
     }
-    if is_go_panic(line) {
+    // A panic itself is written by the runtime, behind whatever line was the last; a dump alone is of its log line.
+    if line.starts_with(b"goroutine ") && is_go_panic(line) {
         return Some(Event::Go);
-    }
-    if is_rust_panic(line) {
-        return Some(Event::RustPanic);
     }
     let text = std::str::from_utf8(line).ok()?;
     exception_header(text).map(|_| Event::Frames { stamped: false })

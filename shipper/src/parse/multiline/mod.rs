@@ -172,7 +172,15 @@ impl Known {
 fn preset_of(format: Format) -> Option<Preset> {
     match format {
         Format::Auto => Some(Preset::Auto),
-        Format::Java => Some(Preset::Java),
+        Format::Java | Format::Hadoop => Some(Preset::Java),
+        Format::Python | Format::Celery | Format::Openstack => Some(Preset::Python),
+        Format::Go | Format::Klog => Some(Preset::Go),
+        Format::Node => Some(Preset::Node),
+        Format::Ruby => Some(Preset::Ruby),
+        Format::Dotnet => Some(Preset::Dotnet),
+        Format::Rust => Some(Preset::Rust),
+        Format::Php => Some(Preset::Php),
+        Format::Postgresql | Format::Mysql => Some(Preset::Sql),
         _ => None,
     }
 }

@@ -214,6 +214,7 @@ fn two_writers_of_one_file_are_kept_apart() {
         ],
         &[3, 3],
     );
+    check(&["2026-11-20 21:39:19 INFO a", "panic: x", "", "goroutine 1 [running]:"], &[1, 3]);
     check(&["Nov 20, 2026 9:39:19 PM a.B c", "hello", "INFO: d"], &[1, 1, 1]);
     check(&["thread 'main' panicked at src/main.rs:4:5:", "{\"msg\":\"a\"}", "note: x"], &[1, 1, 1]);
 }

@@ -2,34 +2,78 @@
 
 use memchr::{memchr, memchr2};
 use weir_record::schema::Field;
+use weir_record::time::Civil;
 use weir_record::{Level, Timestamp};
 
-use super::super::draft::Draft;
+use super::super::draft::{Draft, Value};
+use super::super::keys::{Meaning, Unit};
+use super::super::row::address;
 use super::super::zone::Clock;
+use super::pairs;
+use super::times::time_of_day;
+use super::words::number;
 
 /// What stands before a line's message.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Header<'l> {
-    time: Option<Timestamp>,
-    level: Option<Level>,
-    thread: Option<&'l str>,
-    logger: Option<&'l str>,
-    pid: Option<u32>,
-    /// User and database.
-    user: Option<(&'l str, &'l str)>,
-    trace: Option<(&'l str, &'l str)>,
-    service: Option<&'l str>,
+    pub(super) time: Option<Timestamp>,
+    pub(super) level: Option<Level>,
+    pub(super) thread: Option<&'l str>,
+    pub(super) thread_id: Option<u32>,
+    pub(super) logger: Option<&'l str>,
+    pub(super) pid: Option<u32>,
+    /// `process.name`.
+    pub(super) program: Option<&'l str>,
+    pub(super) user: Option<&'l str>,
+    /// An address, with or without its port.
+    pub(super) client: Option<&'l str>,
+    /// `error.code`.
+    pub(super) code: Option<&'l str>,
+    /// `log.origin.function`.
+    pub(super) function: Option<&'l str>,
+    /// `event.action`.
+    pub(super) action: Option<&'l str>,
+    /// With its unit.
+    pub(super) duration: Option<&'l str>,
+    /// File and line of the code.
+    pub(super) origin: Option<(&'l str, u32)>,
+    pub(super) attributes: [Option<(&'static str, &'l str)>; 5],
+    pub(super) trace: Option<(&'l str, &'l str)>,
+    pub(super) service: Option<&'l str>,
+    /// Pairs behind a message that was taken out of the line.
+    pub(super) pairs: &'l str,
+    /// The message of a record of one line, where it is not all that follows.
+    pub(super) message: Option<&'l str>,
+    /// Whether pairs inside the message are lifted.
+    pub(super) lifts_pairs: bool,
     /// Where the message begins, in bytes; 0 where the line has to stay whole.
     pub(super) message_start: usize,
 }
 
 impl<'l> Header<'l> {
     /// Reads the header of a record's first line.
-    pub(super) fn read(record: &'l str, clock: &mut Clock) -> Header<'l> {
-        let line = &record[..memchr(b'\n', record.as_bytes()).unwrap_or(record.len())];
+    pub(super) fn read(line: &'l str, clock: &mut Clock) -> Header<'l> {
         let mut reader = Reader { line, at: 0, header: Header::default() };
         reader.read(clock);
+        reader.header.lifts_pairs = true;
         reader.header
+    }
+
+    /// A header of which the time and the end are known.
+    pub(super) fn stamped(time: Timestamp, message_start: usize) -> Header<'l> {
+        Header { time: Some(time), message_start, ..Header::default() }
+    }
+
+    /// Adds an attribute, where there is still room.
+    pub(super) fn attribute(&mut self, name: &'static str, value: &'l str) {
+        if let Some(place) = self.attributes.iter_mut().find(|place| place.is_none()) {
+            *place = Some((name, value));
+        }
+    }
+
+    /// Whether there is still room for an attribute.
+    pub(super) fn has_room(&self) -> bool {
+        self.attributes.iter().any(Option::is_none)
     }
 
     /// Whether nothing was recognised.
@@ -48,6 +92,11 @@ impl<'l> Header<'l> {
         let texts = [
             (Field::ProcessThreadName, self.thread),
             (Field::LogLogger, self.logger),
+            (Field::ProcessName, self.program),
+            (Field::UserName, self.user),
+            (Field::ErrorCode, self.code),
+            (Field::LogOriginFunction, self.function),
+            (Field::EventAction, self.action),
             (Field::TraceId, self.trace.map(|ids| ids.0)),
             (Field::SpanId, self.trace.map(|ids| ids.1)),
         ];
@@ -56,17 +105,32 @@ impl<'l> Header<'l> {
                 draft.put(field, text);
             }
         }
-        if let Some(pid) = self.pid {
-            draft.writer.integer(Field::ProcessPid, i64::from(pid));
+        let numbers = [(Field::ProcessPid, self.pid), (Field::ProcessThreadId, self.thread_id)];
+        for (field, number) in numbers {
+            if let Some(number) = number {
+                draft.writer.integer(field, i64::from(number));
+            }
         }
-        if let Some((user, database)) = self.user {
-            draft.put(Field::UserName, user);
-            draft.writer.attribute_string("database", database);
+        if let Some((file, line)) = self.origin {
+            draft.put(Field::LogOriginFileName, file);
+            draft.writer.integer(Field::LogOriginFileLine, i64::from(line));
+        }
+        if let Some(client) = self.client {
+            address(client, Field::SourceIp, Field::SourceAddress, Field::SourcePort, draft);
+        }
+        if let Some(duration) = self.duration {
+            draft.assign(Meaning::Duration(Unit::InValue), Value::Plain(duration));
+        }
+        for (name, value) in self.attributes.iter().flatten() {
+            draft.attribute_text(name, value);
         }
         if let Some(service) = self.service.filter(|service| !service.is_empty())
             && !draft.service(service)
         {
             draft.writer.attribute_string("service", service);
+        }
+        if !self.pairs.is_empty() {
+            pairs::lift(self.pairs, draft);
         }
     }
 }
@@ -81,7 +145,7 @@ struct Reader<'l> {
 impl<'l> Reader<'l> {
     fn read(&mut self, clock: &mut Clock) {
         if !self.time(clock) {
-            return;
+            return self.without_date();
         }
         self.blanks();
         self.dash();
@@ -93,6 +157,32 @@ impl<'l> Reader<'l> {
             let header = std::mem::take(&mut self.header);
             self.header = Header { time: header.time, message_start: before_parts, ..Header::default() };
         }
+    }
+
+    /// A line whose time has no date, which is kept as it is: `21:39:19.123 [main] INFO  com.x.Foo - started`
+    /// (logback), `[21:39:19 INF] started` (Serilog). Read only where a level follows.
+    fn without_date(&mut self) {
+        let start = usize::from(self.line.starts_with('['));
+        let Some((_, length)) =
+            time_of_day(&mut Civil::default(), self.rest().get(start..).unwrap_or_default())
+        else {
+            return;
+        };
+        let time = &self.line[start..start + length];
+        self.at = start + length;
+        self.blanks();
+        let is_understood = if start == 1 && !self.take("]") {
+            self.time_level_and_module()
+        } else {
+            self.take(" ");
+            self.parts()
+        };
+        if !is_understood || self.header.level.is_none() {
+            self.header = Header::default();
+            return;
+        }
+        self.header.attribute("time", time);
+        self.header.message_start = self.at + usize::from(self.rest().starts_with(' '));
     }
 
     fn rest(&self) -> &'l str {
@@ -175,7 +265,7 @@ impl<'l> Reader<'l> {
     fn parts(&mut self) -> bool {
         self.blanks();
         let is_tight = self.bracketed_parts();
-        if self.header.level.is_none() && !self.level_word() {
+        if self.header.level.is_none() && !self.level_word() && !self.pid_and_level() {
             return false;
         }
         self.blanks();
@@ -219,6 +309,7 @@ impl<'l> Reader<'l> {
         let (open, close) = match self.rest().as_bytes().first()? {
             b'[' => ('[', ']'),
             b'(' => ('(', ')'),
+            b'{' => ('{', '}'),
             _ => return None,
         };
         let inside = self.rest().strip_prefix(open)?.split(close).next()?;
@@ -227,6 +318,13 @@ impl<'l> Reader<'l> {
     }
 
     fn bracketed_part(&mut self, inside: &'l str) -> bool {
+        if let (None, Some(place)) = (self.header.origin, place_in_code(inside)) {
+            self.header.origin = Some(place);
+            return true;
+        }
+        if self.rest().starts_with('{') {
+            return false;
+        }
         if self.header.level.is_none()
             && let Some(level) = Level::from_name(inside.as_bytes())
         {
@@ -265,6 +363,7 @@ impl<'l> Reader<'l> {
         let Some((_, length)) = self.brackets() else { return false };
         let mut after = Reader { line: self.line, at: self.at + length, header: Header::default() };
         after.blanks();
+        after.dash();
         if self.header.level.is_none() {
             after.level_word() && !inside.is_empty()
         } else {
@@ -288,6 +387,25 @@ impl<'l> Reader<'l> {
         true
     }
 
+    /// `2931 INFO`.
+    fn pid_and_level(&mut self) -> bool {
+        let before = self.at;
+        let digits = self.rest().bytes().take_while(u8::is_ascii_digit).count();
+        let pid = self.rest()[..digits].parse::<u32>();
+        self.at += digits;
+        if let Ok(pid) = pid
+            && self.take(" ")
+        {
+            self.blanks();
+            if self.header.pid.is_none() && self.level_word() {
+                self.header.pid = Some(pid);
+                return true;
+            }
+        }
+        self.at = before;
+        false
+    }
+
     /// PostgreSQL's `user@database LOG:`, after its pid in brackets.
     fn postgres_level(&mut self) -> bool {
         let Some((name, rest)) = self.rest().split_once(' ') else { return false };
@@ -295,7 +413,8 @@ impl<'l> Reader<'l> {
             return false;
         };
         let Some((level, length)) = level_word(rest) else { return false };
-        self.header.user = Some(user_and_database);
+        self.header.user = Some(user_and_database.0);
+        self.header.attribute("database", user_and_database.1);
         self.header.level = Some(level);
         self.at += name.len() + 1 + length;
         true
@@ -374,13 +493,27 @@ impl<'l> Reader<'l> {
             } else {
                 return false;
             };
-        if !is_logger(name) {
+        if let (None, Some(place)) = (self.header.origin, place_in_code(name)) {
+            self.header.origin = Some(place);
+        } else if is_logger(name) && self.header.logger.is_none_or(|logger| logger == name) {
+            self.header.logger = Some(name);
+        } else {
             return false;
         }
-        self.header.logger = self.header.logger.or(Some(name));
         self.at = self.line.len() - message.len();
         true
     }
+}
+
+/// `views.py:12`, `StorageService.java:42`.
+fn place_in_code(text: &str) -> Option<(&str, u32)> {
+    let (file, line) = text.rsplit_once(':')?;
+    let (name, extension) = file.rsplit_once('.')?;
+    let is_file = !name.is_empty()
+        && (1..=4).contains(&extension.len())
+        && extension.bytes().all(|byte| byte.is_ascii_lowercase())
+        && is_logger(name.trim_start_matches('/'));
+    Some((file, number(line)?)).filter(|_| is_file)
 }
 
 /// Splits off a word with a dash between blanks behind it; blanks may fill the word to a width.
@@ -432,7 +565,7 @@ fn level_word(text: &str) -> Option<(Level, usize)> {
 }
 
 /// Whether a text can be a logger's name: identifiers with dots, slashes, dollars, dashes or colons between.
-fn is_logger(text: &str) -> bool {
+pub(super) fn is_logger(text: &str) -> bool {
     !text.is_empty()
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._$-:/".contains(&byte))

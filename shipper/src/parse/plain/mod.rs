@@ -1,14 +1,23 @@
-//! Plain lines: a time stamp at or near the start, a level, and where the usual Java patterns make them certain the
-//! thread, the logger, the process and the trace.
+//! Text lines: the formats of programs that are written as nobody else writes them, and for all others a time stamp at
+//! or near the start, a level, and where the usual patterns make them certain the thread, the logger, the process and
+//! the trace.
 //!
 //! `message` is what follows the header when the header stands at the very start of the line; else the whole line. A
 //! stack trace goes to `error.stack_trace`.
 
+mod dialect;
 mod header;
+mod pairs;
+mod slow_query;
+mod stamped;
+mod times;
+mod words;
 
+use memchr::memchr;
 use weir_record::schema::Field;
 
 use super::draft::Draft;
+use super::format::Format;
 use super::trace;
 use header::Header;
 
@@ -17,24 +26,57 @@ pub(super) use header::level_at_start;
 /// How far behind the start of a line a time stamp is looked for, in bytes.
 const TIME_OFFSET_MAX: usize = 64;
 
-/// Fills `draft` from `record`, which may have several lines. False where nothing in it was recognised: all of it is
-/// in `message`.
-pub(super) fn parse(record: &str, draft: &mut Draft<'_>) -> bool {
-    let header = Header::read(record, draft.clock);
-    let text = &record[header.message_start..];
+/// Fills `draft` from `record`, which may have several lines. Returns whose format it is, `plain` where it is of no
+/// program that is known. None where nothing in it was recognised: all of it is in `message`.
+pub(super) fn parse(record: &str, draft: &mut Draft<'_>) -> Option<Format> {
+    if let Some(format) = parse_known(record, draft) {
+        return Some(format);
+    }
+    let header = dialect::java_util(record, draft.clock)
+        .unwrap_or_else(|| Header::read(first_line(record), draft.clock));
+    let is_recognised = !header.is_empty();
+    let has_trace = write(record, &header, draft);
+    (is_recognised | has_trace | later_parts(record, draft)).then_some(Format::Plain)
+}
+
+/// As [`parse`], but only the lines of programs that are known; nothing is written where it is none.
+pub(super) fn parse_known(record: &str, draft: &mut Draft<'_>) -> Option<Format> {
+    if record.starts_with("# ") {
+        return slow_query::parse(record, draft).map(|()| Format::Mysql);
+    }
+    let (format, header) = dialect::read(first_line(record), draft.clock)?;
+    write(record, &header, draft);
+    Some(format)
+}
+
+fn first_line(record: &str) -> &str {
+    &record[..memchr(b'\n', record.as_bytes()).unwrap_or(record.len())]
+}
+
+/// Writes the header, the message and the stack trace behind it, if there is one.
+fn write(record: &str, header: &Header<'_>, draft: &mut Draft<'_>) -> bool {
+    let mut text = &record[header.message_start..];
+    if text.starts_with('\n') {
+        // The header has a line of its own.
+        text = text.trim_start();
+    }
     let stack_trace = trace::find(text);
     let message = match &stack_trace {
         Some(trace) if trace.start > 0 => text[..trace.start].trim_end_matches(['\n', '\r']),
-        Some(_) => text.lines().next().unwrap_or_default(),
+        Some(_) => first_line(text),
         None => text,
     };
-    let is_recognised = !header.is_empty() || stack_trace.is_some();
     header.write(draft);
-    draft.writer.string(Field::Message, message);
-    if let Some(trace) = stack_trace {
-        trace.write(text, draft);
+    let is_whole = message.len() == text.len() && !text.contains('\n');
+    draft.writer.string(Field::Message, header.message.filter(|_| is_whole).unwrap_or(message));
+    if header.lifts_pairs {
+        pairs::lift(message, draft);
     }
-    is_recognised | later_parts(record, draft)
+    match &stack_trace {
+        Some(trace) => trace.write(text, draft),
+        None => return false,
+    }
+    true
 }
 
 /// A time and a level that do not stand at the start: the line stays whole.

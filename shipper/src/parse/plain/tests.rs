@@ -77,7 +77,7 @@ fn other_programs_lines_are_read() {
     );
     plain(
         "2025-06-24 14:36:25 status installed libc6:amd64",
-        r#"{"@timestamp":"2025-06-24T14:36:25.000Z","message":"status installed libc6:amd64"}"#,
+        r#"{"@timestamp":"2025-06-24T14:36:25.000Z","event.action":"status","attributes.status":"installed","attributes.package":"libc6:amd64","message":"status installed libc6:amd64"}"#,
     );
 }
 
@@ -85,7 +85,7 @@ fn other_programs_lines_are_read() {
 fn a_time_stamp_behind_the_start_leaves_the_line_whole() {
     plain(
         "20058:M 20 Nov 2026 22:09:40.762 * Running mode=standalone, port=0.",
-        r#"{"@timestamp":"2026-11-20T22:09:40.762Z","message":"20058:M 20 Nov 2026 22:09:40.762 * Running mode=standalone, port=0."}"#,
+        r#"{"@timestamp":"2026-11-20T22:09:40.762Z","process.pid":20058,"attributes.role":"M","log.level":"notice","message":"Running mode=standalone, port=0."}"#,
     );
     plain(
         "ERROR 2026-11-20 21:39:19 it broke",

@@ -354,8 +354,7 @@ fn zone_prefix(text: &[u8]) -> (Option<i32>, &[u8]) {
             },
             [b'A'..=b'Z', b'A'..=b'Z', ..] => {
                 let length = tail.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
-                let ends =
-                    !tail.get(length).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b':');
+                let ends = !tail.get(length).is_some_and(u8::is_ascii_alphanumeric);
                 match abbreviation(&tail[..length]).filter(|_| ends) {
                     Some(offset) => (Some(offset), &tail[length..]),
                     None => (None, text),

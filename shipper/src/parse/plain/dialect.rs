@@ -1,0 +1,429 @@
+//! Lines of programs that are written as nobody else writes them. Each reader takes a whole first line or nothing.
+
+use memchr::memmem;
+use weir_record::{Level, Timestamp};
+
+use super::super::format::Format;
+use super::super::zone::Clock;
+use super::header::{Header, is_logger};
+use super::stamped;
+use super::words::{Words, number};
+
+/// The header of a line, and whose it is.
+pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Header<'l>)> {
+    let first = *line.as_bytes().first()?;
+    let as_format = |format| move |header| (format, header);
+    match first {
+        b'0'..=b'9' => {
+            if let Some((moment, length)) = clock.read_prefix(line.as_bytes())
+                && let Some(found) = stamped::read(line, moment, length)
+            {
+                return Some(found);
+            }
+            redis(line, clock)
+                .map(as_format(Format::Redis))
+                .or_else(|| logcat_threadtime(line, clock).map(as_format(Format::Logcat)))
+                .or_else(|| hadoop(line, clock).map(as_format(Format::Hadoop)))
+                .or_else(|| mysql_old(line, clock).map(as_format(Format::Mysql)))
+        }
+        b'[' => celery(line, clock)
+            .map(as_format(Format::Celery))
+            .or_else(|| php(line, clock).map(as_format(Format::Php)))
+            .or_else(|| coredns(line).map(as_format(Format::Coredns)))
+            .or_else(|| redis(line, clock).map(as_format(Format::Redis)))
+            .or_else(|| kafka(line, clock).map(as_format(Format::Hadoop))),
+        b'A'..=b'Z' => klog(line, clock)
+            .map(as_format(Format::Klog))
+            .or_else(|| ruby(line, clock).map(as_format(Format::Ruby)))
+            .or_else(|| logcat_brief(line).map(as_format(Format::Logcat)))
+            .or_else(|| python(line).map(as_format(Format::Python)))
+            .or_else(|| php_bare(line).map(as_format(Format::Php))),
+        b'a'..=b'z' => dotnet(line).map(as_format(Format::Dotnet)),
+        _ => None,
+    }
+}
+
+/// `I1120 21:39:19.123456   12345 controller.go:116] "Pod status updated" pod="a/b"` (klog, glog).
+fn klog<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
+    let level = match line.as_bytes()[0] {
+        b'I' => Level::Info,
+        b'W' => Level::Warning,
+        b'E' => Level::Error,
+        b'F' => Level::Fatal,
+        _ => return None,
+    };
+    let (date, rest) = line.get(1..)?.split_once(' ')?;
+    let time = clock.read_month_and_day(date, rest)?;
+    let mut words = Words::at(line, line.len() - rest.len() + time.1);
+    let thread = words.number()?;
+    let (file, origin_line) = words.until("] ").or_else(|| words.until("]"))?.rsplit_once(':')?;
+    let mut header = Header { time: Some(time.0), level: Some(level), ..Header::default() };
+    header.thread_id = Some(thread);
+    header.origin = Some((file, number(origin_line)?));
+    header.message_start = words.position();
+    // Structured: what is quoted is the message, pairs follow.
+    if let Some((message, pairs)) = quoted(words.rest()).filter(|(_, pairs)| is_pairs(pairs)) {
+        header.pairs = pairs;
+        header.message = Some(message);
+    } else {
+        header.lifts_pairs = true;
+    }
+    Some(header)
+}
+
+/// A text in quotes, and what follows.
+fn quoted(text: &str) -> Option<(&str, &str)> {
+    let (inside, rest) = text.strip_prefix('"')?.split_once('"')?;
+    (!inside.contains('\\')).then_some((inside, rest))
+}
+
+/// Whether a text is nothing but pairs, each of which can be lifted.
+fn is_pairs(text: &str) -> bool {
+    let mut rest = text;
+    while let Some(after) = rest.strip_prefix(' ') {
+        let Some((key, value)) = after.split_once('=') else { return false };
+        if key.is_empty() || !is_logger(key) || key.contains(['/', ':', '$']) {
+            return false;
+        }
+        rest = match value.strip_prefix('"') {
+            Some(inside) => match inside.split_once('"') {
+                Some((inside, after)) if !inside.contains('\\') && !inside.is_empty() => after,
+                _ => return false,
+            },
+            None => {
+                let end = value.find(' ').unwrap_or(value.len());
+                let is_plain = value[..end]
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"._-/:+%".contains(&byte));
+                if end == 0 || !is_plain || value[..end].ends_with(['.', ':']) {
+                    return false;
+                }
+                &value[end..]
+            }
+        };
+    }
+    rest.is_empty()
+}
+
+/// `20058:M 20 Nov 2026 22:09:40.762 * Running`, `[20058] 20 Nov 22:09:40.762 # Warning`.
+fn redis<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
+    let mut words = Words::at(line, 0);
+    let bracketed = words.skip("[");
+    let pid = words.number_prefix()?;
+    let role = match bracketed {
+        true => words.skip("] ").then_some("")?,
+        false => {
+            words.skip(":").then_some(())?;
+            let role = words.word()?;
+            if role == "signal-handler" {
+                return redis_signal(pid, words);
+            }
+            matches!(role, "M" | "S" | "C" | "X").then_some(role)?
+        }
+    };
+    let (moment, length) =
+        clock.read_prefix(words.rest().as_bytes()).or_else(|| clock.read_day_and_month(words.rest()))?;
+    words.advance(length);
+    words.skip(" ").then_some(())?;
+    let level = match words.word()? {
+        "." => Level::Debug,
+        "-" => Level::Info,
+        "*" => Level::Notice,
+        "#" => Level::Warning,
+        _ => return None,
+    };
+    let mut header = Header::stamped(moment, words.position());
+    header.level = Some(level);
+    header.pid = Some(pid);
+    if !role.is_empty() {
+        header.attribute("role", role);
+    }
+    Some(header)
+}
+
+/// `1:signal-handler (1795210759) Received SIGTERM scheduling shutdown...`
+fn redis_signal(pid: u32, mut words: Words<'_>) -> Option<Header<'_>> {
+    words.skip("(").then_some(())?;
+    let seconds = words.until(") ")?.parse().ok()?;
+    let mut header = Header::stamped(Timestamp::from_seconds(seconds, 0, 0)?, words.position());
+    header.pid = Some(pid);
+    header.attribute("role", "signal-handler");
+    Some(header)
+}
+
+/// `11-20 21:39:19.123  1234  5678 I ActivityManager: Start`, `11-20 21:39:19.123 I/ActivityManager( 1234): Start`.
+fn logcat_threadtime<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
+    let (date, rest) = line.split_once(' ')?;
+    let (month, day) = date.split_once('-')?;
+    if (month.len(), day.len()) != (2, 2) {
+        return None;
+    }
+    let (moment, length) = clock.read_month_and_day_of(month, day, rest)?;
+    logcat(line, moment, line.len() - rest.len() + length)
+}
+
+/// What follows the time: with process and thread, or as in the short form.
+pub(super) fn logcat(line: &str, moment: Timestamp, at: usize) -> Option<Header<'_>> {
+    let mut words = Words::at(line, at);
+    words.blanks();
+    if let Some(mut header) = logcat_tag(line, words.position()) {
+        header.time = Some(moment);
+        return Some(header);
+    }
+    let (pid, tid) = (words.number()?, words.number()?);
+    let level = logcat_level(words.word()?)?;
+    let tag = words.until(": ").or_else(|| words.until(":"))?;
+    let mut header = Header::stamped(moment, words.position());
+    header.level = Some(level);
+    header.pid = Some(pid);
+    header.thread_id = Some(tid);
+    header.logger = Some(tag.trim_end());
+    Some(header)
+}
+
+/// `I/ActivityManager( 1234): Start`.
+fn logcat_brief(line: &str) -> Option<Header<'_>> {
+    logcat_tag(line, 0)
+}
+
+fn logcat_tag(line: &str, at: usize) -> Option<Header<'_>> {
+    let rest = &line[at..];
+    let level = logcat_level(rest.get(..1)?).filter(|_| rest[1..].starts_with('/'))?;
+    let (tag, message) = rest[2..].split_once("): ")?;
+    let (tag, pid) = tag.rsplit_once('(')?;
+    let mut header = Header { level: Some(level), ..Header::default() };
+    header.pid = Some(number(pid.trim())?);
+    header.logger = Some(tag.trim_end());
+    header.message_start = line.len() - message.len();
+    Some(header)
+}
+
+fn logcat_level(letter: &str) -> Option<Level> {
+    Some(match letter {
+        "V" => Level::Trace,
+        "D" => Level::Debug,
+        "I" => Level::Info,
+        "W" => Level::Warning,
+        "E" => Level::Error,
+        "F" | "A" => Level::Fatal,
+        _ => return None,
+    })
+}
+
+/// `I, [2026-11-20T21:39:19.123456 #42]  INFO -- progname: message`.
+fn ruby<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
+    let rest = line.get(1..)?.strip_prefix(", [")?;
+    let (moment, length) = clock.read_prefix(rest.as_bytes())?;
+    let mut words = Words::at(line, 4 + length);
+    words.skip(" #").then_some(())?;
+    let pid = words.number_prefix()?;
+    words.skip("]").then_some(())?;
+    let level = words.word()?;
+    let level = Some(level).filter(|level| *level != "ANY").map(|level| Level::from_name(level.as_bytes()));
+    if level == Some(None) {
+        return None;
+    }
+    words.skip("-- ").then_some(())?;
+    let name = words.until(": ").or_else(|| words.until(":"))?;
+    let mut header = Header::stamped(moment, words.position());
+    header.level = level.flatten();
+    if header.level.is_none() {
+        header.attribute("severity", "ANY");
+    }
+    header.pid = Some(pid);
+    header.program = Some(name.trim()).filter(|name| !name.is_empty());
+    Some(header)
+}
+
+/// `WARNING:app.views:low disk` (Python's default).
+fn python(line: &str) -> Option<Header<'_>> {
+    let (level, rest) = line.split_once(':')?;
+    let (logger, message) = rest.split_once(':')?;
+    let level = match level {
+        "DEBUG" => Level::Debug,
+        "INFO" => Level::Info,
+        "WARNING" => Level::Warning,
+        "ERROR" => Level::Error,
+        "CRITICAL" => Level::Critical,
+        _ => return None,
+    };
+    if !is_logger(logger) || logger.contains('/') || message.starts_with(":") || message.starts_with("//") {
+        return None;
+    }
+    let mut header = Header { level: Some(level), ..Header::default() };
+    header.logger = Some(logger);
+    header.message_start = line.len() - message.len();
+    Some(header)
+}
+
+/// `info: Microsoft.Hosting.Lifetime[14]`, the message in the lines below or behind it.
+fn dotnet(line: &str) -> Option<Header<'_>> {
+    let level = match line.get(..6)? {
+        "trce: " => Level::Trace,
+        "dbug: " => Level::Debug,
+        "info: " => Level::Info,
+        "warn: " => Level::Warning,
+        "fail: " => Level::Error,
+        "crit: " => Level::Critical,
+        _ => return None,
+    };
+    let (category, rest) = line[6..].split_once('[')?;
+    let (event, message) = rest.split_once(']')?;
+    if !is_logger(category) || !event.bytes().all(|byte| byte.is_ascii_digit()) || event.is_empty() {
+        return None;
+    }
+    let mut header = Header { level: Some(level), ..Header::default() };
+    header.logger = Some(category);
+    header.attribute("event_id", event);
+    header.message_start = line.len() - message.trim_start().len();
+    Some(header)
+}
+
+/// The two lines of `java.util.logging`: `Nov 20, 2026 9:39:19 PM com.x.Foo bar`, `INFO: started`.
+pub(super) fn java_util<'l>(record: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
+    let (first, second) = record.split_once('\n')?;
+    let (moment, length) = clock.read_prefix(first.as_bytes())?;
+    let (class, method) = first[length..].strip_prefix(' ')?.split_once(' ')?;
+    let (level, message) = second.split_once(':')?;
+    let is_level = level.bytes().all(|byte| byte.is_ascii_uppercase());
+    let level = Level::from_name(level.as_bytes()).filter(|_| is_level && level.len() > 1)?;
+    if !is_logger(class) || !class.contains('.') || method.contains(' ') {
+        return None;
+    }
+    let mut header = Header::stamped(moment, record.len() - message.trim_start_matches(' ').len());
+    header.level = Some(level);
+    header.logger = Some(class);
+    header.function = Some(method);
+    Some(header)
+}
+
+/// `[2026-11-20 21:39:19,123: INFO/MainProcess] Connected`.
+fn celery<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
+    let (moment, length) = clock.read_prefix(line[1..].as_bytes())?;
+    let mut words = Words::at(line, 1 + length);
+    words.skip(": ").then_some(())?;
+    let (level, process) = words.until("] ").or_else(|| words.until("]"))?.split_once('/')?;
+    let mut header = Header::stamped(moment, words.position());
+    header.level = Some(Level::from_name(level.as_bytes())?);
+    header.program = Some(process);
+    Some(header)
+}
+
+/// `[20-Nov-2026 21:39:19 UTC] PHP Warning:  Undefined variable $a in /srv/a.php on line 3`,
+/// `[2026-11-20T21:39:19.123456+00:00] app.ERROR: gone {"id":7} []` (Monolog).
+fn php<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
+    let (moment, length) = clock.read_prefix(line[1..].as_bytes())?;
+    let mut words = Words::at(line, 1 + length);
+    let mut zone = None;
+    if !words.skip("] ") {
+        // A zone by its name: the clock takes the file's own, and the name is kept.
+        let name = words.until("] ")?.strip_prefix(' ');
+        zone = Some(name.filter(|name| is_logger(name) && name.contains('/'))?);
+    }
+    if let Some(mut header) = php_error(line, words.position()) {
+        header.time = Some(moment);
+        zone.map(|zone| header.attribute("timezone", zone));
+        return Some(header);
+    }
+    if zone.is_some() {
+        return None;
+    }
+    let (channel, level) = words.until(": ")?.rsplit_once('.')?;
+    let level =
+        Level::from_name(level.as_bytes()).filter(|_| level.bytes().all(|byte| byte.is_ascii_uppercase()))?;
+    let mut header = Header::stamped(moment, words.position());
+    header.level = Some(level);
+    header.logger = Some(channel).filter(|channel| is_logger(channel));
+    header.logger?;
+    Some(header)
+}
+
+/// The same on standard error: without the time.
+fn php_bare(line: &str) -> Option<Header<'_>> {
+    php_error(line, 0)
+}
+
+fn php_error(line: &str, at: usize) -> Option<Header<'_>> {
+    let (kind, message) = line[at..].strip_prefix("PHP ")?.split_once(":  ")?;
+    let level = match kind {
+        "Fatal error" | "Parse error" | "Core error" | "Compile error" | "Recoverable fatal error" => {
+            Level::Error
+        }
+        "Warning" | "Core warning" | "Compile warning" => Level::Warning,
+        "Notice" | "Deprecated" | "Strict Standards" => Level::Notice,
+        _ => return None,
+    };
+    let mut header = Header { level: Some(level), ..Header::default() };
+    header.attribute("kind", kind);
+    header.message_start = line.len() - message.len();
+    if let Some((file, origin_line)) = message.rsplit_once(" on line ") {
+        let file = memmem::rfind(file.as_bytes(), b" in ").map(|at| &file[at + 4..]);
+        header.origin = file.zip(number(origin_line));
+    }
+    Some(header)
+}
+
+/// `[INFO] 10.244.0.5:43102 - 12345 "A IN example.org. udp 41 false 512" NOERROR qr,rd,ra 98 0.012345s`.
+fn coredns(line: &str) -> Option<Header<'_>> {
+    let (level, rest) = line[1..].split_once("] ")?;
+    let level =
+        Level::from_name(level.as_bytes()).filter(|_| level.bytes().all(|byte| byte.is_ascii_uppercase()))?;
+    let mut header = Header { level: Some(level), ..Header::default() };
+    header.message_start = line.len() - rest.len();
+    if let Some(plugin) = rest.strip_prefix("plugin/").and_then(|rest| rest.split_once(": ")) {
+        header.logger = Some(&rest[..7 + plugin.0.len()]);
+        header.message_start = line.len() - plugin.1.len();
+        return Some(header);
+    }
+    let (client, rest) = rest.split_once(" - ")?;
+    let (_, rest) = rest.split_once(" \"")?;
+    let (question, answer) = rest.split_once("\" ")?;
+    let mut question = question.split(' ');
+    header.attribute("dns.question.type", question.next()?);
+    header.attribute("dns.question.class", question.next()?);
+    header.attribute("dns.question.name", question.next()?);
+    header.client = Some(client);
+    header.attribute("dns.response_code", answer.split(' ').next()?);
+    header.duration = answer.rsplit(' ').next().filter(|duration| duration.ends_with('s'));
+    Some(header)
+}
+
+/// `[2026-11-20 21:39:19,123] INFO Kafka version: 3.6 (org.apache.kafka.common.utils.AppInfoParser)`.
+fn kafka<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
+    let (moment, length) = clock.read_prefix(line[1..].as_bytes())?;
+    let mut words = Words::at(line, 1 + length);
+    words.skip("] ").then_some(())?;
+    let level = words.word()?;
+    let level =
+        Level::from_name(level.as_bytes()).filter(|_| level.bytes().all(|byte| byte.is_ascii_uppercase()))?;
+    let (message, logger) = words.rest().strip_suffix(')')?.rsplit_once(" (")?;
+    if !logger.contains('.') || !is_logger(logger) {
+        return None;
+    }
+    let mut header = Header::stamped(moment, words.position());
+    header.level = Some(level);
+    header.logger = Some(logger);
+    header.message = Some(message);
+    Some(header)
+}
+
+/// `26/11/20 21:39:19 INFO SparkContext: Running`, `261120 213919 148 INFO dfs.DataNode$PacketResponder: Received`.
+fn hadoop<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
+    let (moment, length) = clock.read_short_year(line)?;
+    let mut words = Words::at(line, length);
+    words.blanks();
+    let mut header = Header { time: Some(moment), ..Header::default() };
+    header.thread_id = words.number();
+    let level = words.word()?;
+    header.level = Some(Level::from_name(level.as_bytes()).filter(|_| level.len() > 1)?);
+    let logger = words.until(": ").filter(|logger| is_logger(logger))?;
+    header.logger = Some(logger);
+    header.message_start = words.position();
+    Some(header)
+}
+
+/// `261120 21:39:19 [Note] Event Scheduler: Loaded 0 events`, `261120 21:39:19  8 [Warning] Aborted`.
+fn mysql_old<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
+    let (moment, length) = clock.read_short_year(line)?;
+    stamped::mysql(line, moment, length)
+}

@@ -1,0 +1,78 @@
+//! `key=value` pairs inside a message's text, which stays whole: they are lifted into attributes, trace ids and
+//! durations into their fields.
+
+use memchr::memchr;
+use weir_record::schema::Field;
+
+use super::super::draft::{Draft, Value};
+use super::super::keys::{self, Meaning, Unit};
+
+/// Most pairs of one message: what has more is no log line but a dump.
+const PAIRS_MAX: usize = 32;
+
+/// Bytes of a key. Longer ones are no names.
+const KEY_BYTES_MAX: usize = 48;
+
+/// Lifts the pairs of `text`.
+pub(super) fn lift(text: &str, draft: &mut Draft<'_>) {
+    let (bytes, mut at, mut lifted) = (text.as_bytes(), 0, 0);
+    while let Some(equals) = memchr(b'=', &bytes[at..]).map(|found| at + found) {
+        let key = key_before(&text[at..equals]);
+        let (value, end) = value_after(text, equals + 1);
+        at = end;
+        if let Some(key) = key
+            && !value.is_empty()
+        {
+            place(key, value, draft);
+            lifted += 1;
+            if lifted == PAIRS_MAX || draft.writer.is_full() {
+                return;
+            }
+        }
+    }
+}
+
+/// The key at the end of a text: a name with a blank or an opening bracket before it.
+fn key_before(text: &str) -> Option<&str> {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    let length = text.as_bytes().iter().rev().take_while(|byte| is_name(byte)).count();
+    let (before, key) = text.split_at(text.len() - length);
+    let is_separate = before.bytes().next_back().is_none_or(|byte| b" \t,;([{|".contains(&byte));
+    let is_key = key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && !key.ends_with(['.', '-'])
+        && !key.contains("..")
+        && key.len() <= KEY_BYTES_MAX;
+    (is_separate && is_key).then_some(key)
+}
+
+/// The value at a place, empty where there is none that is certain, and where to go on.
+fn value_after(text: &str, start: usize) -> (&str, usize) {
+    let rest = &text[start..];
+    if let Some(quoted) = rest.strip_prefix('"') {
+        let end = quoted.find(['"', '\\', '\n']);
+        return match end {
+            Some(end) if quoted.as_bytes()[end] == b'"' => (&quoted[..end], start + end + 2),
+            _ => ("", start + 1),
+        };
+    }
+    let end =
+        rest.find([' ', '\t', '\n', ',', ';', ')', ']', '}', '|', '"', '\'', '=']).unwrap_or(rest.len());
+    let is_plain = !rest[..end].contains(['{', '[', '(', '<']) && !rest[end..].starts_with(['=', '"', '\'']);
+    let value = rest[..end].trim_end_matches(['.', ':']);
+    (if is_plain { value } else { "" }, start + end.max(usize::from(end == 0 && rest.starts_with('='))))
+}
+
+fn place(key: &str, value: &str, draft: &mut Draft<'_>) {
+    let meaning = keys::lookup(key.as_bytes()).filter(|meaning| {
+        matches!(
+            meaning,
+            Meaning::Identifier(Field::TraceId | Field::SpanId)
+                | Meaning::Traceparent
+                | Meaning::B3
+                | Meaning::Duration(Unit::InValue)
+        )
+    });
+    if !meaning.is_some_and(|meaning| draft.assign(meaning, Value::Plain(value))) {
+        draft.attribute_text(key, value);
+    }
+}
