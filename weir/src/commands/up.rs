@@ -12,12 +12,16 @@ use clap::Args;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use weir_buffer::{Buffer, MemoryBuffer};
+use weir_config::InputConfig;
 use weir_dashboards::PageSettings;
 use weir_indexer::elasticsearch::{Elasticsearch, ElasticsearchSettings};
 use weir_indexer::embedded::{Embedded, EmbeddedSettings};
 use weir_indexer::{Index, Search};
 use weir_process::{bad_use, stop_signal};
-use weir_shipper::cli::{host_name, load, redis_buffer, source_id, source_settings};
+use weir_shipper::cli::{
+    host_name, input_settings, load, redis_buffer, source_id, source_settings, takes_stdin,
+};
+use weir_shipper::input::{InputSettings, Inputs};
 use weir_shipper::settings::DELETED_BYTES_MAX;
 use weir_shipper::{Limits, Mode, ShipSettings, Shipper, SourceSettings, Timing};
 use weir_worker::{Worker, WorkerSettings};
@@ -27,7 +31,7 @@ use crate::demo::Demo;
 /// All in one: follow files, index them here, and serve the search page.
 #[derive(Args)]
 pub struct UpArgs {
-    /// Files, directories or globs to follow; default: the configuration's sources, else what is readable in /var/log
+    /// Files, directories or globs to follow, - for standard input; default: the configuration's sources, else what is readable in /var/log
     #[arg(value_name = "PATH|GLOB")]
     paths: Vec<String>,
     /// Also run demo services that write realistic logs, and follow them
@@ -61,19 +65,24 @@ const SYSTEM_LOGS_EXCLUDED: [&str; 7] =
 /// Of the buffer in memory: about five million records.
 const MEMORY_BUFFER_BYTES: u64 = 256 * 1024 * 1024;
 
+/// Directory of the checkpoint and of the inputs' journals, under `--data`.
+const STATE: &str = "state";
+
 /// Everything that was decided before anything starts.
 struct Plan {
     data: PathBuf,
     sources: Vec<SourceSettings>,
+    inputs: Vec<InputSettings>,
     page: PageSettings,
     demo: Option<Demo>,
     worker: WorkerSettings,
 }
 
 /// Runs until it is told to stop.
-pub async fn run(arguments: UpArgs) -> anyhow::Result<ExitCode> {
+pub async fn run(mut arguments: UpArgs) -> anyhow::Result<ExitCode> {
     let config = load(arguments.config.as_deref())?;
     let data = data_directory(&arguments)?;
+    let inputs = inputs(&mut arguments, &config, &data)?;
     let page = PageSettings {
         allow_remote: arguments.allow_remote,
         ..PageSettings::new(arguments.listen.unwrap_or(config.page.listen))
@@ -82,8 +91,9 @@ pub async fn run(arguments: UpArgs) -> anyhow::Result<ExitCode> {
         .await
         .map_err(|error| bad_use(format!("{:#}", anyhow::Error::new(error))))?;
     let demo = arguments.demo.then(|| Demo::new(&data.join("demo"), 1)).transpose()?;
-    let sources = sources(&arguments, &config, demo.as_ref())?;
-    let plan = Plan { data, sources, page, demo, worker: WorkerSettings::from_config(&config) };
+    let mut sources = sources(&arguments, &config, demo.as_ref(), &inputs)?;
+    sources.extend(inputs.iter().map(|input| input.source.clone()));
+    let plan = Plan { data, sources, inputs, page, demo, worker: WorkerSettings::from_config(&config) };
     let redis = redis_buffer("--redis", arguments.redis.as_deref(), &config.buffer)?;
     match elasticsearch(&arguments, &config)? {
         Some(settings) => {
@@ -125,8 +135,9 @@ async fn pipeline<B: Buffer, I: Index + Search>(
     let worker = Worker::new(Arc::clone(&buffer), index, plan.worker);
     let worker = tokio::spawn(worker.run(ended(worker_stopped)));
 
+    let state = plan.data.join(STATE);
     let shipper = Shipper::new(ShipSettings {
-        state: plan.data.join("state"),
+        state: state.clone(),
         source: source_id(),
         host: host_name(),
         sources: plan.sources,
@@ -136,13 +147,20 @@ async fn pipeline<B: Buffer, I: Index + Search>(
         deleted_bytes_max: DELETED_BYTES_MAX,
     })
     .map_err(|error| bad_use(format!("{:#}", anyhow::Error::new(error))))?;
+    let inputs = Inputs::start(plan.inputs, &state)
+        .await
+        .map_err(|error| bad_use(format!("{:#}", anyhow::Error::new(error))))?;
     let stop_demo = Arc::new(AtomicBool::new(false));
     if let Some(mut demo) = plan.demo {
         demo.write_past().context("cannot write the demo's logs")?;
         demo.spawn(Arc::clone(&stop_demo)).context("cannot start the demo")?;
     }
     announce(address);
-    let shipped = shipper.run(buffer, stop_or_end(&worker)).await;
+    let stop = async {
+        stop_or_end(&worker).await;
+        inputs.stop().await;
+    };
+    let shipped = shipper.run(buffer, stop).await;
     drop(stop_worker);
     let worked = worker.await.context("the worker has crashed")?;
     drop(stop_page);
@@ -193,6 +211,7 @@ fn sources(
     arguments: &UpArgs,
     config: &weir_config::Config,
     demo: Option<&Demo>,
+    inputs: &[InputSettings],
 ) -> anyhow::Result<Vec<SourceSettings>> {
     let mut sources = Vec::new();
     if let Some(demo) = demo {
@@ -202,9 +221,23 @@ fn sources(
         sources.push(SourceSettings::new(arguments.paths.clone()));
     } else if demo.is_none() {
         let configured = config.sources.iter().map(source_settings).collect::<anyhow::Result<Vec<_>>>()?;
-        sources.extend(if configured.is_empty() { vec![system_logs()] } else { configured });
+        let is_empty = configured.is_empty() && inputs.is_empty();
+        sources.extend(if is_empty { vec![system_logs()] } else { configured });
     }
     Ok(sources)
+}
+
+/// The configuration's inputs, and standard input where `-` names it.
+fn inputs(
+    arguments: &mut UpArgs,
+    config: &weir_config::Config,
+    data: &Path,
+) -> anyhow::Result<Vec<InputSettings>> {
+    let mut inputs = config.inputs.clone();
+    if takes_stdin(&mut arguments.paths) {
+        inputs.push(InputConfig::stdin());
+    }
+    input_settings(&inputs, &data.join(STATE))
 }
 
 fn system_logs() -> SourceSettings {
