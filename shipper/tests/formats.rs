@@ -8,6 +8,7 @@ mod support;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 use support::{read_document, words_lost};
@@ -159,6 +160,148 @@ fn a_golden_line_alone_in_its_file_loses_nothing_either() {
             let record = String::from_utf8_lossy(&record);
             let lost = words_lost(&record, &document);
             assert!(lost.is_empty(), "{}: {lost:?} of {record}\nin {document:?}", golden.name);
+        }
+    }
+}
+
+/// Pieces of golden lines, and what separates parts in some format or other.
+const SEPARATORS: &[&str] = &[
+    "",
+    " ",
+    "\"",
+    "=",
+    "|",
+    ",",
+    ";",
+    "\t",
+    "[",
+    "]",
+    "{",
+    "}",
+    ":",
+    "\\",
+    "<34>",
+    "\n",
+    "CEF:0|",
+    "#Fields: ",
+    " - ",
+    "é",
+];
+
+/// A line made of halves of golden lines, cut anywhere, with a separator between them.
+fn spliced(lines: &[String], choices: &[u16]) -> String {
+    let mut line = String::new();
+    for choice in choices.chunks_exact(3) {
+        let source = &lines[usize::from(choice[0]) % lines.len()];
+        let cut = source.floor_char_boundary(usize::from(choice[1]) % (source.len() + 1));
+        line.push_str(if choice[2] & 1 == 0 { &source[..cut] } else { &source[cut..] });
+        line.push_str(SEPARATORS[usize::from(choice[2] / 2) % SEPARATORS.len()]);
+    }
+    line
+}
+
+fn golden_lines() -> Vec<String> {
+    let records = |golden: Golden| records(&mut Parser::new(&golden.settings()), &golden.text);
+    let records = golden_files().into_iter().flat_map(records);
+    records.map(|record| String::from_utf8_lossy(&record).into_owned()).collect()
+}
+
+#[test]
+fn any_splice_of_golden_lines_becomes_a_document_in_every_format() {
+    let lines = golden_lines();
+    let columns = vec!["time".to_owned(), "level".to_owned(), "message".to_owned()];
+    let parser = |format: &Format| {
+        Parser::new(&ParserSettings {
+            format: *format,
+            columns: columns.clone(),
+            ..ParserSettings::default()
+        })
+    };
+    let mut parsers: Vec<Parser> = Format::ALL.iter().map(parser).collect();
+    bolero::check!().with_type::<Vec<u16>>().with_iterations(5_000).for_each(|choices| {
+        let line = spliced(&lines, choices);
+        for parser in &mut parsers {
+            let mut out = Vec::new();
+            let understood = parser.parse(line.as_bytes(), READ_TIME, 0, &mut out).understood;
+            let document = read_document(&out);
+            assert!(understood || document["message"] == line, "{line:?} in {document:?}");
+            parser.detect(line.as_bytes());
+        }
+    });
+}
+
+/// The shortest of some runs: what else the machine does makes a run longer, never shorter.
+fn shortest_run(parser: &mut Parser, line: &str) -> Duration {
+    let run = || {
+        let (mut out, started) = (Vec::new(), Instant::now());
+        parser.parse(line.as_bytes(), READ_TIME, 0, &mut out);
+        started.elapsed()
+    };
+    std::iter::repeat_with(run).take(5).min().expect("there were runs")
+}
+
+#[test]
+fn a_line_sixteen_times_as_long_takes_no_parser_much_longer_than_that() {
+    const SHORT_BYTES: usize = 4 << 10;
+    const TIMES: usize = 16;
+    /// Quadratic time would be 256.
+    const RATIO_MAX: u128 = 80;
+    const PIECES: &[&str] = &[
+        "a=1 ",
+        "a=\"\\\"\" ",
+        "[",
+        "\"",
+        "\\",
+        "{\"a\":",
+        "[1,",
+        "key key ",
+        "a b=",
+        "=",
+        "|",
+        ",",
+        "x,",
+        "\t",
+        ": ",
+        "1: ",
+        "[a b=\"c\"]",
+        "at x\n",
+        "Caused by: x\n",
+        "10.0.0.1:80 ",
+        "é",
+        "<1>",
+        "{A}",
+        "Nov 20 21:39:19 ",
+        "2026-11-20 21:39:19 ",
+        "a: b, ",
+        "(a) ",
+    ];
+    const PREFIXES: &[&str] = &[
+        "",
+        "CEF:0|a|b|c|d|e|5|",
+        "LEEF:1.0|a|b|c|d|",
+        "<13>1 - - - - - ",
+        "<13>Nov 20 21:39:19 h a: ",
+        "{\"@t\":\"\",\"@mt\":\"",
+        "1.1.1.1 - - [20/Nov/2026:21:39:19 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"-\" ",
+        "[2026-11-20T21:39:19Z] \"",
+        "2026/11/20 21:39:19 [error] 1#1: *1 x, client: ",
+        "[Fri Nov 20 21:39:19 2026] [x:error] ",
+        "#Fields: ",
+    ];
+    for format in Format::ALL {
+        let mut parser = Parser::new(&ParserSettings { format: *format, ..ParserSettings::default() });
+        // A detected format is told by its prefix; one that is told needs none.
+        let prefixes = if *format == Format::Auto { PREFIXES } else { &PREFIXES[..1] };
+        for (prefix, piece) in
+            prefixes.iter().flat_map(|prefix| PIECES.iter().map(move |piece| (prefix, piece)))
+        {
+            let line = |bytes: usize| format!("{prefix}{}", piece.repeat(bytes / piece.len()));
+            let short = shortest_run(&mut parser, &line(SHORT_BYTES)).max(Duration::from_micros(20));
+            let long = shortest_run(&mut parser, &line(SHORT_BYTES * TIMES));
+            assert!(
+                long.as_nanos() / short.as_nanos() < RATIO_MAX,
+                "{format}: {prefix:?} and many {piece:?}: {short:?}, then {long:?}"
+            );
         }
     }
 }

@@ -47,7 +47,7 @@ fn cef(line: &str, text: &str, draft: &mut Draft<'_>) -> Option<()> {
     }
     draft.writer.string(Field::EventId, &unescape(class));
     write_severity(severity, draft);
-    Some(())
+    (!draft.writer.is_full()).then_some(())
 }
 
 fn leef(line: &str, text: &str, draft: &mut Draft<'_>) -> Option<()> {
@@ -86,7 +86,7 @@ fn leef(line: &str, text: &str, draft: &mut Draft<'_>) -> Option<()> {
     if !draft.writer.has(Field::Message) {
         draft.writer.string(Field::Message, line);
     }
-    Some(())
+    (!draft.writer.is_full()).then_some(())
 }
 
 /// A delimiter: one character, its code as `x5E` or `0x5E`, or nothing for a tab.
@@ -160,7 +160,11 @@ fn next_key(text: &str, key_start: KeyStart) -> Option<(&str, &str)> {
     }
 }
 
+/// Writes one pair; none beyond the limit of a document, whose line is kept as text then.
 fn member(key: &str, value: &str, draft: &mut Draft<'_>) {
+    if draft.writer.is_full() {
+        return;
+    }
     let value = unescape(value);
     let placed = meaning(key).is_some_and(|meaning| draft.assign(meaning, Value::Plain(&value)));
     if !placed {

@@ -8,8 +8,9 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 use weir_record::json::push_string;
+use weir_record::limits::FIELDS_MAX;
 use weir_record::schema::Field;
 use weir_record::{Level, Timestamp};
 
@@ -117,6 +118,10 @@ fn rfc5424(header: &str, draft: &mut Draft<'_>, inner: &mut Inner) -> Option<()>
         draft.writer.string(Field::SyslogMsgid, msgid);
     }
     if structured != "-" {
+        // Names are compared with each other: too many would take too long.
+        let parameters = memchr_iter(b'=', structured.as_bytes()).count();
+        let elements = memchr_iter(b'[', structured.as_bytes()).count();
+        (parameters + elements <= FIELDS_MAX).then_some(())?;
         draft.structured_data(|out| push_structured_data(structured, out));
     }
     Some(())
