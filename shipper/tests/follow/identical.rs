@@ -132,3 +132,24 @@ async fn through_a_truncation_and_a_lost_state_directory() {
     rig.expect_all_exactly_once_for_good().await;
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn a_compressed_file_that_nobody_knew_is_not_taken_for_the_second_twin_of_another() {
+    let mut rig = rig_with_half().await;
+    rig.rename("a.log", "a.log.1");
+    rig.append_same("a.log", HALF);
+    rig.compress("a.log.1", Compression::Gzip);
+    rig.expect_all_exactly_once_for_good().await;
+    rig.acknowledge().await;
+    rig.expect_all_exactly_once_for_good().await;
+    rig.stop().await;
+    // Born, rotated away and compressed while nobody looked: equal to the first in every byte.
+    rig.rename("a.log", "a.log.2");
+    rig.append_same("a.log", HALF);
+    rig.rename("a.log", "a.log.3");
+    rig.append_same("a.log", HALF);
+    rig.compress("a.log.3", Compression::Gzip);
+    rig.start();
+    rig.expect_all_exactly_once_for_good().await;
+    rig.stop().await;
+}
