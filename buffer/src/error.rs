@@ -76,12 +76,12 @@ pub enum BufferError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A certificate or key cannot be read.
-    #[error("cannot read the certificate or key {}", path.display())]
+    /// A certificate or key cannot be read, or is none.
+    #[error("cannot use the certificate or key {}", path.display())]
     Certificate {
         /// Which file.
         path: std::path::PathBuf,
-        /// What the system said.
+        /// Why.
         #[source]
         source: std::io::Error,
     },

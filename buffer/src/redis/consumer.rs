@@ -177,12 +177,14 @@ impl RedisConsumer {
         let names = [&*keys.pushed, &keys.indexed, &keys.waiting, &keys.done, &keys.settled];
         let mut command = scripts::PRUNE.call(&names, 16);
         command.arg(self.shared.timing.forget_after.as_secs()).arg(PRUNE_MAX);
-        match query_one(self.link(partition), "prune", command).await {
+        let again = match query_one(self.link(partition), "prune", command).await {
             // Without memory for its notes Redis cannot do this now; nothing else needs it.
-            Err(BufferError::Refused { .. }) => {}
-            answer => drop(answer?),
-        }
-        Ok(Instant::now() + PRUNE_INTERVAL)
+            Err(BufferError::Refused { .. }) => PRUNE_INTERVAL,
+            // There are more.
+            Ok(Value::Int(count)) if count == i64::from(PRUNE_MAX) => self.shared.timing.reclaim_interval,
+            answer => answer.map(|_| PRUNE_INTERVAL)?,
+        };
+        Ok(Instant::now() + again)
     }
 
     /// Looks for gaps before frames that were claimed; those that follow another one of the same claim have none.

@@ -102,15 +102,14 @@ impl Target {
         self.open(&self.at(node)).await
     }
 
-    /// Asks the sentinels in turn; the first that knows the primary is believed if the server says so itself.
+    /// Asks the sentinels in turn, until one names a server that can be reached and says itself that it is the primary:
+    /// a sentinel that was cut off from the others may name the last one.
     async fn connect_primary(&self, primary: &str) -> Result<MultiplexedConnection, BufferError> {
         let mut last = None;
         for sentinel in &self.servers {
-            match self.ask_sentinel(sentinel, primary).await {
-                Ok(node) => {
-                    let connection = self.connect_node(&node).await?;
-                    return Ok(connection);
-                }
+            let connected = async { self.connect_node(&self.ask_sentinel(sentinel, primary).await?).await };
+            match connected.await {
+                Ok(connection) => return Ok(connection),
                 Err(error) => last = Some(error),
             }
         }
@@ -136,9 +135,12 @@ impl Target {
             answer => answer,
         };
         let answer: Option<(String, u16)> = answer.map_err(failed)?;
-        let (host, port) = answer.ok_or_else(|| {
-            unusable(&format!("the sentinel at {} knows no primary named {primary}", sentinel.addr()))
-        })?;
+        let unknown = || {
+            let reason =
+                (redis::ErrorKind::InvalidClientConfig, "no sentinel knows this primary", primary.to_owned());
+            BufferError::Connect { address: sentinel.addr().to_string(), source: reason.into() }
+        };
+        let (host, port) = answer.ok_or_else(unknown)?;
         Ok(Node { host, port })
     }
 
@@ -260,8 +262,17 @@ impl Target {
         let server = server.set_tcp_settings(nodelay);
         let client =
             if is_tls { Client::build_with_tls(server, self.certificates()?) } else { Client::open(server) };
-        // The library's own words may hold the password.
-        client.map(Opener).map_err(|_| unusable("its certificates or its address are not understood"))
+        client.map(Opener).map_err(|error| {
+            let own = self.settings.certificate.as_ref().map(|(certificate, _)| certificate);
+            match self.settings.ca.as_ref().or(own) {
+                // Half written, perhaps: it is read again at the next attempt.
+                Some(path) => {
+                    BufferError::Certificate { path: path.clone(), source: std::io::Error::other(error) }
+                }
+                // The library's own words may hold the password.
+                None => unusable("its address is not understood"),
+            }
+        })
     }
 
     fn certificates(&self) -> Result<TlsCertificates, BufferError> {

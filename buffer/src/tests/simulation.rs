@@ -17,7 +17,7 @@ use crate::{MemoryBuffer, RedisBuffer, RedisSettings};
 
 /// Files of each shipper, and their length.
 const FILES: u64 = 2;
-const LENGTH: u64 = 400;
+const LENGTH: u64 = 300;
 const SHIPPERS: u64 = 2;
 const WORKERS: u64 = 3;
 
@@ -271,7 +271,7 @@ fn run_cases(cases: u64, make: impl Fn(u64) -> RedisBuffer, mut disturb: impl Fn
         }));
         let disturbing = async {
             loop {
-                random.pause(10_000).await;
+                random.pause(5_000).await;
                 let case = first + random.below(cases);
                 disturb(&mut random, case);
             }
