@@ -1,6 +1,5 @@
 //! Claiming from Redis, on a connection of its own.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,7 +8,6 @@ use futures_util::future::join_all;
 use redis::Value;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use weir_record::FileKey;
 
 use super::keys::Keys;
 use super::link::{Link, RESPONSE_TIMEOUT, is_unknown_group};
@@ -17,23 +15,13 @@ use super::reply::{self, StreamEntry};
 use super::{GROUP, Held, Shared, query_one, scripts};
 use crate::{BufferError, Claim, ClaimId, Consumer, DELIVERIES_TOGETHER_MAX, FileRange};
 
+mod upkeep;
+
 /// A consumer tells this often within the time after which it counts as dead: two of these may get lost.
 const LIVE_PARTS: u32 = 3;
 
 /// How often it looks whether it may have a suspect now.
 const SUSPECT_INTERVAL: Duration = Duration::from_millis(50);
-
-/// How often it looks for files that may be forgotten.
-const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
-
-/// Most files that are forgotten in one go: bounds how long Redis is busy with it.
-const PRUNE_MAX: u32 = 200;
-
-/// About how many waiting frames are looked at in one go for lost ones: Redis reads each, a few milliseconds in all.
-const MEND_PAGE: u32 = 128;
-
-/// After a search that found nothing though entries are gone: a living consumer holds the missing ones.
-const MEND_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Most frames of one read: bounds by how much a claim may exceed its bytes.
 const READ_MAX: usize = 16;
@@ -143,83 +131,6 @@ impl RedisConsumer {
         self.reclaimed(partition, answer)
     }
 
-    /// Finds frames that somebody deleted, so that they are pushed again. Returns when to look again.
-    async fn mend(&self, partition: u32) -> Result<Instant, BufferError> {
-        let keys = &self.shared.partitions[partition as usize];
-        let link = self.link(partition);
-        let (mut cursor, mut pages, mut lost) = (b"0".to_vec(), 0, 0);
-        loop {
-            let mut command = scripts::MEND.call(&keys.all(), 128);
-            command.arg(GROUP).arg(&keys.alive_prefix).arg(&cursor).arg(MEND_PAGE);
-            let answer = query_one(link, "mend", command).await?;
-            let page = reply::mended(answer).ok_or_else(|| link.unexpected("mend", &Value::Nil))?;
-            pages += u32::from(page.looked);
-            lost += page.lost;
-            if page.cursor == b"0" {
-                break;
-            }
-            cursor = page.cursor;
-        }
-        if lost > 0 {
-            tracing::warn!(
-                frames = lost,
-                "frames were deleted from redis before they were indexed: their shippers send them again"
-            );
-        }
-        let again =
-            if pages > 0 && lost == 0 { MEND_AGAIN_AFTER } else { self.shared.timing.reclaim_interval };
-        Ok(Instant::now() + again)
-    }
-
-    /// Forgets files that were indexed whole long ago. Returns when to look again.
-    async fn prune(&self, partition: u32) -> Result<Instant, BufferError> {
-        let keys = &self.shared.partitions[partition as usize];
-        let names = [&*keys.pushed, &keys.indexed, &keys.waiting, &keys.done, &keys.settled];
-        let mut command = scripts::PRUNE.call(&names, 16);
-        command.arg(self.shared.timing.forget_after.as_secs()).arg(PRUNE_MAX);
-        let again = match query_one(self.link(partition), "prune", command).await {
-            // Without memory for its notes Redis cannot do this now; nothing else needs it.
-            Err(BufferError::Refused { .. }) => PRUNE_INTERVAL,
-            // There are more.
-            Ok(Value::Int(count)) if count == i64::from(PRUNE_MAX) => self.shared.timing.reclaim_interval,
-            answer => answer.map(|_| PRUNE_INTERVAL)?,
-        };
-        Ok(Instant::now() + again)
-    }
-
-    /// Looks for gaps before frames that were claimed; those that follow another one of the same claim have none.
-    async fn check(&mut self) -> Result<(), BufferError> {
-        let ends: HashSet<(FileKey, u64)> =
-            self.unchecked.iter().map(|range| (range.file, range.end)).collect();
-        let first: Vec<FileRange> = self
-            .unchecked
-            .iter()
-            .filter(|range| !ends.contains(&(range.file, range.start)))
-            .copied()
-            .collect();
-        for (partition, keys) in (0..).zip(&self.shared.partitions) {
-            let names = [&*keys.pushed, &keys.indexed, &keys.waiting, &keys.done, &keys.gaps];
-            let mut command = scripts::CHECK.call(&names, first.len() * 64);
-            let mut is_empty = true;
-            for range in first.iter().filter(|range| self.shared.partition_of(&range.file) == partition) {
-                command.arg(&range.file.to_bytes()[..]).arg(range.start);
-                is_empty = false;
-            }
-            if is_empty {
-                continue;
-            }
-            let answer = query_one(self.link(partition), "check", command).await?;
-            if let Some(gaps @ 1..) = reply::number(&answer) {
-                tracing::warn!(
-                    gaps,
-                    "frames came that begin beyond what is known of their files: what is between is sent again"
-                );
-            }
-        }
-        self.unchecked.clear();
-        Ok(())
-    }
-
     fn reclaimed(&self, partition: u32, answer: Value) -> Result<Next, BufferError> {
         let parts = match answer {
             Value::Array(parts) => parts,
@@ -262,7 +173,7 @@ impl RedisConsumer {
         match (trouble, block) {
             (Some(error), _) if claims.is_empty() => Err(error),
             (None, Some(block)) if claims.is_empty() => {
-                self.turn = (self.turn + 1) % self.links.len();
+                self.next_turn().await;
                 let longest = WAIT_AT_ONE.max(WAIT_FOR_EACH * self.links.len() as u32);
                 self.read_through(self.turn, frames_max, Some(block.min(longest))).await
             }
@@ -270,7 +181,18 @@ impl RedisConsumer {
         }
     }
 
-    /// The same, of the partitions that are behind one link.
+    /// The next link whose node is there; the same again where none is.
+    async fn next_turn(&mut self) {
+        for step in 1..=self.links.len() {
+            let turn = (self.turn + step) % self.links.len();
+            if !self.links[turn].is_broken().await {
+                self.turn = turn;
+                return;
+            }
+        }
+    }
+
+    /// The same as [`read`](Self::read), of the partitions that are behind one link.
     async fn read_through(
         &self,
         link: usize,
