@@ -62,7 +62,6 @@ impl PatternLibrary {
 }
 
 /// Reads a line of a file of patterns; none for a blank line or a comment.
-#[expect(clippy::type_complexity, reason = "a definition, none, or a fault without a word to say")]
 fn definition(line: &str) -> Result<Option<(&str, &str)>, ()> {
     let line = line.trim_end_matches('\r');
     if line.trim().is_empty() || line.starts_with('#') {

@@ -299,7 +299,7 @@ pub(super) fn java_util<'l>(record: &'l str, clock: &mut Clock) -> Option<Header
 
 /// `[2026-11-20 21:39:19,123: INFO/MainProcess] Connected`.
 fn celery<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
-    let (moment, length) = clock.read_prefix(line[1..].as_bytes())?;
+    let (moment, length) = clock.read_prefix(&line.as_bytes()[1..])?;
     let mut words = Words::at(line, 1 + length);
     words.skip(": ").then_some(())?;
     let (level, process) = words.until("] ").or_else(|| words.until("]"))?.split_once('/')?;
@@ -312,7 +312,7 @@ fn celery<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
 /// `[20-Nov-2026 21:39:19 UTC] PHP Warning:  Undefined variable $a in /srv/a.php on line 3`,
 /// `[2026-11-20T21:39:19.123456+00:00] app.ERROR: gone {"id":7} []` (Monolog).
 fn php<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
-    let (moment, length) = clock.read_prefix(line[1..].as_bytes())?;
+    let (moment, length) = clock.read_prefix(&line.as_bytes()[1..])?;
     let mut words = Words::at(line, 1 + length);
     let mut zone = None;
     if !words.skip("] ") {
@@ -322,7 +322,9 @@ fn php<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
     }
     if let Some(mut header) = php_error(line, words.position()) {
         header.time = Some(moment);
-        zone.map(|zone| header.attribute("timezone", zone));
+        if let Some(zone) = zone {
+            header.attribute("timezone", zone);
+        }
         return Some(header);
     }
     if zone.is_some() {
@@ -390,7 +392,7 @@ fn coredns(line: &str) -> Option<Header<'_>> {
 
 /// `[2026-11-20 21:39:19,123] INFO Kafka version: 3.6 (org.apache.kafka.common.utils.AppInfoParser)`.
 fn kafka<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
-    let (moment, length) = clock.read_prefix(line[1..].as_bytes())?;
+    let (moment, length) = clock.read_prefix(&line.as_bytes()[1..])?;
     let mut words = Words::at(line, 1 + length);
     words.skip("] ").then_some(())?;
     let level = words.word()?;

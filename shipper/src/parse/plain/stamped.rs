@@ -231,11 +231,15 @@ fn dpkg(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
         "status" => {
             header.attribute("status", words.word()?);
             header.attribute("package", words.word().filter(|package| package.contains(':'))?);
-            words.word().map(|version| header.attribute("version", version));
+            if let Some(version) = words.word() {
+                header.attribute("version", version);
+            }
         }
         "install" | "upgrade" | "remove" | "purge" | "configure" | "trigproc" | "disappear" => {
             header.attribute("package", words.word().filter(|package| package.contains(':'))?);
-            words.word().map(|version| header.attribute("version", version));
+            if let Some(version) = words.word() {
+                header.attribute("version", version);
+            }
         }
         "startup" => drop(words.word().filter(|what| matches!(*what, "archives" | "packages"))?),
         "conffile" => {}
