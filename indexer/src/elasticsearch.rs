@@ -22,6 +22,7 @@ use tokio::sync::OnceCell;
 
 pub use self::credentials::{CredentialSource, Credentials};
 pub use self::server::{Distribution, Server};
+pub use self::templates::Change;
 
 use self::nodes::Nodes;
 use crate::batch::{Batch, DocumentSettings};
@@ -102,6 +103,15 @@ impl Elasticsearch {
     /// Which server it is; asked once.
     pub async fn server(&self) -> Result<&Server, IndexError> {
         self.shared.server().await
+    }
+
+    /// What [`setup`](Self::setup) would change; nothing is written.
+    ///
+    /// # Errors
+    /// The server does not answer, or does not let this user read templates.
+    pub async fn plan(&self) -> Result<Vec<Change>, IndexError> {
+        let server = self.server().await?;
+        templates::plan(&self.shared.nodes, server, &self.shared.settings).await
     }
 
     /// Installs all templates, whether they are there or not.

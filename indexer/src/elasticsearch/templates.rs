@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `weir@mappings`, `weir@settings` | component templates |
 //! | `weir-<streams>` | index template of the log streams, such as `weir-logs-default` |
+//! | `weir-<streams>` | where `retention` is set and data streams have no lifecycle of their own: a policy of ILM or ISM |
 //! | `weir-dead_letter-<namespace>` | index template of the dead-letter stream: nothing in it can be refused |
 //!
 //! Priority 150: above Elastic's own `logs` (100), below its integrations (200). A component template `logs@custom`
@@ -25,6 +26,9 @@ use super::nodes::{Answer, Content, Nodes, Request};
 use super::server::Server;
 use super::{ElasticsearchSettings, dead_letter_stream, stream_pattern};
 use crate::index::{IndexError, SetupError};
+
+mod difference;
+mod lifecycle;
 
 /// Raised by every change of what is below; an older one on the server is replaced.
 const VERSION: u64 = 2;
@@ -54,7 +58,8 @@ pub(super) fn templates(
     settings: &ElasticsearchSettings,
     has_custom: bool,
 ) -> Vec<Template> {
-    vec![
+    let mut templates: Vec<Template> = lifecycle::policy(server, settings).into_iter().collect();
+    templates.extend([
         component(MAPPINGS, json!({"mappings": mappings(server)})),
         component(SETTINGS, json!({"settings": index_settings(server)})),
         Template { path: logs_path(settings), body: logs_template(server, settings, has_custom) },
@@ -62,7 +67,43 @@ pub(super) fn templates(
             path: format!("_index_template/weir-dead_letter-{}", settings.documents.namespace),
             body: dead_letter_template(settings),
         },
-    ]
+    ]);
+    templates
+}
+
+/// What an installation would change: for each thing that is not as it should be, its path and the differences.
+pub(super) async fn plan(
+    nodes: &Nodes,
+    server: &Server,
+    settings: &ElasticsearchSettings,
+) -> Result<Vec<Change>, IndexError> {
+    let has_custom = get(nodes, &format!("_component_template/{CUSTOM}")).await?.status == 200;
+    let mut changes = Vec::new();
+    for template in templates(server, settings, has_custom) {
+        let answer = get(nodes, &template.path).await?;
+        let existing = match answer.status {
+            200 => Some(serde_json::from_slice(&answer.body).unwrap_or(Value::Null)),
+            404 => None,
+            _ if lifecycle::is_missing(&template, &answer) => continue,
+            _ => return Err(answer.into_error()),
+        };
+        let differences = difference::between(existing.as_ref(), &template.body);
+        if !differences.is_empty() {
+            changes.push(Change { path: template.path, is_new: existing.is_none(), differences });
+        }
+    }
+    Ok(changes)
+}
+
+/// Something that an installation would change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Where it stands on the server: `_index_template/weir-logs-default`.
+    pub path: String,
+    /// Whether the server has nothing there yet.
+    pub is_new: bool,
+    /// One line each: `+ name: value`, `- name: value`, `~ name: old -> new`.
+    pub differences: Vec<String>,
 }
 
 /// Installs all of them, in any case.
@@ -74,7 +115,11 @@ pub(super) async fn install(
     let has_custom = get(nodes, &format!("_component_template/{CUSTOM}")).await?.status == 200;
     for template in templates(server, settings, has_custom) {
         let answer = put(nodes, &template).await?;
-        if answer.status != 200 {
+        if lifecycle::is_missing(&template, &answer) {
+            tracing::warn!("this OpenSearch has no index state management: nothing removes old records");
+            continue;
+        }
+        if !matches!(answer.status, 200 | 201) {
             return Err(refusal(&template.path, answer));
         }
     }
@@ -123,12 +168,17 @@ fn refusal(path: &str, answer: Answer) -> SetupError {
 }
 
 fn logs_path(settings: &ElasticsearchSettings) -> String {
+    format!("_index_template/{}", logs_name(settings))
+}
+
+/// `weir-logs-default`
+fn logs_name(settings: &ElasticsearchSettings) -> String {
     let streams: String = stream_pattern(settings)
         .split(['*', '-'])
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join("-");
-    format!("_index_template/weir-{streams}")
+    format!("weir-{streams}")
 }
 
 fn installed_version(body: &[u8]) -> Option<u64> {
@@ -142,10 +192,12 @@ async fn get(nodes: &Nodes, path: &str) -> Result<Answer, IndexError> {
 
 async fn put(nodes: &Nodes, template: &Template) -> Result<Answer, IndexError> {
     let body = Bytes::from(template.body.to_string());
+    let place = lifecycle::place(nodes, template).await?;
+    let parameters: Vec<(&str, &str)> = place.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let request = Request {
         method: Method::Put,
         path: &template.path,
-        parameters: &[],
+        parameters: &parameters,
         body: Some((Content::Json, body)),
         timeout: TIMEOUT,
     };
@@ -179,10 +231,7 @@ fn logs_template(server: &Server, settings: &ElasticsearchSettings, has_custom: 
     if server.may_miss_components() {
         body["ignore_missing_component_templates"] = json!([CUSTOM]);
     }
-    if let Some(retention) = settings.retention.filter(|_| server.has_lifecycle()) {
-        let retention = format!("{}s", retention.as_secs());
-        body["template"]["lifecycle"] = json!({"data_retention": retention});
-    }
+    lifecycle::apply(&mut body, server, settings);
     body
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
-use weir_indexer::elasticsearch::Distribution;
+use weir_indexer::elasticsearch::{Change, Distribution};
+use weir_indexer::letter::open_letters;
 use weir_indexer::{
     Batch, DeadLetter, Elasticsearch, ElasticsearchSettings, Index, IndexError, Outcome, Search,
     SearchRequest, SetupError,
@@ -83,7 +84,8 @@ async fn a_document_whose_attributes_clash_is_stored_with_them_unmapped() {
         let first = index.bulk(&batch, &[0]).await.expect("an answer");
         assert_eq!(first, [Outcome::Indexed]);
         let outcomes = index.bulk(&batch, &everything(&batch)).await.expect("an answer");
-        assert_eq!(outcomes, [Outcome::Duplicate, Outcome::Indexed, Outcome::Indexed]);
+        let healed = Outcome::Healed { field: "attributes.cart".to_owned() };
+        assert_eq!(outcomes, [Outcome::Duplicate, healed, Outcome::Indexed]);
         server.refresh().await;
         assert_eq!(total(&index, "unmapped.cart:c-8").await + total(&index, "cart:c-8").await, 1);
         assert_eq!(total(&index, "cart.id:(7 or 9)").await, 2);
@@ -270,4 +272,137 @@ fn items(count: usize, status: u16, error: Option<&str>) -> String {
         ),
     };
     format!("{{\"errors\":{},\"items\":[{}]}}", error.is_some(), vec![row; count].join(","))
+}
+
+#[tokio::test]
+async fn a_plan_names_what_an_installation_would_change_and_nothing_after_it() {
+    on_both("a_plan", |server| async move {
+        let index = server.connect();
+        let logs = format!("_index_template/weir-logs-{}", server.namespace);
+        let change = |changes: &[Change]| changes.iter().find(|change| change.path == logs).cloned();
+        assert!(change(&index.plan().await.expect("a plan")).expect("not there yet").is_new);
+        index.setup().await.expect("installed");
+        let after = index.plan().await.expect("a plan");
+        let own = |change: &&Change| change.path.contains(&server.namespace) || change.path.contains("weir@");
+        assert_eq!(after.iter().filter(own).collect::<Vec<_>>(), Vec::<&Change>::new());
+
+        // Somebody changed it: that is shown, and an installation mends it.
+        let changed = json!({"index_patterns": [format!("logs-*-{}", server.namespace)], "data_stream": {},
+                             "priority": 150, "version": 1, "composed_of": []});
+        server.request(Method::Put, &logs, Some(changed)).await;
+        let change = change(&index.plan().await.expect("a plan")).expect("changed");
+        assert!(!change.is_new);
+        assert!(change.differences.iter().any(|line| line.starts_with("~ version: 1 -> ")), "{change:?}");
+        index.ensure_setup().await.expect("updated in place");
+        assert!(index.plan().await.expect("a plan").iter().all(|change| change.path != logs));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn blocks_and_missing_templates_hold_a_stream_and_are_no_refusal() {
+    on_both("blocks", |server| async move {
+        let index = server.connect();
+        index.ensure_setup().await.expect("templates");
+        let batch = batch_of(&server, "shop", &[plain(0, "first"), plain(1, "second")]);
+        assert_eq!(index.bulk(&batch, &[0]).await.expect("an answer"), [Outcome::Indexed]);
+        let settings = &format!("logs-shop-{}/_settings", server.namespace);
+        for block in ["index.blocks.write", "index.blocks.read_only_allow_delete"] {
+            let set = |value: Value| server.request(Method::Put, settings, Some(json!({ block: value })));
+            set(json!(true)).await;
+            let outcomes = index.bulk(&batch, &[1]).await.expect("an answer");
+            assert!(matches!(&outcomes[0], Outcome::Blocked { .. }), "{block}: {outcomes:?}");
+            set(Value::Null).await;
+        }
+        assert_eq!(index.bulk(&batch, &[1]).await.expect("an answer"), [Outcome::Indexed]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_document_that_a_pipeline_refuses_is_a_dead_letter_and_taken_at_a_replay_without_it() {
+    on_both("a_pipeline", |server| async move {
+        let index = server.connect();
+        index.ensure_setup().await.expect("templates");
+        let first = batch_of(&server, "shop", &[plain(0, "first")]);
+        assert_eq!(index.bulk(&first, &[0]).await.expect("an answer"), [Outcome::Indexed]);
+        let pipeline = format!("_ingest/pipeline/fail-{}", server.namespace);
+        let fail = json!({"processors": [{"fail": {"message": "not this", "if": "ctx.message == 'bad'"}}]});
+        if server.request(Method::Put, &pipeline, Some(fail)).await.get("acknowledged").is_none() {
+            eprintln!("SKIPPED: this server has no fail processor, or no scripts");
+            return;
+        }
+        let settings = format!("logs-shop-{}/_settings", server.namespace);
+        let set = |name: Value| {
+            server.request(Method::Put, &settings, Some(json!({"index.default_pipeline": name})))
+        };
+        set(json!(format!("fail-{}", server.namespace))).await;
+        let batch = batch_of(&server, "shop", &[plain(0, "first"), plain(1, "bad")]);
+        let outcomes = index.bulk(&batch, &everything(&batch)).await.expect("an answer");
+        let Outcome::Rejected { status, reason } = outcomes[1].clone() else { panic!("{outcomes:?}") };
+
+        let letter = DeadLetter {
+            id: String::from_utf8_lossy(&batch.items()[1].id.to_text()).into_owned(),
+            target: batch.target(&batch.items()[1]).to_owned(),
+            document: batch.document(&batch.items()[1]).to_vec().into(),
+            status,
+            reason,
+            attempts: 1,
+            first_time: DAY,
+            time: DAY,
+            replays: 0,
+        };
+        index.dead_letters(std::slice::from_ref(&letter)).await.expect("an answer");
+        server.refresh().await;
+        assert_eq!(open_letters(&index).await.expect("letters"), [letter.clone()]);
+        let again = index.replay(std::slice::from_ref(&letter)).await.expect("an answer");
+        assert!(matches!(again[0], Outcome::Rejected { .. }), "{again:?}");
+        set(Value::Null).await;
+        server.refresh().await;
+        let letters = open_letters(&index).await.expect("letters");
+        assert_eq!(letters.iter().map(|letter| letter.replays).collect::<Vec<_>>(), [1]);
+        assert_eq!(index.replay(&letters).await.expect("an answer"), [Outcome::Indexed]);
+        assert_eq!(
+            index.replay(&letters).await.expect("an answer"),
+            [Outcome::Duplicate],
+            "its own _id again"
+        );
+        server.refresh().await;
+        assert_eq!(open_letters(&index).await.expect("letters"), []);
+        assert_eq!(total(&index, "bad").await, 1);
+    })
+    .await;
+}
+
+/// No OpenSearch here has ISM: against the shapes of its documentation.
+#[tokio::test]
+async fn the_retention_is_a_policy_of_ism_on_opensearch_and_an_update_names_what_it_replaces() {
+    let requests = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = Arc::clone(&requests);
+    let url = fake_server(move |request| {
+        let is_policy = request.path.contains("_plugins/_ism/policies/weir-logs-default");
+        match (&*request.method, is_policy) {
+            ("GET", true) => {
+                (200, json!({"_id": "x", "_seq_no": 7, "_primary_term": 2, "policy": {}}).to_string())
+            }
+            ("PUT", true) => {
+                seen.lock().expect("no panic").push((request.path, request.body));
+                (201, json!({"_id": "x", "_version": 2}).to_string())
+            }
+            ("GET", false) => (404, "{}".to_owned()),
+            _ => (200, json!({"acknowledged": true}).to_string()),
+        }
+    })
+    .await;
+    let retention = Some(std::time::Duration::from_secs(30 * 24 * 3600));
+    let settings = ElasticsearchSettings { urls: vec![url], retention, ..ElasticsearchSettings::default() };
+    let index = Elasticsearch::connect(&settings).expect("a usable URL");
+    index.setup().await.expect("installed");
+    let requests = requests.lock().expect("no panic");
+    let [(path, body)] = &requests[..] else { panic!("{requests:?}") };
+    assert!(path.contains("if_seq_no=7") && path.contains("if_primary_term=2"), "{path}");
+    let policy: Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!(policy["policy"]["ism_template"][0]["index_patterns"], json!(["logs-*-default"]));
+    assert_eq!(policy["policy"]["states"][0]["transitions"][0]["conditions"]["min_rollover_age"], "30d");
+    assert_eq!(policy["policy"]["states"][1]["actions"], json!([{"delete": {}}]));
 }

@@ -144,6 +144,7 @@ impl SearchServer {
 /// A request as a [`fake_server`] sees it.
 pub struct FakeRequest {
     pub method: String,
+    pub path: String,
     pub body: String,
     /// Items of a bulk.
     pub items: usize,
@@ -185,7 +186,7 @@ async fn serve(stream: TcpStream, answer: &(impl Fn(FakeRequest) -> (u16, String
         let (status, text) = if path == "/" {
             (200, r#"{"version":{"number":"3.0.0","distribution":"opensearch"}}"#.to_owned())
         } else {
-            answer(FakeRequest { method, items: body.lines().count() / 2, body })
+            answer(FakeRequest { method, path: path.to_owned(), items: body.lines().count() / 2, body })
         };
         let reply = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{text}", text.len());
         stream.write_all(reply.as_bytes()).await.ok()?;
