@@ -13,4 +13,6 @@ mod outcomes;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod secured;
+#[cfg(test)]
 mod support;
