@@ -9,8 +9,10 @@ use crate::document::{Fault, Located};
 use crate::format::Format;
 use crate::multiline::Multiline;
 use crate::reader::Reader;
+use crate::redact::RedactConfig;
 use crate::secret::Secret;
 use crate::sections::{address, size};
+use crate::shape::ShapeConfig;
 use crate::source::check_timezone;
 
 /// Smallest bound of a journal, in bytes: a request or two.
@@ -35,6 +37,10 @@ pub struct InputConfig {
     pub environment: Option<String>,
     /// `labels`: constant `labels.*` of every record. Default: none.
     pub labels: BTreeMap<String, String>,
+    /// `redact`, `redact_fields`, `redact_patterns`, `redact_key`: what is taken out of lines. Default: nothing.
+    pub redact: RedactConfig,
+    /// `[[input.shape]]`: what is done to parsed records, in this order. Default: nothing.
+    pub shape: Vec<ShapeConfig>,
     /// `drop`: queries; a record that matches one is dropped and counted. Default: none. Not checked here.
     pub drop: Vec<Located<String>>,
     /// `max_bytes`: what may wait on disk, under `state`, to be indexed. Default 1 GiB. Above it the input refuses, or
@@ -131,6 +137,8 @@ impl InputConfig {
             timezone: Located::from("local".to_owned()),
             environment: None,
             labels: BTreeMap::new(),
+            redact: RedactConfig::default(),
+            shape: Vec::new(),
             drop: Vec::new(),
             max_bytes: 1 << 30,
         }
@@ -149,6 +157,8 @@ impl InputConfig {
             timezone,
             environment: input.text("environment").map(|text| text.value),
             labels: input.string_table("labels").into_iter().collect(),
+            redact: RedactConfig::read(input),
+            shape: input.sections("shape", ShapeConfig::read).into_iter().flatten().collect(),
             drop: input.strings("drop"),
             max_bytes: size(input, "max_bytes", JOURNAL_BYTES_MIN, u64::MAX, default.max_bytes),
         };

@@ -17,8 +17,10 @@ mod format;
 mod input;
 mod multiline;
 mod reader;
+mod redact;
 mod secret;
 mod sections;
+mod shape;
 mod source;
 mod suggest;
 #[cfg(test)]
@@ -30,11 +32,13 @@ pub use document::{ConfigError, Document, Fault, Located};
 pub use format::{Format, FormatError};
 pub use input::{HttpConfig, InputConfig, InputKind, JournaldConfig, SyslogConfig, TlsConfig, Transport};
 pub use multiline::{Multiline, Preset, PresetError};
+pub use redact::RedactConfig;
 pub use secret::{ReadSecretError, Secret};
 pub use sections::{
     Auth, BULK_BYTES_MAX, BufferConfig, EmbeddedConfig, IN_FLIGHT_MAX, IndexConfig, MetricsConfig,
     PARTITIONS_MAX, PageConfig,
 };
+pub use shape::{ShapeAction, ShapeConfig};
 pub use source::{Ansi, CarriageReturn, Scalar, SourceConfig, SourceTest, Start};
 pub use units::{UnitError, parse_duration, parse_size};
 pub use url::{ServerUrl, UrlError};

@@ -7,6 +7,8 @@ use crate::document::{Fault, Located};
 use crate::format::Format;
 use crate::multiline::Multiline;
 use crate::reader::Reader;
+use crate::redact::RedactConfig;
+use crate::shape::ShapeConfig;
 
 /// One `[[source]]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +51,10 @@ pub struct SourceConfig {
     pub environment: Option<String>,
     /// `labels`: constant `labels.*` of every record. Default: none.
     pub labels: BTreeMap<String, String>,
+    /// `redact`, `redact_fields`, `redact_patterns`, `redact_key`: what is taken out of lines. Default: nothing.
+    pub redact: RedactConfig,
+    /// `[[source.shape]]`: what is done to parsed records, in this order. Default: nothing.
+    pub shape: Vec<ShapeConfig>,
     /// `drop`: queries; a record that matches one is dropped and counted. Default: none. Not checked here.
     pub drop: Vec<Located<String>>,
     /// `[[source.test]]`: lines, and what `weir check` expects of them. Default: none.
@@ -74,6 +80,8 @@ impl Default for SourceConfig {
             start: Start::default(),
             environment: None,
             labels: BTreeMap::new(),
+            redact: RedactConfig::default(),
+            shape: Vec::new(),
             drop: Vec::new(),
             tests: Vec::new(),
         }
@@ -113,6 +121,8 @@ impl SourceConfig {
             start: source.choice("start", Start::NAMES).unwrap_or_default(),
             environment: source.text("environment").map(|text| text.value),
             labels: source.string_table("labels").into_iter().collect(),
+            redact: RedactConfig::read(source),
+            shape: source.sections("shape", ShapeConfig::read).into_iter().flatten().collect(),
             drop: source.strings("drop"),
             tests: source.sections("test", SourceTest::read),
         }

@@ -165,8 +165,8 @@ fn an_unknown_key_that_is_near_to_none_gets_the_list() {
 #[test]
 fn keys_of_later_versions_are_honest_errors() {
     assert_eq!(
-        messages("[[source]]\npaths = \"a\"\nredact = [\"email\"]\n[[drain]]\nlist = \"x\"\n"),
-        ["unknown key `redact` in [[source]]", "unknown key `drain` in the top level"],
+        messages("[[source]]\npaths = \"a\"\nhook = [\"x\"]\n[[drain]]\nlist = \"x\"\n"),
+        ["unknown key `hook` in [[source]]", "unknown key `drain` in the top level"],
     );
 }
 

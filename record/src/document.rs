@@ -63,10 +63,12 @@ pub enum Tag {
     InvalidUtf8,
     /// A container's line of several pieces, whose last piece is not part of this record.
     Partial,
+    /// Something was taken out of the line before it left its host.
+    Redacted,
 }
 
 impl Tag {
-    const ALL: [Tag; 4] = [Tag::Truncated, Tag::Unparsed, Tag::InvalidUtf8, Tag::Partial];
+    const ALL: [Tag; 5] = [Tag::Truncated, Tag::Unparsed, Tag::InvalidUtf8, Tag::Partial, Tag::Redacted];
 
     /// The tag as indexed.
     pub const fn as_str(self) -> &'static str {
@@ -74,6 +76,7 @@ impl Tag {
             Tag::Truncated => "truncated",
             Tag::Unparsed => "unparsed",
             Tag::InvalidUtf8 => "invalid_utf8",
+            Tag::Redacted => "redacted",
             Tag::Partial => "partial",
         }
     }

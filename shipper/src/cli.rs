@@ -9,7 +9,9 @@ use std::time::{Instant, SystemTime};
 use clap::{Args, ValueEnum};
 use rustix::fs::FileType;
 use weir_buffer::{Password, RedisBuffer, RedisSettings};
-use weir_config::{BufferConfig, Config, InputConfig, InputKind, Located, ServerUrl, SourceConfig};
+use weir_config::{
+    BufferConfig, Config, InputConfig, InputKind, Located, RedactConfig, ServerUrl, ShapeConfig, SourceConfig,
+};
 use weir_process::metrics::{self, Metric, Observed};
 use weir_process::{EXIT_WRONG, bad_use, stop_signal};
 use weir_record::{Query, SourceId};
@@ -21,9 +23,12 @@ use crate::input::{InputSettings, Inputs, Watched};
 use crate::parse::{Multiline, OwnLines, PatternLibrary, Zone};
 use crate::progress::{Counts, Progress, Vanished};
 use crate::push::chain;
+use crate::redact;
+use crate::rules;
 use crate::settings::{
     DELETED_BYTES_MAX, Limits, Mode, Settled, ShipSettings, SourceSettings, Start, Timing,
 };
+use crate::shape::Cut;
 use crate::ship::{ShipError, Shipper};
 
 /// Follow log files and push their records into the buffer.
@@ -132,7 +137,16 @@ pub fn source_settings(source: &SourceConfig) -> anyhow::Result<SourceSettings> 
         labels: source.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
         ..SourceSettings::new(source.paths.iter().map(|path| path.value.clone()).collect())
     };
-    line_rules(&mut settings, &source.multiline, &source.timezone, &source.drop)?;
+    line_rules(
+        &mut settings,
+        &LineRules {
+            multiline: &source.multiline,
+            timezone: &source.timezone,
+            redact: &source.redact,
+            shape: &source.shape,
+            drop: &source.drop,
+        },
+    )?;
     let patterns: Vec<&str> = source.format_patterns.iter().map(|text| text.value.as_str()).collect();
     if !patterns.is_empty() {
         settings.set_format(&patterns).map_err(|error| bad_use(format!("format: {error}")))?;
@@ -151,19 +165,25 @@ fn multiline(multiline: &weir_config::Multiline) -> anyhow::Result<Multiline> {
     })
 }
 
-/// Sets what sources and inputs say of their lines in the same words.
-pub(crate) fn line_rules(
-    settings: &mut SourceSettings,
-    joining: &weir_config::Multiline,
-    timezone: &Located<String>,
-    drop: &[Located<String>],
-) -> anyhow::Result<()> {
-    settings.multiline = multiline(joining)?;
-    settings.zone = timezone.value.parse::<Zone>().map_err(bad_use)?;
+/// What sources and inputs say of their lines in the same words.
+pub(crate) struct LineRules<'c> {
+    pub multiline: &'c weir_config::Multiline,
+    pub timezone: &'c Located<String>,
+    pub redact: &'c RedactConfig,
+    pub shape: &'c [ShapeConfig],
+    pub drop: &'c [Located<String>],
+}
+
+/// Sets them.
+pub(crate) fn line_rules(settings: &mut SourceSettings, told: &LineRules<'_>) -> anyhow::Result<()> {
+    settings.multiline = multiline(told.multiline)?;
+    settings.zone = told.timezone.value.parse::<Zone>().map_err(bad_use)?;
+    settings.redactor = rules::redactor(told.redact)?;
+    settings.shape = rules::steps(told.shape, &settings.zone)?;
     let rule = |rule: &Located<String>| {
         Query::parse(&rule.value).map_err(|error| bad_use(format!("drop rule `{}`: {error}", rule.value)))
     };
-    settings.drop = drop.iter().map(rule).collect::<anyhow::Result<_>>()?;
+    settings.drop = told.drop.iter().map(rule).collect::<anyhow::Result<_>>()?;
     Ok(())
 }
 
@@ -365,6 +385,10 @@ fn summarize(counts: &Counts, began: Instant) -> ExitCode {
     if dropped + truncated > 0 {
         eprintln!("{dropped} of them were dropped by rule, {truncated} cut at the limit of a line");
     }
+    let (cut, redacted) = (counts.records_cut.iter().sum::<u64>(), counts.redacted.iter().sum::<u64>());
+    if cut + redacted > 0 {
+        eprintln!("{cut} of them were cut by shape, {redacted} parts of lines taken out by redact");
+    }
     let (unread, damaged) = (counts.files_unreadable, counts.files_damaged);
     if damaged > 0 {
         eprintln!("{damaged} compressed files are damaged: what stands before that was shipped");
@@ -464,6 +488,15 @@ impl Observed for Progress {
             )
             .with_label("reason", reason.name())
         }));
+        for (reason, records) in Cut::ALL.iter().zip(counts.records_cut) {
+            let help = "Records that a step of shape has cut.";
+            let metric = Metric::counter("weir_shipper_cut_records_total", help, records);
+            metrics.push(metric.with_label("reason", reason.name()));
+        }
+        for (kind, parts) in redact::Kind::ALL.iter().zip(counts.redacted) {
+            let metric = Metric::counter("weir_shipper_redacted_total", "Parts taken out of lines.", parts);
+            metrics.push(metric.with_label("kind", kind.name()));
+        }
         metrics
     }
 

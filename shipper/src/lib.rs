@@ -13,6 +13,7 @@ pub mod parse;
 pub mod progress;
 pub mod push;
 pub mod redact;
+mod rules;
 pub mod service;
 pub mod settings;
 pub mod shape;

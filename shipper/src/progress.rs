@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::follow::records::RecordCounts;
+use crate::redact;
+use crate::shape::Cut;
 
 /// Counters since the start of the process.
 #[derive(Debug, Default)]
@@ -13,6 +15,8 @@ pub struct Progress {
     records_truncated: AtomicU64,
     records_dropped: AtomicU64,
     records_skipped: AtomicU64,
+    records_cut: [AtomicU64; Cut::ALL.len()],
+    redacted: [AtomicU64; redact::Kind::ALL.len()],
     bytes_found: AtomicU64,
     files_too_old: AtomicU64,
     frames_pushed: AtomicU64,
@@ -44,6 +48,10 @@ pub struct Counts {
     pub records_dropped: u64,
     /// Records of times that are not wanted.
     pub records_skipped: u64,
+    /// Records that a step of `shape` has cut, in the order of [`Cut::ALL`].
+    pub records_cut: [u64; Cut::ALL.len()],
+    /// Parts of lines that were taken out, in the order of [`redact::Kind::ALL`].
+    pub redacted: [u64; redact::Kind::ALL.len()],
     /// Bytes of the files that `--once` has found, read or not, as far as their sizes tell.
     pub bytes_found: u64,
     /// Files that `--once` left alone because they were last written before the wanted times.
@@ -106,6 +114,8 @@ impl Progress {
         self.records_truncated.fetch_add(counted.truncated, Ordering::Relaxed);
         self.records_dropped.fetch_add(counted.dropped, Ordering::Relaxed);
         self.records_skipped.fetch_add(counted.skipped, Ordering::Relaxed);
+        add_each(&self.records_cut, counted.cut);
+        add_each(&self.redacted, counted.redacted);
     }
 
     /// There are so many bytes more to be read.
@@ -185,6 +195,8 @@ impl Progress {
             records_truncated: read(&self.records_truncated),
             records_dropped: read(&self.records_dropped),
             records_skipped: read(&self.records_skipped),
+            records_cut: self.records_cut.each_ref().map(read),
+            redacted: self.redacted.each_ref().map(read),
             bytes_found: read(&self.bytes_found),
             files_too_old: read(&self.files_too_old),
             frames_pushed: read(&self.frames_pushed),
@@ -200,4 +212,10 @@ impl Progress {
             files_open: read(&self.files_open),
         }
     }
+}
+
+fn add_each<const N: usize>(counters: &[AtomicU64; N], counted: [u64; N]) {
+    counters.iter().zip(counted).for_each(|(counter, more)| {
+        counter.fetch_add(more, Ordering::Relaxed);
+    });
 }

@@ -1,6 +1,7 @@
 //! What a shipper is told to do, checked and resolved: the configuration file and the command line both end here.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use weir_record::{Field, Query, SourceId};
@@ -8,6 +9,8 @@ use weir_record::{Field, Query, SourceId};
 use crate::backfill::Period;
 use crate::follow::TextRules;
 use crate::parse::{Format, FormatError, Multiline, PatternError, PatternLibrary, Patterns, Zone};
+use crate::redact::Redactor;
+use crate::shape::Step;
 
 /// All that one shipper does.
 #[derive(Clone, Debug)]
@@ -115,6 +118,10 @@ pub struct SourceSettings {
     pub labels: Vec<(String, String)>,
     /// The event times that are wanted.
     pub period: Period,
+    /// What is taken out of lines before anything else is done with them.
+    pub redactor: Option<Arc<Redactor>>,
+    /// What is done to parsed records, in this order.
+    pub shape: Vec<Step>,
     /// A record that matches one of these is not shipped, and counted.
     pub drop: Vec<Query>,
     /// Whether a rotated file is deleted from disk once it is finished and indexed: the journal of an input.
@@ -182,6 +189,8 @@ impl SourceSettings {
             environment: None,
             labels: Vec::new(),
             period: Period::default(),
+            redactor: None,
+            shape: Vec::new(),
             drop: Vec::new(),
             remove_when_indexed: false,
             origin: None,

@@ -210,6 +210,7 @@ impl Joining {
         let text = piece.map_or(head, |piece| piece.text);
         let line = self.rules.apply(text, &mut self.scratch);
         let envelope = Envelope {
+            is_redacted: false,
             time: piece.map(|piece| piece.time),
             stream: piece.map(|piece| piece.stream),
             is_partial: piece.is_some_and(|piece| piece.is_partial),
@@ -430,6 +431,7 @@ impl Joining {
             let raw = record.raw(turn.bytes, &mut self.raw);
             let (text, missing) = cut(&record.text);
             let envelope = Envelope {
+                is_redacted: false,
                 time: record.time,
                 stream: record.stream,
                 undecodable: record.is_damaged.then_some(raw),

@@ -1,11 +1,14 @@
 //! From the bytes of a file to its records: lines are split, joined, parsed, and framed.
 
+use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 
 use memchr::memchr_iter;
 use weir_record::identity::line_hash;
 use weir_record::limits::{FRAME_RECORDS_MAX, LINE_BYTES_MAX};
 use weir_record::schema::Origin;
+use weir_record::stream::clean_dataset;
 use weir_record::{Field, Frame, FrameBuilder, Group, Query};
 
 use super::group;
@@ -14,10 +17,15 @@ use super::join::{self, Joining};
 use super::text::{Newlines, TextRules};
 use crate::backfill::Period;
 use crate::parse::{Detection, Envelope, Format, Known, Parser, ParserSettings, Wrapping};
+use crate::redact::{self, Redactor};
 use crate::settings::{READ_BYTES, SourceSettings};
+use crate::shape::{Cut, Incoming, Shaper};
 
 /// Bytes of a file's beginning that its format is detected from.
 pub const SAMPLE_BYTES_MAX: usize = 16 * 1024;
+
+/// Notices of cut records that wait for room; beyond, the counters alone tell.
+const NOTICES_MAX: usize = 1000;
 
 /// What may be taken for a whole record at the end of the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +82,14 @@ enum Reading {
 /// Makes records out of text.
 pub(super) struct Emitter {
     parser: Parser,
+    redactor: Option<Arc<Redactor>>,
+    /// The text of a record that something was taken out of.
+    redacted: Vec<u8>,
+    shaper: Option<Shaper>,
+    /// Records that tell of others that were cut, until there is room for them.
+    notices: VecDeque<Vec<u8>>,
+    /// Of the last record that was committed.
+    last_offset: Option<u64>,
     group: Group,
     drop: Vec<Query>,
     period: Period,
@@ -111,6 +127,10 @@ pub struct RecordCounts {
     pub dropped: u64,
     /// Records of times that are not wanted.
     pub skipped: u64,
+    /// Records that a step of `shape` has cut, in the order of [`Cut::ALL`].
+    pub cut: [u64; Cut::ALL.len()],
+    /// Parts of lines that were taken out, in the order of [`redact::Kind::ALL`].
+    pub redacted: [u64; redact::Kind::ALL.len()],
 }
 
 impl std::ops::Sub for RecordCounts {
@@ -124,6 +144,8 @@ impl std::ops::Sub for RecordCounts {
             truncated: self.truncated - earlier.truncated,
             dropped: self.dropped - earlier.dropped,
             skipped: self.skipped - earlier.skipped,
+            cut: std::array::from_fn(|at| self.cut[at] - earlier.cut[at]),
+            redacted: std::array::from_fn(|at| self.redacted[at] - earlier.redacted[at]),
         }
     }
 }
@@ -168,6 +190,11 @@ impl Assembler {
         Assembler {
             emitter: Emitter {
                 parser,
+                redactor: source.redactor.clone(),
+                redacted: Vec::new(),
+                shaper: (!source.shape.is_empty()).then(|| Shaper::new(&source.shape)),
+                notices: VecDeque::new(),
+                last_offset: None,
                 group,
                 drop,
                 period: source.period,
@@ -368,7 +395,15 @@ impl Emitter {
 
     /// Makes a record. False: a rule dropped it, or its time is not wanted.
     pub(super) fn emit(&mut self, record: &RecordText<'_>, sink: &mut Sink<'_>) -> bool {
-        let RecordText { text, envelope, hash, missing, offset } = *record;
+        let RecordText { mut text, mut envelope, hash, missing, offset } = *record;
+        if let Some(taken) =
+            self.redactor.as_ref().and_then(|redactor| redactor.redact(text, &mut self.redacted))
+        {
+            self.counts.redacted.iter_mut().zip(taken).for_each(|(count, taken)| *count += u64::from(taken));
+            text = &self.redacted;
+            // The undecoded bytes hold what was taken out.
+            envelope = Envelope { is_redacted: true, undecodable: None, ..envelope };
+        }
         let parsed =
             self.parser.parse_within(text, envelope, sink.read_time, missing, sink.builder.document());
         let group = match parsed.service {
@@ -384,13 +419,40 @@ impl Emitter {
             sink.builder.rollback();
             return false;
         }
+        let mut time = parsed.time;
+        let mut routed = None;
+        if let Some(shaper) = &mut self.shaper {
+            let fragment = sink.builder.pending_document();
+            let shaped = shaper.shape(&Incoming {
+                fragment,
+                shared: &group.fields,
+                hash: hash ^ offset,
+                read_time: sink.read_time,
+            });
+            let room = NOTICES_MAX.saturating_sub(self.notices.len());
+            self.notices.extend(shaped.notices.into_iter().take(room));
+            sink.builder.rollback();
+            match shaped.fragment {
+                Ok(fragment) => sink.builder.document().extend_from_slice(&fragment),
+                Err(cut) => {
+                    self.counts.cut[cut as usize] += 1;
+                    return false;
+                }
+            }
+            time = shaped.time.or(time);
+            let route = shaped.route.filter(|_| !sink.builder.is_full());
+            routed =
+                route.map(|dataset| Group { dataset: clean_dataset(&dataset), fields: group.fields.clone() });
+        }
+        let group = routed.as_ref().unwrap_or(group);
         if !self.drop.is_empty() && matches_any(&self.drop, sink.builder.pending_document(), group) {
             self.counts.dropped += 1;
             sink.builder.rollback();
             return false;
         }
         let group = sink.builder.group(group);
-        sink.builder.commit(offset, parsed.time, hash, group);
+        sink.builder.commit(offset, time, hash, group);
+        self.last_offset = Some(offset);
         true
     }
 
@@ -403,6 +465,18 @@ impl Emitter {
 
     /// Ends the frame at `next` if it is full.
     pub(super) fn finish_full_frame(&mut self, next: u64, sink: &mut Sink<'_>) {
+        if !self.notices.is_empty()
+            && !sink.builder.is_full()
+            && self.last_offset.is_none_or(|last| last + 1 < next)
+        {
+            // The newline before `next` begins no record: its offset is free.
+            if let Some(notice) = self.notices.pop_front() {
+                sink.builder.document().extend_from_slice(&notice);
+                let group = sink.builder.group(&self.group);
+                sink.builder.commit(next - 1, Some(sink.read_time), line_hash(&notice), group);
+                self.counts.records += 1;
+            }
+        }
         if sink.builder.is_full() {
             sink.builder.finish(next, sink.read_time, sink.frames);
         }

@@ -6,7 +6,7 @@ use glob::Pattern;
 use weir_config::{Format, InputConfig, InputKind, Multiline, Preset};
 
 use super::journal::{Disk, Journal};
-use crate::cli::line_rules;
+use crate::cli::{LineRules, line_rules};
 use crate::settings::{LineHost, Origin, SourceSettings};
 
 /// Longest name of a journal's directory, in bytes.
@@ -58,7 +58,16 @@ impl InputSettings {
             InputKind::Stdin | InputKind::Http(_) => Preset::Auto,
         };
         let multiline = config.multiline.clone().unwrap_or(Multiline::Preset(preset));
-        line_rules(&mut source, &multiline, &config.timezone, &config.drop)?;
+        line_rules(
+            &mut source,
+            &LineRules {
+                multiline: &multiline,
+                timezone: &config.timezone,
+                redact: &config.redact,
+                shape: &config.shape,
+                drop: &config.drop,
+            },
+        )?;
         Ok(InputSettings { name, kind: config.kind.clone(), journal, bytes_max: config.max_bytes, source })
     }
 }

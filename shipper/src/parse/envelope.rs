@@ -76,6 +76,8 @@ impl Wrapping {
 /// What is known of a record beside its text.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Envelope<'e> {
+    /// Whether something was taken out of the text.
+    pub is_redacted: bool,
     /// `@timestamp` where the text states none.
     pub time: Option<Timestamp>,
     /// `log.iostream`.

@@ -212,6 +212,9 @@ impl Parser {
             draft.writer.tag(Tag::InvalidUtf8);
             draft.writer.escaped(Field::EventOriginal, BASE64.encode(bytes).as_bytes());
         }
+        if envelope.is_redacted {
+            draft.writer.tag(Tag::Redacted);
+        }
         if envelope.is_partial {
             draft.writer.tag(Tag::Partial);
         }

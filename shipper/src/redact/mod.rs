@@ -10,7 +10,6 @@ mod secret;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use aho_corasick::{AhoCorasick, Span, packed};
 use base64::Engine as _;
@@ -123,8 +122,10 @@ pub struct Redactor {
     card: bool,
     patterns: Vec<Regex>,
     replacement: Replacement,
-    counts: [AtomicU64; Kind::ALL.len()],
 }
+
+/// How many parts were taken out, in the order of [`Kind::ALL`].
+pub type Taken = [u32; Kind::ALL.len()];
 
 /// A part of a line that has to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,24 +146,20 @@ impl Redactor {
             card: settings.card,
             patterns,
             replacement: settings.replacement.clone(),
-            counts: Default::default(),
         })
     }
 
-    /// How many parts of this kind were taken out so far.
-    pub fn count(&self, kind: Kind) -> u64 {
-        self.counts[kind as usize].load(Ordering::Relaxed)
-    }
-
-    /// Writes the redacted `line` to `out`, which is cleared before. False: the line is clean, and `out` empty.
-    pub fn redact(&self, line: &[u8], out: &mut Vec<u8>) -> bool {
+    /// Writes the redacted `line` to `out`, which is cleared before, and says what was taken out. None: the line is
+    /// clean, and `out` empty.
+    pub fn redact(&self, line: &[u8], out: &mut Vec<u8>) -> Option<Taken> {
         out.clear();
         let mut findings = Vec::new();
         self.find(line, &mut findings);
         if findings.is_empty() {
-            return false;
+            return None;
         }
         findings.sort_by_key(|finding| (finding.bytes.start, std::cmp::Reverse(finding.bytes.end)));
+        let mut taken = Taken::default();
         let mut done = 0;
         for finding in findings {
             let start = finding.bytes.start.max(done);
@@ -171,11 +168,11 @@ impl Redactor {
             }
             out.extend_from_slice(&line[done..start]);
             self.replace(finding.kind, &line[start..finding.bytes.end], out);
-            self.counts[finding.kind as usize].fetch_add(1, Ordering::Relaxed);
+            taken[finding.kind as usize] += 1;
             done = finding.bytes.end;
         }
         out.extend_from_slice(&line[done..]);
-        true
+        Some(taken)
     }
 
     fn find(&self, line: &[u8], findings: &mut Vec<Finding>) {

@@ -40,7 +40,7 @@ fn corpus() -> impl Iterator<Item = (String, Vec<Finding>)> {
 fn redact(settings: &RedactSettings, line: &str) -> Option<String> {
     let redactor = Redactor::new(settings).expect("compiled");
     let mut out = Vec::new();
-    redactor.redact(line.as_bytes(), &mut out).then(|| String::from_utf8(out).expect("UTF-8"))
+    redactor.redact(line.as_bytes(), &mut out).map(|_| String::from_utf8(out).expect("UTF-8"))
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_json_line_stays_json_and_no_marked_byte_is_left() {
     let redactor = Redactor::new(&everything()).expect("compiled");
     let mut out = Vec::new();
     for (line, expected) in corpus().filter(|(line, _)| line.starts_with('{') && line.ends_with('}')) {
-        let changed = redactor.redact(line.as_bytes(), &mut out);
+        let changed = redactor.redact(line.as_bytes(), &mut out).is_some();
         assert_eq!(changed, !expected.is_empty(), "{line}");
         if changed {
             let text = std::str::from_utf8(&out).expect("UTF-8");
@@ -114,8 +114,7 @@ fn each_kind_is_looked_for_alone_and_counted() {
     let only = |email| RedactSettings { email, ..RedactSettings::default() };
     assert_eq!(redact(&only(true), line).as_deref(), Some("password=x1 [redacted:email] 4111111111111111"));
     let redactor = Redactor::new(&everything()).expect("compiled");
-    assert!(redactor.redact(line.as_bytes(), &mut Vec::new()));
-    assert_eq!(Kind::ALL.map(|kind| redactor.count(kind)), [1, 1, 1, 0]);
+    assert_eq!(redactor.redact(line.as_bytes(), &mut Vec::new()), Some([1, 1, 1, 0]));
 }
 
 #[test]
@@ -170,7 +169,7 @@ fn any_bytes_are_taken_and_what_is_left_over_is_the_lines_own() {
         line.extend_from_slice(noise);
         for input in [noise, &line] {
             let (mut out, mut again) = (Vec::new(), Vec::new());
-            if redactor.redact(input, &mut out) {
+            if redactor.redact(input, &mut out).is_some() {
                 assert!(out.len() <= input.len() + 20 * (1 + input.len()));
                 // What was replaced once is not replaced again: a replay redacts alike.
                 redactor.redact(input, &mut again);

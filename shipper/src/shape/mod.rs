@@ -111,16 +111,44 @@ pub struct Incoming<'a> {
 }
 
 /// What became of a record.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Shaped {
-    /// Its new fragment; none: it goes nowhere.
-    pub fragment: Option<Vec<u8>>,
+    /// Its new fragment, or why it goes nowhere.
+    pub fragment: Result<Vec<u8>, Cut>,
     /// Its `@timestamp`, where a step has set it.
     pub time: Option<i64>,
     /// Another dataset.
     pub route: Option<String>,
     /// Fragments of records that tell what was cut before this one.
     pub notices: Vec<Vec<u8>>,
+}
+
+/// Why a record goes nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// A step drops it.
+    Dropped,
+    /// It is none of the share that goes on.
+    Sampled,
+    /// There were too many of its key.
+    Limited,
+    /// It repeats another.
+    Repeated,
+}
+
+impl Cut {
+    /// Every reason.
+    pub const ALL: [Cut; 4] = [Cut::Dropped, Cut::Sampled, Cut::Limited, Cut::Repeated];
+
+    /// As it stands in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Cut::Dropped => "dropped",
+            Cut::Sampled => "sampled",
+            Cut::Limited => "limited",
+            Cut::Repeated => "repeated",
+        }
+    }
 }
 
 impl Template {
@@ -179,11 +207,11 @@ impl Shaper {
 
     /// Takes one record through all steps.
     pub fn shape(&mut self, incoming: &Incoming<'_>) -> Shaped {
-        let mut shaped = Shaped::default();
+        let mut shaped = Shaped { fragment: Err(Cut::Dropped), time: None, route: None, notices: Vec::new() };
         // The parser writes valid JSON; what is none goes on as it is.
         let read = Document::read(incoming.fragment).zip(Document::read(incoming.shared.as_bytes()));
         let Some((mut document, shared)) = read else {
-            shaped.fragment = Some(incoming.fragment.to_vec());
+            shaped.fragment = Ok(incoming.fragment.to_vec());
             return shaped;
         };
         for (step, memory) in &mut self.steps {
@@ -194,13 +222,17 @@ impl Shaper {
                     .extend(ended.iter().map(|notice| tell(notice, &step.action, incoming.read_time)));
             }
             let wanted = step.when.as_ref().is_none_or(|when| when.matches(&document.with_shared(&shared)));
-            if wanted && act(step, memory, &mut document, &shared, incoming, &mut shaped) == Pass::Cut {
+            if !wanted {
+                continue;
+            }
+            if let Err(cut) = act(step, memory, &mut document, &shared, incoming, &mut shaped) {
+                shaped.fragment = Err(cut);
                 return shaped;
             }
         }
         let mut fragment = Vec::with_capacity(incoming.fragment.len());
         document.write(&mut fragment);
-        shaped.fragment = Some(fragment);
+        shaped.fragment = Ok(fragment);
         shaped
     }
 }
@@ -213,7 +245,8 @@ fn act(
     shared: &Document,
     incoming: &Incoming<'_>,
     shaped: &mut Shaped,
-) -> Pass {
+) -> Result<(), Cut> {
+    let pass = |pass: Pass, cut| if pass == Pass::Through { Ok(()) } else { Err(cut) };
     match &step.action {
         Action::Keep(names) => {
             document.retain(|name| is_always_kept(name) || names.iter().any(|wanted| is_named(wanted, name)))
@@ -255,11 +288,14 @@ fn act(
             }
         }
         Action::Route(template) => shaped.route = template.fill(document, shared),
-        Action::Sample(share) => return sample(*share, incoming.hash),
+        Action::Sample(share) => return pass(sample(*share, incoming.hash), Cut::Sampled),
         Action::RateLimit { limit, window, per } => {
             if let Memory::Windows(windows) = memory {
                 let key = per.as_ref().map(|field| document.text(&field.to_string()).unwrap_or_default());
-                return windows.take(&key.unwrap_or_default(), *limit, *window, incoming.read_time);
+                return pass(
+                    windows.take(&key.unwrap_or_default(), *limit, *window, incoming.read_time),
+                    Cut::Limited,
+                );
             }
         }
         Action::Deduplicate(window) => {
@@ -267,12 +303,12 @@ fn act(
                 let parts = [Field::LogLevel, Field::LogLogger, Field::Message]
                     .map(|field| document.text(field.name()));
                 let key = parts.into_iter().flatten().collect::<Vec<String>>().join(" ");
-                return windows.take(&key, 1, *window, incoming.read_time);
+                return pass(windows.take(&key, 1, *window, incoming.read_time), Cut::Repeated);
             }
         }
-        Action::Drop => return Pass::Cut,
+        Action::Drop => return Err(Cut::Dropped),
     }
-    Pass::Through
+    Ok(())
 }
 
 /// Without these a record is none.
