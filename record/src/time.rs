@@ -204,10 +204,20 @@ pub const fn two_digits(tens: u8, ones: u8) -> Option<u8> {
     if tens > 9 || ones > 9 { None } else { Some(tens * 10 + ones) }
 }
 
+/// `00` to `99`.
+const PAIRS: [[u8; 2]; 100] = {
+    let (mut pairs, mut number) = ([[b'0'; 2]; 100], 0);
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
+
 /// Writes a number below 100 as two digits at `at`.
+#[inline]
 fn put_pair(text: &mut [u8; 30], at: usize, number: u32) {
-    text[at] = b'0' + (number / 10) as u8;
-    text[at + 1] = b'0' + (number % 10) as u8;
+    text[at..at + 2].copy_from_slice(&PAIRS[number as usize]);
 }
 
 const fn days_in_month(year: i32, month: u8) -> u8 {

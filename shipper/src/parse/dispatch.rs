@@ -56,7 +56,7 @@ impl Parsers {
                 return taken;
             }
         }
-        let mut candidates = guesses(first).iter().chain(&[Format::Plain]).copied();
+        let mut candidates = guesses(first, text.as_bytes()).iter().chain(&[Format::Plain]).copied();
         candidates.find_map(|guess| self.try_as(guess, Certainty::Guessed, text, draft))
     }
 
@@ -137,11 +137,21 @@ impl Parsers {
     }
 }
 
-/// The formats that a line beginning with this byte may have beside plain, in the order in which they are tried.
-fn guesses(first: u8) -> &'static [Format] {
+/// The formats that a line beginning with this byte may have beside plain, in the order in which they are tried. A date
+/// at the start is no client's address, and says who writes it so.
+fn guesses(first: u8, line: &[u8]) -> &'static [Format] {
     match first {
         b'{' => &[],
         b'<' => &[Format::Syslog],
+        b'0'..=b'9' if matches!(line, [_, _, _, _, b'-', _, _, b'-', _, _, b'T', ..]) => {
+            &[Format::Syslog, Format::Elb, Format::W3c]
+        }
+        b'0'..=b'9' if matches!(line, [_, _, _, _, b'-', _, _, b'-', _, _, b' ', ..]) => {
+            &[Format::Syslog, Format::W3c]
+        }
+        b'0'..=b'9' if matches!(line, [_, _, _, _, b'/', _, _, b'/', _, _, b' ', ..]) => {
+            &[Format::NginxError, Format::Syslog]
+        }
         b'0'..=b'9' => &[
             Format::Combined,
             Format::Syslog,

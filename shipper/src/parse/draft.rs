@@ -6,6 +6,7 @@ use memchr::{memchr, memchr2};
 use weir_record::schema::Field;
 use weir_record::{DocumentWriter, Level, Timestamp};
 
+use super::cut::Cut;
 use super::keys::{Meaning, Unit};
 use super::row::address;
 use super::time::epoch;
@@ -81,6 +82,7 @@ impl<'a> Draft<'a> {
         takes_service: bool,
     ) -> Draft<'a> {
         service.clear();
+        clock.begin_record();
         Draft { writer, clock, time: None, service, takes_service, hints: Hints::default() }
     }
 
@@ -431,7 +433,7 @@ impl<'a> Draft<'a> {
         let path_and_query = if target.starts_with('/') {
             target
         } else {
-            let host = target.split_once("://").map_or("", |(_, rest)| rest);
+            let host = target.cut("://").map_or("", |(_, rest)| rest);
             host.find('/').map_or("", |at| &host[at..])
         };
         let end = memchr(b'#', path_and_query.as_bytes()).unwrap_or(path_and_query.len());
@@ -498,8 +500,32 @@ fn is_as_written(text: &[u8], moment: Timestamp) -> bool {
         && !is_leap_second
 }
 
+/// Whether a text is an IP address, as [`IpAddr`] reads it: IPv4, which nearly all are, by hand.
+pub(super) fn is_ip_address(text: &str) -> bool {
+    const PARTS: usize = 4;
+    if memchr(b':', text.as_bytes()).is_some() {
+        return text.parse::<IpAddr>().is_ok();
+    }
+    let (mut parts, mut number, mut digits) = (1, 0_u32, 0);
+    for byte in text.bytes() {
+        match byte {
+            // No number begins with a zero but zero itself.
+            b'0'..=b'9' if digits == 0 || number > 0 => {
+                number = number * 10 + u32::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if digits > 0 => (parts, number, digits) = (parts + 1, 0, 0),
+            _ => return false,
+        }
+        if number > 255 {
+            return false;
+        }
+    }
+    parts == PARTS && digits > 0
+}
+
 fn is_ip(value: Value<'_>) -> bool {
-    value.text().is_some_and(|text| text.parse::<IpAddr>().is_ok())
+    value.text().is_some_and(is_ip_address)
 }
 
 fn is_method(value: Value<'_>) -> bool {

@@ -10,16 +10,17 @@ use weir_record::Level;
 use weir_record::schema::Field;
 
 use super::access;
+use super::cut::Cut;
 use super::draft::{Draft, Value};
 use super::keys::Meaning;
 use super::row::address;
 
 /// Fills `draft` from a line of nginx's error log. None where it is none: the draft has to be reset then.
 pub(super) fn nginx(line: &str, draft: &mut Draft<'_>) -> Option<()> {
-    let (moment, length) = draft.clock.read_prefix(line.as_bytes())?;
-    let (level, rest) = line[length..].strip_prefix(" [")?.split_once("] ")?;
+    let (moment, length) = draft.clock.read_start(line.as_bytes())?;
+    let (level, rest) = line[length..].strip_prefix(" [")?.cut("] ")?;
     let level = Level::from_name(level.as_bytes())?;
-    let (process, rest) = rest.split_once(": ")?;
+    let (process, rest) = rest.cut(": ")?;
     let (pid, tid) = process.split_once('#')?;
     let (pid, tid) = (pid.parse::<u32>().ok()?, tid.parse::<u32>().ok()?);
     let connection = rest.strip_prefix('*').and_then(|rest| rest.split_once(' '));
@@ -40,10 +41,10 @@ pub(super) fn nginx(line: &str, draft: &mut Draft<'_>) -> Option<()> {
 /// `, client: ::1, server: a, request: "GET / HTTP/1.1", upstream: "http://b/", host: "a", referrer: "http://c/"` at
 /// the end of a message.
 fn request_parts(message: &str, draft: &mut Draft<'_>) {
-    let Some((_, mut rest)) = message.rsplit_once(", client: ") else { return };
+    let Some((_, mut rest)) = message.cut_last(", client: ") else { return };
     let client = take_part(&mut rest);
     draft.source(client);
-    while let Some((name, value)) = rest.split_once(": ") {
+    while let Some((name, value)) = rest.cut(": ") {
         rest = value;
         let value = take_part(&mut rest);
         match name {
@@ -105,7 +106,7 @@ fn apache_part(part: &str, draft: &mut Draft<'_>) -> bool {
     let Some((name, value)) = part.split_once(' ') else { return false };
     match name {
         "pid" => {
-            let (pid, tid) = value.split_once(":tid ").unwrap_or((value, ""));
+            let (pid, tid) = value.cut(":tid ").unwrap_or((value, ""));
             draft.assign(Meaning::Long(Field::ProcessPid), Value::Plain(pid))
                 && (tid.is_empty() || draft.assign(Meaning::Long(Field::ProcessThreadId), Value::Plain(tid)))
         }
@@ -121,18 +122,18 @@ fn apache_part(part: &str, draft: &mut Draft<'_>) -> bool {
 /// message.
 fn apache_tail(message: &str, draft: &mut Draft<'_>) {
     let mut rest = message;
-    if let Some((_, after)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(": [client "))
-        && let Some((client, after)) = after.split_once("] ")
+    if let Some((_, after)) = rest.strip_prefix('(').and_then(|rest| rest.cut(": [client "))
+        && let Some((client, after)) = after.cut("] ")
     {
         address(client, Field::SourceIp, Field::SourceAddress, Field::SourcePort, draft);
         rest = after;
     } else if rest.starts_with('(') {
-        rest = rest.split_once(": ").map_or(rest, |(_, after)| after);
+        rest = rest.cut(": ").map_or(rest, |(_, after)| after);
     }
     if let Some(code) = rest.split(':').next().filter(|code| code.starts_with("AH") && code.len() == 7) {
         draft.writer.string(Field::ErrorCode, code);
     }
-    if let Some((_, referrer)) = rest.rsplit_once(", referer: ") {
+    if let Some((_, referrer)) = rest.cut_last(", referer: ") {
         draft.writer.string(Field::HttpRequestReferrer, referrer);
     }
 }

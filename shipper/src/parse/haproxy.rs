@@ -13,19 +13,20 @@ use weir_record::Level;
 use weir_record::schema::Field;
 
 use super::access;
+use super::cut::Cut;
 use super::draft::{Draft, Value};
 use super::keys::Meaning;
 use super::row::address;
 
 /// Fills `draft` from `line`. None where it has another format: the draft has to be reset then.
 pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<()> {
-    let (client, rest) = line.split_once(" [")?;
+    let (client, rest) = line.cut(" [")?;
     let is_address = memchr(b' ', client.as_bytes()).is_none() && client.contains(':');
     is_address.then_some(())?;
-    let (time, rest) = rest.split_once("] ")?;
+    let (time, rest) = rest.cut("] ")?;
     let (moment, length) = draft.clock.read_prefix(time.as_bytes())?;
     (length == time.len()).then_some(())?;
-    if let Some((frontend, error)) = rest.split_once(": ").filter(|(name, _)| !name.contains(' ')) {
+    if let Some((frontend, error)) = rest.cut(": ").filter(|(name, _)| !name.contains(' ')) {
         draft.writer.level(Level::Warning);
         draft.writer.attribute_string("frontend_name", frontend);
         draft.writer.string(Field::ErrorMessage, error);

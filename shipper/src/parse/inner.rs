@@ -4,6 +4,7 @@
 use weir_record::Level;
 use weir_record::schema::Field;
 
+use super::cut::Cut;
 use super::dispatch::Inner;
 use super::draft::{Draft, Value};
 use super::format::Certainty;
@@ -72,8 +73,8 @@ fn sshd(message: &str, draft: &mut Draft<'_>) {
         return;
     };
     // The user's name is the client's own words: it may hold `from`.
-    let Some((who, place)) = rest.rsplit_once(" from ") else { return };
-    let user = match who.split_once(" for ") {
+    let Some((who, place)) = rest.cut_last(" from ") else { return };
+    let user = match who.cut(" for ") {
         Some((_method, user)) => user.strip_prefix("invalid user ").unwrap_or(user),
         None => who.strip_prefix("Invalid user ").unwrap_or_default(),
     };
@@ -90,8 +91,8 @@ fn sshd(message: &str, draft: &mut Draft<'_>) {
 
 /// `    anna : TTY=pts/0 ; PWD=/home/anna ; USER=root ; COMMAND=/usr/bin/id`.
 fn sudo(message: &str, draft: &mut Draft<'_>) {
-    let Some((user, rest)) = message.split_once(" : ") else { return };
-    let Some((_, command)) = rest.split_once("COMMAND=") else { return };
+    let Some((user, rest)) = message.cut(" : ") else { return };
+    let Some((_, command)) = rest.cut("COMMAND=") else { return };
     draft.writer.string(Field::EventAction, "sudo");
     draft.writer.string(Field::UserName, user.trim());
     draft.writer.attribute_string("command", command);
@@ -103,7 +104,7 @@ fn sudo(message: &str, draft: &mut Draft<'_>) {
 
 /// `(root) CMD (test -x /usr/sbin/anacron)`.
 fn cron(message: &str, draft: &mut Draft<'_>) {
-    let Some((user, rest)) = message.strip_prefix('(').and_then(|rest| rest.split_once(") ")) else { return };
+    let Some((user, rest)) = message.strip_prefix('(').and_then(|rest| rest.cut(") ")) else { return };
     draft.writer.string(Field::UserName, user);
     if let Some(command) = rest.strip_prefix("CMD (").and_then(|rest| rest.strip_suffix(')')) {
         draft.writer.attribute_string("command", command);

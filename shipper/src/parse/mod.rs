@@ -5,6 +5,7 @@
 mod access;
 mod cef;
 mod cri;
+mod cut;
 mod delimited;
 mod dispatch;
 mod docker;

@@ -7,7 +7,7 @@ use memchr::{memchr, memchr2};
 use weir_record::schema::Field;
 
 use super::access;
-use super::draft::{Draft, Value};
+use super::draft::{Draft, Value, is_ip_address};
 use super::format::Format;
 use super::keys::{Meaning, Unit};
 use super::time::epoch;
@@ -302,7 +302,7 @@ fn write(column: Column, word: &str, draft: &mut Draft<'_>) -> Option<()> {
 /// `203.0.113.7:51544`, `[2001:db8::1]:443`, or an address alone.
 pub(super) fn address(text: &str, ip: Field, name: Field, port: Field, draft: &mut Draft<'_>) {
     let (host, number) = match text.rsplit_once(':') {
-        Some((host, digits)) if !text.ends_with(']') && text.parse::<std::net::IpAddr>().is_err() => {
+        Some((host, digits)) if !text.ends_with(']') && !is_ip_address(text) => {
             (host, digits.parse::<u16>().ok())
         }
         _ => (text, None),

@@ -14,6 +14,7 @@ use weir_record::limits::FIELDS_MAX;
 use weir_record::schema::Field;
 use weir_record::{Level, Timestamp};
 
+use super::cut::Cut;
 use super::dispatch::Inner;
 use super::draft::Draft;
 use super::format::Certainty;
@@ -177,7 +178,7 @@ fn device_prefix<'l>(text: &'l str, draft: &mut Draft<'_>) -> (Device<'l>, &'l s
     let mut device = Device::default();
     let mut rest = text;
     for place in 0..3 {
-        let Some((word, after)) = rest.split_once(": ").filter(|(word, _)| !word.contains(' ')) else {
+        let Some((word, after)) = rest.cut(": ").filter(|(word, _)| !word.contains(' ')) else {
             break;
         };
         let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
@@ -206,7 +207,7 @@ fn without_priority(
     if let Some(header) = line.strip_prefix("1 ").filter(|header| begins_with_time(header.as_bytes())) {
         return rfc5424(header, draft, inner);
     }
-    let (moment, length) = draft.clock.read_prefix(line.as_bytes())?;
+    let (moment, length) = draft.clock.read_start(line.as_bytes())?;
     let (time, rest) = line.split_at(length);
     let (hostname, rest) = rest.strip_prefix(' ')?.split_once(' ')?;
     let rest = rest.strip_prefix(": ").unwrap_or(rest);
@@ -350,7 +351,7 @@ fn push_parameters(text: &str, out: &mut Vec<u8>) {
     let mut names: Vec<String> = Vec::new();
     let mut rest = text.trim_start();
     out.push(b'{');
-    while let Some((name, tail)) = rest.split_once("=\"") {
+    while let Some((name, tail)) = rest.cut("=\"") {
         let end = quoted_end(tail);
         push_name(name, &mut names, out);
         push_string(out, &unescape(&tail[..end]));

@@ -3,6 +3,7 @@
 use memchr::memmem;
 use weir_record::schema::Field;
 
+use super::cut::Cut;
 use super::draft::Draft;
 
 /// A stack trace in a record's text.
@@ -94,7 +95,7 @@ fn python_error(trace: &str) -> Option<Error<'_>> {
     let mut error = None;
     while lines.any(|line| line.ends_with(TRACEBACK)) {
         let line = lines.find(|line| !line.starts_with([' ', '\t']))?;
-        error = Some(match line.split_once(": ") {
+        error = Some(match line.cut(": ") {
             Some((class, message)) => Error { class, message: Some(message) },
             None => Error { class: line, message: None },
         });
@@ -117,7 +118,7 @@ fn go_error(line: &str) -> Option<Error<'_>> {
     }
     let message = match line.strip_prefix("panic: ") {
         Some(message) => message,
-        None => line.split_once("panic serving ")?.1.split_once(": ")?.1,
+        None => line.cut("panic serving ")?.1.cut(": ")?.1,
     };
     Some(Error { class: "panic", message: Some(message.trim_end_matches(" [recovered]")) })
 }
@@ -131,20 +132,20 @@ fn rust_error(text: &str) -> Option<Error<'_>> {
 
 /// `PHP Fatal error:  Uncaught RuntimeException: gone in /srv/a.php:3`.
 fn php_error(line: &str) -> Option<Error<'_>> {
-    let (_, uncaught) = line.split_once("Uncaught ")?;
-    let (class, message) = uncaught.split_once(": ")?;
-    let message = message.rsplit_once(" in ").map_or(message, |(message, _)| message);
+    let (_, uncaught) = line.cut("Uncaught ")?;
+    let (class, message) = uncaught.cut(": ")?;
+    let message = message.cut_last(" in ").map_or(message, |(message, _)| message);
     (!class.contains(' ')).then_some(Error { class, message: Some(message) })
 }
 
 /// ``a.rb:3:in `f': gone (RuntimeError)``, `RuntimeError (gone):`.
 fn ruby_error(line: &str) -> Option<Error<'_>> {
-    if let Some((class, message)) = line.strip_suffix("):").and_then(|line| line.split_once(" (")) {
+    if let Some((class, message)) = line.strip_suffix("):").and_then(|line| line.cut(" (")) {
         let class = class.rsplit(' ').next()?;
         return is_class(class).then_some(Error { class, message: Some(message) });
     }
-    let (message, class) = line.strip_suffix(')')?.rsplit_once(" (")?;
-    let message = message.split_once("': ").map_or(message, |(_, message)| message);
+    let (message, class) = line.strip_suffix(')')?.cut_last(" (")?;
+    let message = message.cut("': ").map_or(message, |(_, message)| message);
     is_class(class).then_some(Error { class, message: Some(message) })
 }
 
@@ -180,10 +181,10 @@ fn is_class(name: &str) -> bool {
 /// Reads an exception's header: a line, or the end of one that says that nobody caught it.
 pub(super) fn exception_header(line: &str) -> Option<Error<'_>> {
     let line = match line.strip_prefix("Exception in thread \"") {
-        Some(rest) => rest.split_once("\" ")?.1,
+        Some(rest) => rest.cut("\" ")?.1,
         None => line.strip_prefix("Unhandled exception. ").unwrap_or(line),
     };
-    let (class, message) = match line.split_once(": ") {
+    let (class, message) = match line.cut(": ") {
         Some((class, message)) => (class, Some(message)),
         None => (line.strip_suffix(':').unwrap_or(line), None),
     };

@@ -81,16 +81,45 @@ pub(super) struct Clock {
     read_time: i64,
     cached_span: i64,
     cached_offset: i32,
+    /// What was read last at a line's start: every guess at the line's format asks for it.
+    start: Option<Start>,
+}
+
+/// What stands at the start of a text of the current record.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    address: usize,
+    length: usize,
+    read: Option<(Timestamp, usize)>,
 }
 
 impl Clock {
     pub(super) fn new(zone: Zone) -> Clock {
-        Clock { zone, read_time: 0, cached_span: i64::MIN, cached_offset: 0 }
+        Clock { zone, read_time: 0, cached_span: i64::MIN, cached_offset: 0, start: None }
     }
 
     /// Sets the moment of reading, nanoseconds since 1970.
     pub(super) fn set_read_time(&mut self, nanos: i64) {
         self.read_time = nanos;
+    }
+
+    /// Begins a record: what is known of the texts of the one before is forgotten.
+    pub(super) fn begin_record(&mut self) {
+        self.start = None;
+    }
+
+    /// As [`read_prefix`](Self::read_prefix), for a text that stands in the record as it is: read once, however often
+    /// it is asked for.
+    pub(super) fn read_start(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
+        let (address, length) = (text.as_ptr().addr(), text.len());
+        match self.start {
+            Some(start) if (start.address, start.length) == (address, length) => start.read,
+            _ => {
+                let read = self.read_prefix(text);
+                self.start = Some(Start { address, length, read });
+                read
+            }
+        }
     }
 
     /// The moment of reading.
@@ -101,11 +130,9 @@ impl Clock {
 
     /// The moment of a civil time; `offset_seconds` where the time stamp named its zone.
     pub(super) fn moment(&mut self, civil: &Civil, digits: u8, offset: Option<i32>) -> Option<Timestamp> {
-        let offset_seconds = match offset {
-            Some(seconds) => seconds,
-            None => self.offset_at(civil.seconds()?),
-        };
-        Timestamp::from_civil(civil, offset_seconds, digits)
+        let civil_seconds = civil.seconds()?;
+        let offset_seconds = offset.unwrap_or_else(|| self.offset_at(civil_seconds));
+        Timestamp::from_seconds(civil_seconds - i64::from(offset_seconds), civil.nanosecond, digits)
     }
 
     /// The moment of a civil time whose year is not known: the latest that is at most a day after the reading, so
@@ -122,7 +149,9 @@ impl Clock {
         const YEARS_BACK: i32 = 8;
         let latest = self.read_time.saturating_add(DAY_NANOS);
         let read_year = 1970 + (self.read_time / YEAR_NANOS) as i32;
-        (read_year - YEARS_BACK..=read_year + 1).rev().find_map(|year| {
+        // Only January can be of the next year already.
+        let last_year = read_year + i32::from(civil.month == 1);
+        (read_year - YEARS_BACK..=last_year).rev().find_map(|year| {
             civil.year = year;
             self.moment(&civil, digits, offset).filter(|moment| moment.nanos() <= latest)
         })

@@ -3,6 +3,7 @@
 use memchr::memmem;
 use weir_record::{Level, Timestamp};
 
+use super::super::cut::Cut;
 use super::super::format::Format;
 use super::super::zone::Clock;
 use super::header::{Header, is_logger};
@@ -15,7 +16,7 @@ pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Head
     let as_format = |format| move |header| (format, header);
     match first {
         b'0'..=b'9' => {
-            if let Some((moment, length)) = clock.read_prefix(line.as_bytes())
+            if let Some((moment, length)) = clock.read_start(line.as_bytes())
                 && let Some(found) = stamped::read(line, moment, length)
             {
                 return Some(found);
@@ -189,7 +190,7 @@ fn logcat_brief(line: &str) -> Option<Header<'_>> {
 fn logcat_tag(line: &str, at: usize) -> Option<Header<'_>> {
     let rest = &line[at..];
     let level = logcat_level(rest.get(..1)?).filter(|_| rest[1..].starts_with('/'))?;
-    let (tag, message) = rest[2..].split_once("): ")?;
+    let (tag, message) = rest[2..].cut("): ")?;
     let (tag, pid) = tag.rsplit_once('(')?;
     let mut header = Header { level: Some(level), ..Header::default() };
     header.pid = Some(number(pid.trim())?);
@@ -282,7 +283,7 @@ fn dotnet(line: &str) -> Option<Header<'_>> {
 /// The two lines of `java.util.logging`: `Nov 20, 2026 9:39:19 PM com.x.Foo bar`, `INFO: started`.
 pub(super) fn java_util<'l>(record: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
     let (first, second) = record.split_once('\n')?;
-    let (moment, length) = clock.read_prefix(first.as_bytes())?;
+    let (moment, length) = clock.read_start(first.as_bytes())?;
     let (class, method) = first[length..].strip_prefix(' ')?.split_once(' ')?;
     let (level, message) = second.split_once(':')?;
     let is_level = level.bytes().all(|byte| byte.is_ascii_uppercase());
@@ -299,7 +300,7 @@ pub(super) fn java_util<'l>(record: &'l str, clock: &mut Clock) -> Option<Header
 
 /// `[2026-11-20 21:39:19,123: INFO/MainProcess] Connected`.
 fn celery<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
-    let (moment, length) = clock.read_prefix(&line.as_bytes()[1..])?;
+    let (moment, length) = clock.read_start(&line.as_bytes()[1..])?;
     let mut words = Words::at(line, 1 + length);
     words.skip(": ").then_some(())?;
     let (level, process) = words.until("] ").or_else(|| words.until("]"))?.split_once('/')?;
@@ -312,7 +313,7 @@ fn celery<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
 /// `[20-Nov-2026 21:39:19 UTC] PHP Warning:  Undefined variable $a in /srv/a.php on line 3`,
 /// `[2026-11-20T21:39:19.123456+00:00] app.ERROR: gone {"id":7} []` (Monolog).
 fn php<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
-    let (moment, length) = clock.read_prefix(&line.as_bytes()[1..])?;
+    let (moment, length) = clock.read_start(&line.as_bytes()[1..])?;
     let mut words = Words::at(line, 1 + length);
     let mut zone = None;
     if !words.skip("] ") {
@@ -346,7 +347,7 @@ fn php_bare(line: &str) -> Option<Header<'_>> {
 }
 
 fn php_error(line: &str, at: usize) -> Option<Header<'_>> {
-    let (kind, message) = line[at..].strip_prefix("PHP ")?.split_once(":  ")?;
+    let (kind, message) = line[at..].strip_prefix("PHP ")?.cut(":  ")?;
     let level = match kind {
         "Fatal error" | "Parse error" | "Core error" | "Compile error" | "Recoverable fatal error" => {
             Level::Error
@@ -358,7 +359,7 @@ fn php_error(line: &str, at: usize) -> Option<Header<'_>> {
     let mut header = Header { level: Some(level), ..Header::default() };
     header.attribute("kind", kind);
     header.message_start = line.len() - message.len();
-    if let Some((file, origin_line)) = message.rsplit_once(" on line ") {
+    if let Some((file, origin_line)) = message.cut_last(" on line ") {
         let file = memmem::rfind(file.as_bytes(), b" in ").map(|at| &file[at + 4..]);
         header.origin = file.zip(number(origin_line));
     }
@@ -367,19 +368,19 @@ fn php_error(line: &str, at: usize) -> Option<Header<'_>> {
 
 /// `[INFO] 10.244.0.5:43102 - 12345 "A IN example.org. udp 41 false 512" NOERROR qr,rd,ra 98 0.012345s`.
 fn coredns(line: &str) -> Option<Header<'_>> {
-    let (level, rest) = line[1..].split_once("] ")?;
+    let (level, rest) = line[1..].cut("] ")?;
     let level =
         Level::from_name(level.as_bytes()).filter(|_| level.bytes().all(|byte| byte.is_ascii_uppercase()))?;
     let mut header = Header { level: Some(level), ..Header::default() };
     header.message_start = line.len() - rest.len();
-    if let Some(plugin) = rest.strip_prefix("plugin/").and_then(|rest| rest.split_once(": ")) {
+    if let Some(plugin) = rest.strip_prefix("plugin/").and_then(|rest| rest.cut(": ")) {
         header.logger = Some(&rest[..7 + plugin.0.len()]);
         header.message_start = line.len() - plugin.1.len();
         return Some(header);
     }
-    let (client, rest) = rest.split_once(" - ")?;
-    let (_, rest) = rest.split_once(" \"")?;
-    let (question, answer) = rest.split_once("\" ")?;
+    let (client, rest) = rest.cut(" - ")?;
+    let (_, rest) = rest.cut(" \"")?;
+    let (question, answer) = rest.cut("\" ")?;
     let mut question = question.split(' ');
     header.attribute("dns.question.type", question.next()?);
     header.attribute("dns.question.class", question.next()?);
@@ -392,13 +393,13 @@ fn coredns(line: &str) -> Option<Header<'_>> {
 
 /// `[2026-11-20 21:39:19,123] INFO Kafka version: 3.6 (org.apache.kafka.common.utils.AppInfoParser)`.
 fn kafka<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
-    let (moment, length) = clock.read_prefix(&line.as_bytes()[1..])?;
+    let (moment, length) = clock.read_start(&line.as_bytes()[1..])?;
     let mut words = Words::at(line, 1 + length);
     words.skip("] ").then_some(())?;
     let level = words.word()?;
     let level =
         Level::from_name(level.as_bytes()).filter(|_| level.bytes().all(|byte| byte.is_ascii_uppercase()))?;
-    let (message, logger) = words.rest().strip_suffix(')')?.rsplit_once(" (")?;
+    let (message, logger) = words.rest().strip_suffix(')')?.cut_last(" (")?;
     if !logger.contains('.') || !is_logger(logger) {
         return None;
     }

@@ -5,6 +5,7 @@ use weir_record::schema::Field;
 use weir_record::time::Civil;
 use weir_record::{Level, Timestamp};
 
+use super::super::cut::Cut;
 use super::super::draft::{Draft, Value};
 use super::super::keys::{Meaning, Unit};
 use super::super::row::address;
@@ -210,7 +211,7 @@ impl<'l> Reader<'l> {
     fn time(&mut self, clock: &mut Clock) -> bool {
         let bracketed = self.line.starts_with('[');
         let start = usize::from(bracketed);
-        let Some((moment, length)) = clock.read_prefix(self.line.as_bytes().get(start..).unwrap_or_default())
+        let Some((moment, length)) = clock.read_start(self.line.as_bytes().get(start..).unwrap_or_default())
         else {
             return false;
         };
@@ -361,14 +362,15 @@ impl<'l> Reader<'l> {
     /// and a logger with its separator follows (`INFO [main] com.x.Foo - `).
     fn thread_is_certain(&self, inside: &str) -> bool {
         let Some((_, length)) = self.brackets() else { return false };
-        let mut after = Reader { line: self.line, at: self.at + length, header: Header::default() };
-        after.blanks();
-        after.dash();
+        let after = self.rest()[length..].trim_start_matches([' ', '\t']);
+        let after = after.strip_prefix("- ").or_else(|| after.strip_prefix("| ")).unwrap_or(after);
+        let after = after.trim_start_matches([' ', '\t']);
         if self.header.level.is_none() {
-            after.level_word() && !inside.is_empty()
-        } else {
-            after.bracketed_logger() || after.logger_word()
+            return level_word(after).is_some() && !inside.is_empty();
         }
+        let mut after =
+            Reader { line: self.line, at: self.line.len() - after.len(), header: Header::default() };
+        after.bracketed_logger() || after.logger_word()
     }
 
     /// A logger in brackets with a separator behind it.
@@ -443,7 +445,7 @@ impl<'l> Reader<'l> {
         }
         self.spring_brackets();
         let rest = self.rest();
-        if let Some((logger, _)) = rest.split_once(" : ").filter(|(logger, _)| is_logger(logger.trim())) {
+        if let Some((logger, _)) = rest.cut(" : ").filter(|(logger, _)| is_logger(logger.trim())) {
             self.header.logger = Some(logger.trim());
             self.at += logger.len() + 3;
         } else if let Some(logger) = rest.strip_suffix(" :").filter(|logger| is_logger(logger.trim())) {

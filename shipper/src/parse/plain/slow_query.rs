@@ -11,6 +11,7 @@
 use weir_record::Timestamp;
 use weir_record::schema::Field;
 
+use super::super::cut::Cut;
 use super::super::draft::{Draft, Value};
 use super::super::keys::{Meaning, Unit};
 
@@ -55,14 +56,14 @@ fn time(text: &str, draft: &mut Draft<'_>) -> Option<Timestamp> {
 
 /// `app[app] @ localhost [127.0.0.1]  Id:     8`.
 fn user_and_host(text: &str, draft: &mut Draft<'_>) {
-    let (user, host) = text.split_once(" @ ").unwrap_or((text, ""));
+    let (user, host) = text.cut(" @ ").unwrap_or((text, ""));
     let (user, inside) = user.split_once('[').unwrap_or((user, ""));
     let keyword = |field| Meaning::Keyword(field);
     put(keyword(Field::UserName), "user", user.trim(), draft);
     if inside.trim_end_matches(']') != user {
         put(keyword(Field::UserName), "user", inside.trim_end_matches(']'), draft);
     }
-    let (place, id) = host.split_once("Id:").unwrap_or((host, ""));
+    let (place, id) = host.cut("Id:").unwrap_or((host, ""));
     let (name, address) = place.split_once('[').unwrap_or((place, ""));
     let client = Meaning::Address(Field::SourceIp, Field::SourceAddress);
     put(client, "client", address.trim().trim_end_matches(']'), draft);

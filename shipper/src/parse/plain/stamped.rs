@@ -2,6 +2,7 @@
 
 use weir_record::{Level, Timestamp};
 
+use super::super::cut::Cut;
 use super::super::format::Format;
 use super::dialect::logcat;
 use super::header::{Header, is_logger};
@@ -178,7 +179,7 @@ fn etcd(line: &str, moment: Timestamp, length: usize, letter: u8) -> Option<Head
 
 /// `2026/11/20 21:39:19 main.go:42: started`, with the whole path or without (Go's `log`).
 fn go(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
-    let (place, message) = line.get(length + 1..)?.split_once(": ")?;
+    let (place, message) = line.get(length + 1..)?.cut(": ")?;
     let (file, origin_line) = place.rsplit_once(':').filter(|(file, _)| file.ends_with(".go"))?;
     let mut header = Header::stamped(moment, line.len() - message.len());
     header.origin = Some((file, number(origin_line)?));
@@ -285,7 +286,7 @@ const SEVERITIES: [(&str, Option<Level>); 17] = [
 /// `2026-11-20 21:39:19.123 UTC [42] app@shop ERROR:  gone`, and the usual other prefixes: `%t [%p]: [%l-1]
 /// user=%u,db=%d,app=%a,client=%h `, `%t:%r:%u@%d:[%p]:`.
 fn postgresql(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
-    let end = memchr::memmem::find(line.get(length..)?.as_bytes(), b":  ")? + length;
+    let end = line.get(length..)?.cut(":  ")?.0.len() + length;
     let word = line[..end].rfind([' ', ':', ']', '-']).map_or(0, |at| at + 1);
     let (_, level) = SEVERITIES.iter().find(|(name, _)| *name == &line[word..end])?;
     let mut header = Header::stamped(moment, end + 3);

@@ -1,5 +1,7 @@
 //! A line that is read word by word, from left to right.
 
+use super::super::cut::Cut;
+
 /// A place in a line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Words<'l> {
@@ -68,7 +70,7 @@ impl<'l> Words<'l> {
 
     /// What stands before `end`, which is passed over; nothing where it is not there.
     pub(super) fn until(&mut self, end: &str) -> Option<&'l str> {
-        let (before, _) = self.rest().split_once(end)?;
+        let (before, _) = self.rest().cut(end)?;
         self.at += before.len() + end.len();
         Some(before)
     }
