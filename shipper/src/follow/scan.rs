@@ -94,9 +94,12 @@ impl Follower {
         }
         self.end_scan();
         if std::mem::take(&mut self.first_scan) && nothing {
-            let patterns: Vec<&str> =
-                self.settings.sources.iter().flat_map(|s| &s.paths).map(String::as_str).collect();
-            tracing::warn!(paths = ?patterns, "no file matches: waiting for one");
+            // An input's journal is made when something comes in.
+            let of_files = self.settings.sources.iter().filter(|source| source.origin.is_none());
+            let patterns: Vec<&str> = of_files.flat_map(|source| &source.paths).map(String::as_str).collect();
+            if !patterns.is_empty() {
+                tracing::warn!(paths = ?patterns, "no file matches: waiting for one");
+            }
         }
     }
 
