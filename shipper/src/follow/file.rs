@@ -11,9 +11,10 @@ use weir_record::limits::LINE_BYTES_MAX;
 use weir_record::{FileIdentity, FileKey, Frame, FrameBuilder};
 
 use super::checkpoint::{ContentCheck, Entry, EntryState, Head};
+use super::ladder::Ladder;
 use super::medium::{Extent, HEAD_BYTES, MAGIC_BYTES_MAX, Medium};
 use super::open::{HOLE_BYTES_MIN, identity, open_same};
-use super::proof::{check_before, head_of, holds};
+use super::proof::{CHECK_BYTES, begins_with, check_before, head_of, holds};
 use super::records::{Assembler, AtEnd, SAMPLE_BYTES_MAX, Sink};
 use super::text::Newlines;
 use crate::settings::{HOLD, POLL_INTERVAL_MAX, POLL_INTERVAL_MIN, READ_BYTES, TURN_BYTES_MAX, Timing};
@@ -61,6 +62,8 @@ pub struct Followed {
     checked_nanos: i64,
     /// Its first bytes.
     pub head: Head,
+    /// Samples of what was read, while it is open.
+    pub ladder: Ladder,
     /// Bytes that it has, as far as the last look saw.
     pub size: u64,
     /// Since when it is nowhere to be opened.
@@ -119,6 +122,8 @@ pub enum Presence {
 /// Buffers that all files of a thread share.
 pub struct Workbench {
     window: Vec<u8>,
+    /// The last bytes that were taken in this turn.
+    tail: Vec<u8>,
     /// Collects the records of the file whose turn it is.
     pub builder: FrameBuilder,
     /// Finished frames of this turn, to be sent.
@@ -141,7 +146,15 @@ pub enum TurnEnd {
 impl Workbench {
     /// Empty buffers.
     pub fn new(builder: FrameBuilder) -> Workbench {
-        Workbench { window: Vec::new(), builder, frames: Vec::new() }
+        Workbench { window: Vec::new(), tail: Vec::new(), builder, frames: Vec::new() }
+    }
+
+    /// The first `taken` bytes of the window were taken, for good.
+    fn keep_tail(&mut self, taken: usize) {
+        let fresh = self.window.get(taken.saturating_sub(CHECK_BYTES as usize)..taken).unwrap_or_default();
+        let stale = (self.tail.len() + fresh.len()).saturating_sub(CHECK_BYTES as usize);
+        self.tail.drain(..stale);
+        self.tail.extend_from_slice(fresh);
     }
 }
 
@@ -175,6 +188,7 @@ impl Followed {
             scanned_check: entry.check,
             checked_nanos: 0,
             head: entry.head,
+            ladder: Ladder::default(),
             size: entry.size.max(offset),
             missing_since: None,
             unterminated: 0,
@@ -212,9 +226,15 @@ impl Followed {
             && *path == self.path
     }
 
-    /// Whether it is closed, was read to its end, and nobody has touched it since: seen without opening it.
+    /// Whether it is closed, was read to its end, and nobody has touched it since: seen without opening it. Not so
+    /// where only the buffer knew how far it was read: there are no proofs yet, by which it can be recognised.
     pub fn is_untouched(&self) -> bool {
-        self.handle.is_none() && !self.has_rest() && self.seen.changed_nanos != 0 && self.is_as_seen()
+        let is_proven = self.offset == 0 || self.check.offset > 0;
+        is_proven
+            && self.handle.is_none()
+            && !self.has_rest()
+            && self.seen.changed_nanos != 0
+            && self.is_as_seen()
     }
 
     /// Whether what stands under its name is the file that it was at the last look.
@@ -239,6 +259,7 @@ impl Followed {
     pub fn close(&mut self) {
         self.handle = None;
         self.assembler = None;
+        self.ladder = Ladder::default();
     }
 
     /// Whether it is read from its own file, not from a copy or twin.
@@ -347,7 +368,7 @@ impl Followed {
         let mut medium = self.handle.take().ok_or_else(|| io::Error::other("the file is not open"))?;
         let before = (self.offset, self.check, self.head, self.size);
         let end = self.read_records(&mut medium, bench, finish, now);
-        let proof = self.prove(&mut medium, before.1);
+        let proof = self.prove(&mut medium, (before.1, before.2), &bench.tail);
         self.handle = Some(medium);
         let end = end?;
         if proof? {
@@ -356,6 +377,7 @@ impl Followed {
         // It was cut while it was read: what was read is of two contents.
         bench.frames.clear();
         (self.offset, self.check, self.head, self.size) = before;
+        self.ladder.step_back(self.offset);
         self.unterminated = 0;
         Ok(TurnEnd::Cut)
     }
@@ -375,7 +397,7 @@ impl Followed {
         let seen = Seen::of(&medium.file().metadata()?);
         let touched = seen != self.seen;
         if let Medium::Plain(_) = medium
-            && (seen.length < self.offset || (touched && !holds(&mut medium, &self.check)?))
+            && (seen.length < self.offset || (touched && !is_still(&mut medium, &self.check, &self.head)?))
         {
             self.handle = Some(medium);
             return Ok(Look::Cut);
@@ -409,7 +431,12 @@ impl Followed {
     }
 
     /// Brings the proofs up to what was read. False: what was read before is not there any more.
-    fn prove(&mut self, medium: &mut Medium, before: ContentCheck) -> io::Result<bool> {
+    fn prove(
+        &mut self,
+        medium: &mut Medium,
+        (before, head): (ContentCheck, Head),
+        tail: &[u8],
+    ) -> io::Result<bool> {
         self.size = self.size_of(medium)?;
         if self.head.length < HEAD_BYTES as u32 {
             self.head = head_of(&medium.head()?);
@@ -423,9 +450,10 @@ impl Followed {
         if self.offset != before.offset {
             self.check = check_before(medium, self.offset)?;
             self.checked_nanos = nanos_now();
+            self.ladder.climb(medium, before.offset, self.offset)?;
         }
         // Last: what holds now held when the bytes above were read.
-        holds(medium, &before)
+        Ok(is_still(medium, &before, &head)? && ends_with(medium, self.offset, tail)?)
     }
 
     /// Whether what follows in a compressed file cannot be decoded, or breaks off.
@@ -443,6 +471,7 @@ impl Followed {
         now: Instant,
     ) -> io::Result<TurnEnd> {
         bench.builder.restart(self.key, self.offset, self.sequence_base);
+        bench.tail.clear();
         self.show_head(medium)?;
         let turn_start = self.offset;
         let end = loop {
@@ -477,6 +506,7 @@ impl Followed {
             }
             let read = medium.read(&mut bench.window[..window_bytes], self.offset)?;
             if self.skips_hole(medium, &bench.window[..read])? {
+                bench.tail.clear();
                 return Ok(true);
             }
             let file_ends = read < window_bytes;
@@ -495,6 +525,8 @@ impl Followed {
             self.holds_record = taken.holds_record && file_ends;
             self.offset += taken.bytes as u64;
             if taken.bytes > 0 || file_ends {
+                bench.keep_tail(taken.bytes);
+                let window = &bench.window[..read];
                 let rest = &window[taken.bytes..];
                 let newlines = assembler.newlines();
                 let is_open = file_ends && newlines.find(rest, self.offset).is_none();
@@ -599,6 +631,7 @@ impl Followed {
         }
         self.offset = next;
         self.unterminated = 0;
+        bench.tail.clear();
         Ok(true)
     }
 
@@ -607,6 +640,22 @@ impl Followed {
         let compressed = matches!(self.handle, Some(Medium::Compressed(_)));
         (self.presence == Presence::Gone || compressed) && self.quiet_for(now) >= timing.rotated_quiet
     }
+}
+
+/// Whether a file still is what was read of it, or, before anything was read, what was seen of its beginning.
+fn is_still(medium: &mut Medium, check: &ContentCheck, head: &Head) -> io::Result<bool> {
+    if check.offset > 0 || head.length == 0 {
+        return holds(medium, check);
+    }
+    Ok(begins_with(&medium.head()?, head))
+}
+
+/// Whether these are the bytes before an offset.
+fn ends_with(medium: &mut Medium, offset: u64, tail: &[u8]) -> io::Result<bool> {
+    let mut bytes = [0; CHECK_BYTES as usize];
+    let Some(there) = bytes.get_mut(..tail.len()) else { return Ok(false) };
+    let read = medium.read(there, offset.saturating_sub(tail.len() as u64))?;
+    Ok(there.get(..read) == Some(tail))
 }
 
 /// What a look at a file found.

@@ -17,11 +17,12 @@ use weir_record::{FileIdentity, FileKey};
 use super::checkpoint::{ContentCheck, Entry, EntryState, Head};
 use super::discover::is_rotated;
 use super::file::nanos_now;
+use super::ladder::Ladder;
 use super::medium::{Codec, Extent, HEAD_BYTES, Medium};
 use super::open::{identity, open_same};
 use super::proof::{begins_with, equal_until, holds, repeats};
 use super::scan::Sighting;
-use super::{Follower, Standing, without_generation};
+use super::{Followed, Follower, Standing, without_generation};
 
 /// A copy is finished before the original is truncated; clocks of file systems tick coarsely.
 const COPIED_BEFORE_SECS: i64 = 2;
@@ -54,6 +55,7 @@ struct Lost {
     head: Head,
     check: ContentCheck,
     scanned_check: ContentCheck,
+    ladder: Ladder,
     size: u64,
     /// Whether the file has a name that says that it was rotated away from this one's.
     is_kin: bool,
@@ -61,6 +63,23 @@ struct Lost {
     was_cut: bool,
     vanished_secs: Option<u64>,
     has_twin: bool,
+}
+
+impl Lost {
+    /// Whether a file that is shorter than what was read begins as this did, and lines do not repeat.
+    fn began_as(&self, medium: &mut Medium, bytes: u64) -> io::Result<bool> {
+        let scanned = &self.scanned_check;
+        if scanned.offset > 0 && scanned.offset <= bytes && holds(medium, scanned)? {
+            return Ok(true);
+        }
+        Ok(self.ladder.reaches(medium, bytes)? && !repeats(medium, bytes)?)
+    }
+
+    /// Whether a compressed file, decoded to its end, is a copy that was made before all was written that was read.
+    fn was_longer_than(&self, medium: &mut Medium) -> io::Result<bool> {
+        let Extent::Exactly(bytes) = medium.extent()? else { return Ok(false) };
+        Ok(bytes < self.check.offset && self.began_as(medium, bytes)?)
+    }
 }
 
 /// A known content that can be read.
@@ -82,6 +101,7 @@ impl Follower {
         medium: &mut Medium,
         now: Instant,
     ) -> io::Result<Verdict> {
+        self.look_at_kin(sighting, now);
         let head = medium.head()?;
         let named_compressed = Codec::is_name(&sighting.found.path);
         if matches!(medium, Medium::Plain(_))
@@ -97,6 +117,17 @@ impl Follower {
         }
     }
 
+    /// Before bytes are compared: files of the same family may have been truncated just now, and this is a copy.
+    fn look_at_kin(&mut self, sighting: &Sighting, now: Instant) {
+        let is_kin = |file: &&Followed| {
+            without_generation(file.identity) != sighting.who && is_rotated(&file.path, &sighting.found.path)
+        };
+        let kin: Vec<FileKey> = self.files.values().filter(is_kin).map(|file| file.key).collect();
+        for key in kin {
+            self.look_closely(key, now);
+        }
+    }
+
     fn judge_plain(
         &mut self,
         sighting: &Sighting,
@@ -106,10 +137,6 @@ impl Follower {
     ) -> io::Result<Verdict> {
         let bytes = medium.extent()?.bytes();
         for key in self.originals(sighting) {
-            // Before bytes are compared: it may have been truncated just now.
-            if self.look_closely(key, now) {
-                continue;
-            }
             let Some(equal) = self.equals_original(key, medium, bytes)? else { continue };
             if !equal && self.look_closely(key, now) {
                 return Ok(self.wait_or(sighting, None, 0, Verdict::Own, now));
@@ -126,7 +153,7 @@ impl Follower {
 
     /// The files that this one may be a copy of, and that can be read.
     fn originals(&self, sighting: &Sighting) -> Vec<FileKey> {
-        let is_original = |file: &&super::Followed| {
+        let is_original = |file: &&Followed| {
             (file.is_at_base() || file.is_unlinked())
                 && without_generation(file.identity) != sighting.who
                 && is_rotated(&file.path, &sighting.found.path)
@@ -170,9 +197,7 @@ impl Follower {
             }
             let same = like == Some(lost.identity)
                 || holds(medium, &lost.check)?
-                || (bytes < lost.check.offset
-                    && lost.scanned_check.offset > 0
-                    && holds(medium, &lost.scanned_check)?);
+                || (bytes < lost.check.offset && lost.began_as(medium, bytes)?);
             if same && (lost.was_cut || !repeats(medium, lost.check.offset.min(bytes))?) {
                 return Ok(Verdict::TwinOf(lost.identity));
             }
@@ -193,6 +218,7 @@ impl Follower {
             }
             let stated = medium.stated_bytes() == Some(lost.size as u32) && lost.check.offset == lost.size;
             let same = (stated && lost.is_kin) || holds(medium, &lost.check)?;
+            let same = same || (lost.is_kin && lost.was_longer_than(medium)?);
             if same && lost.has_twin {
                 let doubtful = repeats(medium, lost.check.offset)?;
                 let verdict = if doubtful { Verdict::Own } else { Verdict::TwinOf(lost.identity) };
@@ -229,7 +255,7 @@ impl Follower {
     /// Contents that begin like this file, and are nowhere to be read; the likeliest first.
     fn lost(&self, sighting: &Sighting, head: &[u8]) -> Vec<Lost> {
         let twins = self.twins();
-        let lost = |entry: &Entry, scanned_check| {
+        let lost = |entry: &Entry, scanned_check, ladder| {
             let standing = self.inodes.get(&without_generation(entry.identity));
             let now = match standing {
                 Some(Standing::Followed(key)) => self.files.get(key).map(|file| file.identity),
@@ -241,6 +267,7 @@ impl Follower {
                 head: entry.head,
                 check: entry.check,
                 scanned_check,
+                ladder,
                 size: entry.size,
                 is_kin: is_rotated(&entry.path, &sighting.found.path),
                 was_cut: now.is_some_and(|now| now.generation > entry.identity.generation),
@@ -254,8 +281,8 @@ impl Follower {
         let followed = self
             .files
             .values()
-            .filter(|file| file.place.is_none() && file.handle.is_none() && begins_with(head, &file.head))
-            .map(|file| lost(&file.entry(), file.scanned_check));
+            .filter(|file| file.place.is_none() && file.handle.is_none() && is_of(head, file))
+            .map(|file| lost(&file.entry(), file.scanned_check, file.ladder.clone()));
         let remembered = self
             .checkpoint
             .entries()
@@ -263,7 +290,7 @@ impl Follower {
                 matches!(entry.state, EntryState::Vanished { .. }) && begins_with(head, &entry.head)
             })
             .filter(|entry| !self.files.contains_key(&self.key(&entry.identity)))
-            .map(|entry| lost(entry, entry.check));
+            .map(|entry| lost(entry, entry.check, Ladder::default()));
         let mut all: Vec<Lost> = followed.chain(remembered).collect();
         all.sort_by_key(|lost| (lost.has_twin, !lost.is_kin, !lost.was_cut, lost.vanished_secs.is_some()));
         all
@@ -360,6 +387,12 @@ impl Follower {
                     && now.saturating_duration_since(known.since) >= quiet
             })
     }
+}
+
+/// Whether a file that begins with `head` may hold a content, or the beginning of it.
+fn is_of(head: &[u8], content: &Followed) -> bool {
+    let is_shorter = head.len() < content.head.length as usize;
+    if is_shorter { content.ladder.begins_with(head) } else { begins_with(head, &content.head) }
 }
 
 /// Whether a file was born after another; where the file system keeps no births, it may have been.

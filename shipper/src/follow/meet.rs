@@ -11,7 +11,7 @@ use super::checkpoint::{ContentCheck, Entry, EntryState, Head, Provenance};
 use super::file::{Followed, Look, Presence, Seen, nanos_now};
 use super::judge::Verdict;
 use super::medium::Medium;
-use super::open::not_text;
+use super::open::{not_text, open_same};
 use super::scan::Sighting;
 use super::{Follower, Order, Standing, without_generation};
 use crate::settings::Start;
@@ -98,13 +98,19 @@ impl Follower {
         // A journal holds what was acknowledged, whatever it is.
         let source = &self.settings.sources[sighting.found.source];
         let (is_journal, encoding) = (source.remove_when_indexed, source.text.encoding);
-        let opened = Medium::open(path).and_then(|mut medium| {
+        let opened = open_same(path, sighting.who).and_then(|opened| {
+            let Some(mut medium) = opened else { return Ok(None) };
             let what = if is_journal { None } else { not_text(&mut medium, encoding)? };
-            Ok((medium, what))
+            Ok(Some((medium, what)))
         });
         match opened {
-            Ok((medium, None)) => Some(medium),
-            Ok((_, Some(what))) => {
+            Ok(Some((medium, None))) => Some(medium),
+            Ok(None) => {
+                // It was renamed or removed since it was listed, and its name may be another's by now.
+                self.look_for_others_soon(Instant::now());
+                None
+            }
+            Ok(Some((_, Some(what)))) => {
                 self.inodes.insert(sighting.who, Standing::Refused(sighting.seen()));
                 if self.complaints.insert(path.clone()) {
                     tracing::info!(path = %path.display(), "skipped: the file is {what}, not a text log");
@@ -119,6 +125,11 @@ impl Follower {
         }
     }
 
+    /// The next scan is at `at`, or before.
+    fn look_for_others_soon(&mut self, at: Instant) {
+        self.rescan = Some(self.rescan.map_or(at, |before| before.min(at)));
+    }
+
     /// Decides what a stranger is. Some: a content of its own.
     fn take_in(&mut self, sighting: Sighting, mut medium: Medium, now: Instant) -> Option<Arrival> {
         match self.judge(&sighting, &mut medium, now) {
@@ -127,8 +138,7 @@ impl Follower {
                 self.is_wanted(&sighting).then(|| self.arrival(sighting))
             }
             Ok(Verdict::Undecided(undecided)) => {
-                let quiet = now + self.settings.timing.copy_quiet / 2;
-                self.rescan = Some(self.rescan.map_or(quiet, |at| at.min(quiet)));
+                self.look_for_others_soon(now + self.settings.timing.copy_quiet / 2);
                 self.undecided.insert(sighting.who, undecided);
                 None
             }

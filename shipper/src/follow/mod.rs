@@ -16,6 +16,7 @@ mod handles;
 mod idle;
 mod join;
 mod judge;
+mod ladder;
 mod medium;
 mod meet;
 mod messages;

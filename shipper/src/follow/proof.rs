@@ -8,7 +8,7 @@ use super::checkpoint::{ContentCheck, Head};
 use super::medium::{HEAD_BYTES, Medium};
 
 /// Bytes that a content check covers.
-const CHECK_BYTES: u64 = 256;
+pub const CHECK_BYTES: u64 = 256;
 
 /// Bytes before an offset that are compared, or searched for repetition.
 const COMPARED_BYTES: u64 = 4096;

@@ -197,7 +197,7 @@ impl Follower {
 fn is_shorter(arrival: &Arrival, pushed: u64) -> bool {
     let Some(sighting) = &arrival.sighting else { return false };
     sighting.found.metadata.len() < pushed
-        && Medium::open(&sighting.found.path).is_ok_and(|medium| matches!(medium, Medium::Plain(_)))
+        && sighting.open().is_ok_and(|medium| matches!(medium, Medium::Plain(_)))
 }
 
 fn is_copy_of(arrival: &Arrival, original: &Truncated) -> bool {
@@ -209,7 +209,7 @@ fn is_copy_of(arrival: &Arrival, original: &Truncated) -> bool {
 
 /// How long a content is, with its proofs for an offset.
 fn measure(sighting: &Sighting, offset: u64) -> io::Result<(u64, ContentCheck, Head)> {
-    let mut medium = Medium::open(&sighting.found.path)?;
+    let mut medium = sighting.open()?;
     let head = head_of(&medium.head()?);
     let check = check_before(&mut medium, offset)?;
     // Decodes a compressed one to its end.

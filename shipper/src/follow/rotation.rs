@@ -92,6 +92,7 @@ impl Follower {
     pub(super) fn miss(&mut self, key: FileKey, now: Instant) {
         let quiet = self.settings.timing.rotated_quiet;
         let Some(file) = self.files.get_mut(&key) else { return };
+        file.lose_place();
         let since = *file.missing_since.get_or_insert(now);
         if now.saturating_duration_since(since) < quiet {
             return self.schedule.set(key, since + quiet);

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,7 +14,7 @@ use super::discover::Found;
 use super::file::{Followed, Place, Presence, Seen, nanos_now};
 use super::medium::Medium;
 use super::meet::MET_SAID_MAX;
-use super::open::identity;
+use super::open::{identity, open_same};
 use super::{Follower, Standing, without_generation};
 use crate::backfill::{Candidate, oldest_first};
 
@@ -40,6 +41,11 @@ impl Sighting {
     /// Where its bytes can be read.
     pub fn place(&self) -> Place {
         Place { path: self.found.path.clone(), inode: self.who }
+    }
+
+    /// Opens it; an error too, if another file has its name by now.
+    pub fn open(&self) -> io::Result<Medium> {
+        open_same(&self.found.path, self.who)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
     /// What tells that it was touched.
