@@ -249,6 +249,7 @@ impl<B: Buffer, I: Index> Delivery<B, I> {
         Some(DeadLetter {
             id: String::from_utf8_lossy(&item.id.to_text()).into_owned(),
             target: self.batch.target(item).to_owned(),
+            pipeline: self.batch.pipeline(item).map(str::to_owned),
             document: Bytes::copy_from_slice(self.batch.document(item)),
             status,
             reason,

@@ -37,6 +37,7 @@ pub(crate) async fn dispose<B: Buffer, I: Index>(shared: Arc<Shared<B, I>>, pois
     let letter = DeadLetter {
         id: id_of(&claim),
         target: FRAME_TARGET.to_owned(),
+        pipeline: None,
         document: Bytes::from(STANDARD.encode(&claim.bytes)),
         status: 0,
         reason: reason.to_string(),

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::document::{Fault, Located};
+use crate::enrich::EnrichConfig;
 use crate::format::Format;
 use crate::multiline::Multiline;
 use crate::reader::Reader;
@@ -37,6 +38,8 @@ pub struct InputConfig {
     pub environment: Option<String>,
     /// `labels`: constant `labels.*` of every record. Default: none.
     pub labels: BTreeMap<String, String>,
+    /// `pipeline`, `geoip`: what is added to records. Default: nothing.
+    pub enrich: EnrichConfig,
     /// `redact`, `redact_fields`, `redact_patterns`, `redact_key`: what is taken out of lines. Default: nothing.
     pub redact: RedactConfig,
     /// `[[input.shape]]`: what is done to parsed records, in this order. Default: nothing.
@@ -137,6 +140,7 @@ impl InputConfig {
             timezone: Located::from("local".to_owned()),
             environment: None,
             labels: BTreeMap::new(),
+            enrich: EnrichConfig::default(),
             redact: RedactConfig::default(),
             shape: Vec::new(),
             drop: Vec::new(),
@@ -157,6 +161,7 @@ impl InputConfig {
             timezone,
             environment: input.text("environment").map(|text| text.value),
             labels: input.string_table("labels").into_iter().collect(),
+            enrich: EnrichConfig::read(input),
             redact: RedactConfig::read(input),
             shape: input.sections("shape", ShapeConfig::read).into_iter().flatten().collect(),
             drop: input.strings("drop"),

@@ -12,6 +12,7 @@
 use std::path::{Path, PathBuf};
 
 mod document;
+mod enrich;
 mod expand;
 mod format;
 mod input;
@@ -29,6 +30,7 @@ mod units;
 mod url;
 
 pub use document::{ConfigError, Document, Fault, Located};
+pub use enrich::{EnrichConfig, MetadataConfig};
 pub use format::{Format, FormatError};
 pub use input::{HttpConfig, InputConfig, InputKind, JournaldConfig, SyslogConfig, TlsConfig, Transport};
 pub use multiline::{Multiline, Preset, PresetError};
@@ -51,6 +53,8 @@ pub struct Config {
     /// `state`: directory of the shipper's checkpoints and of its inputs' journals. Default `/var/lib/weir`. Change it when the shipper runs as a
     /// user that cannot write there, or when two shippers run on one machine: each needs its own.
     pub state: PathBuf,
+    /// `metadata`: what every record says of the machine that it was written on. Default: its name alone.
+    pub metadata: MetadataConfig,
     /// `[[source]]`: the files to follow, in the order of the file. Default: none.
     pub sources: Vec<SourceConfig>,
     /// `[[input]]`: what is received instead of read from files, in the order of the file. Default: none.
@@ -99,6 +103,7 @@ impl Config {
     fn read(root: &mut Reader<'_, '_>, document: Document) -> Self {
         Self {
             state: root.path("state", "/var/lib/weir"),
+            metadata: MetadataConfig::read(root),
             sources: root.sections("source", SourceConfig::read),
             inputs: root.sections("input", InputConfig::read).into_iter().flatten().collect(),
             buffer: root.section("buffer", BufferConfig::read),

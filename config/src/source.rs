@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::document::{Fault, Located};
+use crate::enrich::EnrichConfig;
 use crate::format::Format;
 use crate::multiline::Multiline;
 use crate::reader::Reader;
@@ -51,6 +52,8 @@ pub struct SourceConfig {
     pub environment: Option<String>,
     /// `labels`: constant `labels.*` of every record. Default: none.
     pub labels: BTreeMap<String, String>,
+    /// `pipeline`, `geoip`: what is added to records. Default: nothing.
+    pub enrich: EnrichConfig,
     /// `redact`, `redact_fields`, `redact_patterns`, `redact_key`: what is taken out of lines. Default: nothing.
     pub redact: RedactConfig,
     /// `[[source.shape]]`: what is done to parsed records, in this order. Default: nothing.
@@ -80,6 +83,7 @@ impl Default for SourceConfig {
             start: Start::default(),
             environment: None,
             labels: BTreeMap::new(),
+            enrich: EnrichConfig::default(),
             redact: RedactConfig::default(),
             shape: Vec::new(),
             drop: Vec::new(),
@@ -121,6 +125,7 @@ impl SourceConfig {
             start: source.choice("start", Start::NAMES).unwrap_or_default(),
             environment: source.text("environment").map(|text| text.value),
             labels: source.string_table("labels").into_iter().collect(),
+            enrich: EnrichConfig::read(source),
             redact: RedactConfig::read(source),
             shape: source.sections("shape", ShapeConfig::read).into_iter().flatten().collect(),
             drop: source.strings("drop"),

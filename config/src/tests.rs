@@ -44,6 +44,7 @@ fn messages(text: &str) -> Vec<String> {
 fn the_reference_configuration_means_the_defaults() {
     let (reference, default) = (valid(REFERENCE), Config::default());
     assert_eq!(reference.state, default.state);
+    assert_eq!(reference.metadata, default.metadata);
     assert_eq!(reference.sources, default.sources);
     assert_eq!(reference.inputs, default.inputs);
     assert_eq!(reference.buffer, default.buffer);

@@ -1,7 +1,7 @@
 //! Documents of several frames, spliced into one body for `_bulk`.
 //!
 //! ```text
-//! {"create":{"_index":"logs-checkout-default","_id":"B5vuUjrlpecLsmMK7h8Y9r4qoQ"}}
+//! {"create":{"_index":"logs-checkout-default","pipeline":"<where the group names one>","_id":"B5vuUjrlpecLsmMK7h8Y9r4qoQ"}}
 //! {<the record's fragment>,<the fields its group shares>,<what the worker adds>}
 //! ```
 //! Nothing is parsed or written a second time: a record is a copy of three runs of bytes and a few digits. Every item
@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use weir_record::identity::RecordId;
 use weir_record::json::{push_escaped, push_i64, push_u64};
-use weir_record::{DecodedFrame, FileKey, Timestamp};
+use weir_record::{DecodedFrame, FileKey, Group, Timestamp};
 
 /// Where documents go, and as what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,10 +174,18 @@ impl Batch {
 
     /// The data stream that an item goes to.
     pub fn target(&self, item: &Item) -> &str {
-        let action = self.body.get(item.action_start..item.document_start).unwrap_or_default();
-        let name = action.strip_prefix(ACTION).unwrap_or_default();
-        let length = name.iter().position(|byte| *byte == b'"').unwrap_or(0);
-        name.get(..length).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
+        let name = self.action(item).strip_prefix(ACTION).unwrap_or_default();
+        text_up_to_quote(name).unwrap_or_default()
+    }
+
+    /// The ingest pipeline that an item goes through on its way into the index, if any.
+    pub fn pipeline(&self, item: &Item) -> Option<&str> {
+        let behind_target = self.action(item).get(ACTION.len() + self.target(item).len()..)?;
+        text_up_to_quote(behind_target.strip_prefix(PIPELINE)?)
+    }
+
+    fn action(&self, item: &Item) -> &[u8] {
+        self.body.get(item.action_start..item.document_start).unwrap_or_default()
     }
 
     /// Empties it; the memory stays.
@@ -204,6 +212,13 @@ impl Batch {
 
 const ACTION: &[u8] = b"{\"create\":{\"_index\":\"";
 
+const PIPELINE: &[u8] = b"\",\"pipeline\":\"";
+
+fn text_up_to_quote(bytes: &[u8]) -> Option<&str> {
+    let length = memchr::memchr(b'"', bytes)?;
+    std::str::from_utf8(bytes.get(..length)?).ok()
+}
+
 impl GroupText {
     fn fill(
         &mut self,
@@ -216,6 +231,11 @@ impl GroupText {
         self.action.clear();
         self.action.extend_from_slice(ACTION);
         push_escaped(&mut self.action, settings.stream(dataset).as_bytes());
+        let (pipeline, fields) = Group::split_pipeline(fields);
+        if let Some(pipeline) = pipeline {
+            self.action.extend_from_slice(PIPELINE);
+            push_escaped(&mut self.action, pipeline.as_bytes());
+        }
         self.action.extend_from_slice(b"\",\"_id\":\"");
 
         self.tail.clear();
@@ -327,6 +347,38 @@ mod tests {
             ["logs-shop-default", "logs-bare-default", "logs-shop-default", "logs-bare-default"]
         );
         assert_eq!((batch.items()[0].time, batch.items()[1].time), (Some(DAY), None));
+    }
+
+    #[test]
+    fn a_groups_pipeline_stands_in_the_action_and_not_in_the_document() {
+        let check = |pipeline: Option<&str>, fields: &str| {
+            let mut group = Group { dataset: "shop".into(), fields: fields.to_owned() };
+            if let Some(pipeline) = pipeline {
+                group.set_pipeline(pipeline);
+            }
+            let mut builder = FrameBuilder::new(file(), 0, 0).expect("a compressor");
+            let number = builder.group(&group);
+            builder.document().extend_from_slice(br#""message":"one""#);
+            builder.commit(0, Some(DAY), 1, number);
+            let mut frames = Vec::new();
+            builder.finish(100, DAY, &mut frames);
+            let mut batch = Batch::new(DocumentSettings::default());
+            let mut decoder = Decoder::new().expect("a decompressor");
+            batch.push(&decoder.decode(&frames[0].bytes).expect("whole"), DAY);
+            let item = &batch.items()[0];
+            assert_eq!((batch.target(item), batch.pipeline(item)), ("logs-shop-default", pipeline));
+            let action: Value =
+                serde_json::from_slice(&batch.body()[..item.document_start]).expect("an action");
+            assert_eq!(action["create"]["pipeline"].as_str(), pipeline);
+            assert!(action["create"]["_id"].is_string());
+            let document: Value = serde_json::from_slice(batch.document(item)).expect("a document");
+            assert_eq!(document["host.name"].as_str(), (!fields.is_empty()).then_some("web-1"));
+            assert!(document.get("_pipeline").is_none(), "{document}");
+        };
+        for fields in [r#""host.name":"web-1""#, ""] {
+            check(None, fields);
+            check(Some("geo-and-user-agent"), fields);
+        }
     }
 
     #[test]

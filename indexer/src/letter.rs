@@ -33,6 +33,8 @@ pub struct DeadLetter {
     pub id: String,
     /// The data stream that it was meant for.
     pub target: String,
+    /// The ingest pipeline that it was to go through, if any.
+    pub pipeline: Option<String>,
     /// The document as it was sent.
     pub document: Bytes,
     /// HTTP status of the last try.
@@ -94,6 +96,9 @@ impl DeadLetter {
         ] {
             document[name] = Value::from(value);
         }
+        if let Some(pipeline) = &self.pipeline {
+            document["labels.pipeline"] = Value::from(pipeline.clone());
+        }
         document.to_string()
     }
 
@@ -108,6 +113,7 @@ impl DeadLetter {
         Some(DeadLetter {
             id: text("labels.id")?.to_owned(),
             target: text("labels.target")?.to_owned(),
+            pipeline: text("labels.pipeline").map(str::to_owned),
             document: bytes.into(),
             status: text("error.code")?.parse().ok()?,
             reason: text("error.message")?.to_owned(),
@@ -209,6 +215,7 @@ mod tests {
         DeadLetter {
             id: "an-id".to_owned(),
             target: "logs-shop-default".to_owned(),
+            pipeline: Some("geo".to_owned()),
             document: Bytes::from_static(document),
             status: 400,
             reason: "document_parsing_exception: no".to_owned(),

@@ -171,7 +171,7 @@ impl FieldKind {
             Kind::Keyword | Kind::ConstantKeyword => FieldKind::Keyword,
             Kind::Long => FieldKind::Number,
             Kind::Ip => FieldKind::Ip,
-            Kind::Stored | Kind::Flattened => FieldKind::Other,
+            Kind::Stored | Kind::Flattened | Kind::GeoPoint => FieldKind::Other,
         }
     }
 }
@@ -203,7 +203,7 @@ pub(crate) fn countable(name: &str) -> Result<FieldPath, SearchError> {
     let reason = match (&path, path.kind()) {
         (_, Some(Kind::Text)) => "it is text",
         (_, Some(Kind::Stored)) => "it is shown but not searched",
-        (_, Some(Kind::Flattened)) => "it is an object",
+        (_, Some(Kind::Flattened | Kind::GeoPoint)) => "it is an object",
         (_, Some(Kind::DateNanos)) => "it is a moment; count over time instead",
         (FieldPath::Inner(..), _) => "it stands inside an object that is indexed as one field",
         _ => return Ok(path),

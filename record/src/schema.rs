@@ -22,6 +22,8 @@ pub enum Kind {
     Ip,
     /// An object of arbitrary keys, indexed as one field.
     Flattened,
+    /// A place on Earth, `{"lat":52.5,"lon":13.4}` in degrees.
+    GeoPoint,
 }
 
 /// Who may write a field.
@@ -102,6 +104,14 @@ fields! {
     HostName "host.name" Keyword Line,
     HostHostname "host.hostname" Keyword Line,
     HostIp "host.ip" Ip Line,
+    HostArchitecture "host.architecture" Keyword Line,
+    HostOsName "host.os.name" Keyword Line,
+    HostOsVersion "host.os.version" Keyword Line,
+    CloudProvider "cloud.provider" Keyword Line,
+    CloudRegion "cloud.region" Keyword Line,
+    CloudAvailabilityZone "cloud.availability_zone" Keyword Line,
+    CloudInstanceId "cloud.instance.id" Keyword Line,
+    CloudMachineType "cloud.machine.type" Keyword Line,
     ContainerId "container.id" Keyword Line,
     ContainerName "container.name" Keyword Line,
     ContainerImageName "container.image.name" Keyword Line,
@@ -132,6 +142,7 @@ fields! {
     UrlPath "url.path" Keyword Line,
     UrlQuery "url.query" Keyword Line,
     UrlDomain "url.domain" Keyword Line,
+    UrlPort "url.port" Long Line,
     UrlScheme "url.scheme" Keyword Line,
     UserAgentOriginal "user_agent.original" Keyword Line,
     UserName "user.name" Keyword Line,
@@ -140,6 +151,14 @@ fields! {
     SourceIp "source.ip" Ip Line,
     SourceAddress "source.address" Keyword Line,
     SourcePort "source.port" Long Line,
+    SourceGeoContinentName "source.geo.continent_name" Keyword Line,
+    SourceGeoCountryIsoCode "source.geo.country_iso_code" Keyword Line,
+    SourceGeoCountryName "source.geo.country_name" Keyword Line,
+    SourceGeoRegionName "source.geo.region_name" Keyword Line,
+    SourceGeoCityName "source.geo.city_name" Keyword Line,
+    SourceGeoLocation "source.geo.location" GeoPoint Line,
+    SourceAsNumber "source.as.number" Long Line,
+    SourceAsOrganizationName "source.as.organization.name" Keyword Line,
     ClientIp "client.ip" Ip Line,
     ClientAddress "client.address" Keyword Line,
     ClientPort "client.port" Long Line,

@@ -10,7 +10,8 @@ use clap::{Args, ValueEnum};
 use rustix::fs::FileType;
 use weir_buffer::{Password, RedisBuffer, RedisSettings};
 use weir_config::{
-    BufferConfig, Config, InputConfig, InputKind, Located, RedactConfig, ServerUrl, ShapeConfig, SourceConfig,
+    BufferConfig, Config, EnrichConfig, InputConfig, InputKind, Located, MetadataConfig, RedactConfig,
+    ServerUrl, ShapeConfig, SourceConfig,
 };
 use weir_process::metrics::{self, Metric, Observed};
 use weir_process::{EXIT_WRONG, bad_use, stop_signal};
@@ -20,6 +21,7 @@ use crate::backfill::{Period, moment};
 use crate::bar::Bar;
 use crate::follow::{Encoding, TextRules};
 use crate::input::{InputSettings, Inputs, Watched};
+use crate::metadata::host_fields;
 use crate::parse::{Multiline, OwnLines, PatternLibrary, Zone};
 use crate::progress::{Counts, Progress, Vanished};
 use crate::push::chain;
@@ -142,6 +144,7 @@ pub fn source_settings(source: &SourceConfig) -> anyhow::Result<SourceSettings> 
         &LineRules {
             multiline: &source.multiline,
             timezone: &source.timezone,
+            enrich: &source.enrich,
             redact: &source.redact,
             shape: &source.shape,
             drop: &source.drop,
@@ -169,6 +172,7 @@ fn multiline(multiline: &weir_config::Multiline) -> anyhow::Result<Multiline> {
 pub(crate) struct LineRules<'c> {
     pub multiline: &'c weir_config::Multiline,
     pub timezone: &'c Located<String>,
+    pub enrich: &'c EnrichConfig,
     pub redact: &'c RedactConfig,
     pub shape: &'c [ShapeConfig],
     pub drop: &'c [Located<String>],
@@ -178,6 +182,7 @@ pub(crate) struct LineRules<'c> {
 pub(crate) fn line_rules(settings: &mut SourceSettings, told: &LineRules<'_>) -> anyhow::Result<()> {
     settings.multiline = multiline(told.multiline)?;
     settings.zone = told.timezone.value.parse::<Zone>().map_err(bad_use)?;
+    settings.pipeline = rules::pipeline(told.enrich)?;
     settings.redactor = rules::redactor(told.redact)?;
     settings.shape = rules::steps(told.shape, &settings.zone)?;
     let rule = |rule: &Located<String>| {
@@ -190,6 +195,14 @@ pub(crate) fn line_rules(settings: &mut SourceSettings, told: &LineRules<'_>) ->
 /// What the `[[input]]`s mean whose journals stand under `state`.
 pub fn input_settings(inputs: &[InputConfig], state: &Path) -> anyhow::Result<Vec<InputSettings>> {
     inputs.iter().map(|input| InputSettings::new(input, state)).collect()
+}
+
+/// Lets the records of all sources say what is wanted of this machine; it is looked at once.
+pub fn describe_host(sources: &mut [SourceSettings], wanted: MetadataConfig) {
+    let fields = host_fields(wanted);
+    for source in sources {
+        source.host_fields = Arc::clone(&fields);
+    }
 }
 
 /// Takes `-` out of the paths: standard input.
@@ -303,6 +316,7 @@ fn settings(arguments: &ShipArgs, config: &Config, inputs: &[InputSettings]) -> 
         (false, true) => Mode::Follow,
     };
     sources.extend(inputs.iter().map(|input| input.source.clone()));
+    describe_host(&mut sources, config.metadata);
     if sources.is_empty() {
         return Err(bad_use(
             "nothing to follow: name files or globs, or a configuration with a [[source]] or an [[input]] (-c FILE), \

@@ -9,6 +9,7 @@ pub mod cli;
 mod disk;
 pub mod follow;
 pub mod input;
+pub mod metadata;
 pub mod parse;
 pub mod progress;
 pub mod push;

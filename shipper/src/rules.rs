@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ring::hmac;
-use weir_config::{RedactConfig, ShapeAction, ShapeConfig};
+use weir_config::{EnrichConfig, RedactConfig, ShapeAction, ShapeConfig};
 use weir_process::bad_use;
-use weir_record::Query;
 use weir_record::query::FieldPath;
+use weir_record::{Group, Query};
 
 use crate::parse::{ParserSettings, Zone};
 use crate::push::chain;
@@ -38,6 +38,20 @@ pub fn redactor(config: &RedactConfig) -> anyhow::Result<Option<Arc<Redactor>>> 
         return Ok(None);
     }
     Redactor::new(&settings).map(|redactor| Some(Arc::new(redactor))).map_err(|error| bad_use(chain(&error)))
+}
+
+/// The ingest pipeline of a source.
+///
+/// # Errors
+/// Its name cannot be one.
+pub fn pipeline(config: &EnrichConfig) -> anyhow::Result<Option<String>> {
+    let Some(name) = config.pipeline.as_ref().map(|name| &name.value) else { return Ok(None) };
+    if Group::is_pipeline_name(name) {
+        return Ok(Some(name.clone()));
+    }
+    Err(bad_use(format!(
+        "pipeline: `{name}` names none: it is empty, too long, or has blanks, quotes or backslashes"
+    )))
 }
 
 /// The steps of a source, in their order. `zone`: of time stamps without one in fields that are parsed again.

@@ -8,6 +8,7 @@ use weir_record::{Field, Query, SourceId};
 
 use crate::backfill::Period;
 use crate::follow::TextRules;
+use crate::metadata::HostFields;
 use crate::parse::{Format, FormatError, Multiline, PatternError, PatternLibrary, Patterns, Zone};
 use crate::redact::Redactor;
 use crate::shape::Step;
@@ -116,6 +117,10 @@ pub struct SourceSettings {
     pub environment: Option<String>,
     /// `labels.*`.
     pub labels: Vec<(String, String)>,
+    /// What is known of this machine, in every record that it wrote.
+    pub host_fields: HostFields,
+    /// The ingest pipeline that the records go through in the index.
+    pub pipeline: Option<String>,
     /// The event times that are wanted.
     pub period: Period,
     /// What is taken out of lines before anything else is done with them.
@@ -188,6 +193,8 @@ impl SourceSettings {
             start: Start::Beginning,
             environment: None,
             labels: Vec::new(),
+            host_fields: HostFields::default(),
+            pipeline: None,
             period: Period::default(),
             redactor: None,
             shape: Vec::new(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use weir_config::Config;
 use weir_record::frame::Decoder;
-use weir_record::{FileIdentity, FileKey, FrameBuilder, SourceId};
+use weir_record::{FileIdentity, FileKey, FrameBuilder, Group, SourceId};
 use weir_shipper::cli::source_settings;
 use weir_shipper::follow::records::{Assembler, AtEnd, RecordCounts, Sink};
 
@@ -35,6 +35,7 @@ fn ship(configuration: &str, text: &str) -> (Vec<Value>, RecordCounts) {
         let decoded = decoder.decode(&frame.bytes).expect("a frame");
         for record in decoded.records() {
             let (dataset, fields) = decoded.groups[record.group];
+            let (_, fields) = Group::split_pipeline(fields);
             let text =
                 format!("{{{},{fields},\"dataset\":{dataset:?}}}", String::from_utf8_lossy(record.document));
             documents.push(serde_json::from_str(&text).expect("JSON"));

@@ -25,6 +25,7 @@ fn letter(number: u32, reason: &str, document: &str) -> DeadLetter {
     DeadLetter {
         id: format!("id-{number}"),
         target: "logs-shop-default".to_owned(),
+        pipeline: None,
         document: document.as_bytes().to_vec().into(),
         status: 400,
         reason: reason.to_owned(),

@@ -108,7 +108,10 @@ pub(super) async fn replay(
 ) -> Result<Vec<Outcome>, IndexError> {
     let mut body = Vec::new();
     for letter in letters {
-        let action = json!({"create": {"_index": letter.target, "_id": letter.id}});
+        let mut action = json!({"create": {"_index": letter.target, "_id": letter.id}});
+        if let Some(pipeline) = &letter.pipeline {
+            action["create"]["pipeline"] = json!(pipeline);
+        }
         body.extend_from_slice(action.to_string().as_bytes());
         body.push(b'\n');
         // Newlines within would part the request; JSON has none but between its tokens.

@@ -31,7 +31,7 @@ mod difference;
 mod lifecycle;
 
 /// Raised by every change of what is below; an older one on the server is replaced.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 const PRIORITY: u64 = 150;
 const MAPPINGS: &str = "weir@mappings";
@@ -312,6 +312,7 @@ fn mapping(server: &Server, field: Field) -> Value {
         Kind::Keyword | Kind::ConstantKeyword => keyword(),
         Kind::Long => json!({"type": "long"}),
         Kind::Ip => json!({"type": "ip"}),
+        Kind::GeoPoint => json!({"type": "geo_point"}),
         Kind::Flattened => match server.flattened_type() {
             Some("flattened") => json!({"type": "flattened", "ignore_above": KEYWORD_CHARACTERS_MAX}),
             Some(other) => json!({"type": other}),

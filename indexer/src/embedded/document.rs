@@ -199,6 +199,7 @@ impl Reader<'_> {
             Value::Null => {}
             Value::Array(items) => items.iter().for_each(|item| self.schema_field(field, item)),
             Value::Object(_) if field.kind() == Kind::Flattened => self.flattened(field, value),
+            Value::Object(_) if field.kind() == Kind::GeoPoint => self.mark(field.name(), ""),
             Value::Object(_) => {}
             leaf => {
                 self.leaf(field, leaf);
@@ -241,7 +242,7 @@ impl Reader<'_> {
                     self.document.add_ip_addr(handle, mapped(address));
                 }
             }
-            Kind::Flattened | Kind::Stored => {}
+            Kind::Flattened | Kind::GeoPoint | Kind::Stored => {}
         }
     }
 

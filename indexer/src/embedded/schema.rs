@@ -66,7 +66,9 @@ impl Fields {
 
     /// Whether the values of a field are in a column, so that they can be counted.
     pub fn is_counted(field: Field) -> bool {
-        !matches!(field.kind(), Kind::Text | Kind::Stored | Kind::Flattened) && !NOT_COUNTED.contains(&field)
+        let is_counted =
+            !matches!(field.kind(), Kind::Text | Kind::Stored | Kind::Flattened | Kind::GeoPoint);
+        is_counted && !NOT_COUNTED.contains(&field)
     }
 
     /// The name of the column of a field.
@@ -149,7 +151,7 @@ fn add(builder: &mut SchemaBuilder, field: Field) {
             let options = JsonObjectOptions::default().set_indexing_options(exact(WHOLE));
             builder.add_json_field(name, options.set_expand_dots_enabled());
         }
-        Kind::Stored => {}
+        Kind::Stored | Kind::GeoPoint => {}
     }
 }
 

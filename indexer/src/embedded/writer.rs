@@ -223,6 +223,7 @@ impl Writer {
         let letter = DeadLetter {
             id: String::from_utf8_lossy(&item.id.to_text()).into_owned(),
             target: batch.target(item).to_owned(),
+            pipeline: batch.pipeline(item).map(str::to_owned),
             document: Bytes::copy_from_slice(batch.document(item)),
             status,
             reason: reason.to_owned(),

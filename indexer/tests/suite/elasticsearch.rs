@@ -124,6 +124,41 @@ async fn the_templates_give_every_field_its_type() {
 }
 
 #[tokio::test]
+async fn records_of_a_group_with_a_pipeline_go_through_it_and_the_others_do_not() {
+    on_both("records_of_a_group_with_a_pipeline", |server| async move {
+        let index = server.connect();
+        index.ensure_setup().await.expect("templates");
+        let name = format!("mark-{}", server.namespace);
+        let path = format!("_ingest/pipeline/{name}");
+        let set = json!({"set": {"field": "attributes.marked", "value": "by the pipeline"}});
+        let installed = server.request(Method::Put, &path, Some(json!({"processors": [set]}))).await;
+        if installed["acknowledged"] != true {
+            let server = index.server().await.expect("a server");
+            assert_eq!(server.distribution, Distribution::OpenSearch, "{installed}");
+            eprintln!("SKIPPED: the OpenSearch of the tests has no ingest processors");
+            return;
+        }
+
+        let mut bodies = Vec::new();
+        for (number, pipeline) in [(1, Some(&*name)), (2, None), (3, Some("there-is-none"))] {
+            bodies.push(frame_through(file(number), 0, "shop", pipeline, &[plain(0, "order")]));
+        }
+        let batch = batch(server.settings().documents, &bodies);
+        let outcomes = index.bulk(&batch, &everything(&batch)).await.expect("an answer");
+        assert_eq!(outcomes[..2], [Outcome::Indexed, Outcome::Indexed]);
+        assert!(matches!(&outcomes[2], Outcome::Rejected { reason, .. } if reason.contains("there-is-none")));
+        let again = index.bulk(&batch, &[0, 1]).await.expect("an answer");
+        assert_eq!(again, [Outcome::Duplicate, Outcome::Duplicate]);
+
+        server.refresh().await;
+        assert_eq!(total(&index, "order").await, 2);
+        assert_eq!(total(&index, "marked:\"by the pipeline\"").await, 1);
+        server.request(Method::Delete, &path, None).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn dead_letters_are_stored_whatever_is_in_them_and_found_by_who_asks() {
     on_both("dead_letters", |server| async move {
         let index = server.connect();
@@ -131,6 +166,7 @@ async fn dead_letters_are_stored_whatever_is_in_them_and_found_by_who_asks() {
         let letter = |n: usize, document: Vec<u8>| DeadLetter {
             id: format!("letter-{n}"),
             target: "logs-shop-default".to_owned(),
+            pipeline: None,
             document: document.into(),
             status: 400,
             reason: "document_parsing_exception: object where a keyword is".to_owned(),
@@ -344,6 +380,7 @@ async fn a_document_that_a_pipeline_refuses_is_a_dead_letter_and_taken_at_a_repl
         let letter = DeadLetter {
             id: String::from_utf8_lossy(&batch.items()[1].id.to_text()).into_owned(),
             target: batch.target(&batch.items()[1]).to_owned(),
+            pipeline: batch.pipeline(&batch.items()[1]).map(str::to_owned),
             document: batch.document(&batch.items()[1]).to_vec().into(),
             status,
             reason,

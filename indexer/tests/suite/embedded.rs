@@ -117,6 +117,7 @@ async fn a_fragment_that_is_no_json_is_rejected_alone() {
     let letter = DeadLetter {
         id: rejected_id,
         target: "logs-shop-default".to_owned(),
+        pipeline: None,
         document: bytes::Bytes::from_static(b"{\"message\":broken}"),
         status: 400,
         reason: "no JSON".to_owned(),

@@ -28,11 +28,28 @@ pub const RECORD_BYTES: u64 = 100;
 /// A frame of `file` from byte `start` on, one record each [`RECORD_BYTES`], with these fragments. The event times
 /// are read from the fragments.
 pub fn frame(file: FileKey, start: u64, service: &str, fragments: &[String]) -> Vec<u8> {
+    frame_through(file, start, service, None, fragments)
+}
+
+/// As [`frame`], of records that go through an ingest pipeline.
+pub fn frame_through(
+    file: FileKey,
+    start: u64,
+    service: &str,
+    pipeline: Option<&str>,
+    fragments: &[String],
+) -> Vec<u8> {
     let mut builder = FrameBuilder::new(file, start, 1_000_000).expect("a compressor");
-    let group = builder.group(&Group {
+    let mut group = Group {
         dataset: service.to_owned(),
-        fields: format!("\"service.name\":\"{service}\",\"host.name\":\"web-1\",\"log.file.path\":\"/var/log/{service}.log\""),
-    });
+        fields: format!(
+            "\"service.name\":\"{service}\",\"host.name\":\"web-1\",\"log.file.path\":\"/var/log/{service}.log\""
+        ),
+    };
+    if let Some(pipeline) = pipeline {
+        group.set_pipeline(pipeline);
+    }
+    let group = builder.group(&group);
     for (index, fragment) in fragments.iter().enumerate() {
         builder.document().extend_from_slice(fragment.as_bytes());
         let offset = start + index as u64 * RECORD_BYTES;

@@ -22,8 +22,39 @@ const RATIO_CAUTION: f64 = 0.92;
 pub struct Group {
     /// Dataset of the data stream, already clean: `[a-z0-9._]{1,100}`.
     pub dataset: String,
-    /// A fragment: `"service.name":"checkout","host.name":"web-1"`.
+    /// A fragment: `"service.name":"checkout","host.name":"web-1"`. The [ingest pipeline](Group::set_pipeline) stands
+    /// before it.
     pub fields: String,
+}
+
+/// How [`Group::fields`] begins where they name an ingest pipeline.
+const PIPELINE_MEMBER: &str = "\"_pipeline\":\"";
+
+impl Group {
+    /// Whether `name` may name an ingest pipeline: printable, without quotes, blanks and backslashes.
+    pub fn is_pipeline_name(name: &str) -> bool {
+        const BYTES_MAX: usize = 255;
+        let is_plain = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '"' | '\\');
+        !name.is_empty() && name.len() <= BYTES_MAX && name.chars().all(is_plain)
+    }
+
+    /// Names the ingest pipeline of Elasticsearch that these records go through. It is no field of theirs: it stands
+    /// before the fields, where [`split_pipeline`](Self::split_pipeline) cuts it off. Once at most, and only a
+    /// [usable name](Self::is_pipeline_name).
+    pub fn set_pipeline(&mut self, name: &str) {
+        debug_assert!(Group::is_pipeline_name(name) && Group::split_pipeline(&self.fields).0.is_none());
+        let comma = if self.fields.is_empty() { "" } else { "," };
+        self.fields = format!("{PIPELINE_MEMBER}{name}\"{comma}{}", self.fields);
+    }
+
+    /// The ingest pipeline of a group's `fields`, if they name one, and the fields themselves.
+    pub fn split_pipeline(fields: &str) -> (Option<&str>, &str) {
+        let named = fields.strip_prefix(PIPELINE_MEMBER).and_then(|rest| rest.split_once('"'));
+        match named.filter(|(name, _)| Group::is_pipeline_name(name)) {
+            Some((name, rest)) => (Some(name), rest.strip_prefix(',').unwrap_or(rest)),
+            None => (None, fields),
+        }
+    }
 }
 
 /// One encoded frame.

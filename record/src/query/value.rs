@@ -34,7 +34,9 @@ pub(super) fn equals(path: FieldPath, text: &str) -> Result<Query, String> {
         }
         Some(Kind::Keyword) if path == FieldPath::Schema(Field::LogLevel) => Test::Is(level_text(text)),
         Some(Kind::Keyword | Kind::ConstantKeyword) | None => Test::Is(text.to_owned()),
-        Some(kind @ (Kind::Stored | Kind::Flattened)) => return Err(not_searched(&path, kind)),
+        Some(kind @ (Kind::Stored | Kind::Flattened | Kind::GeoPoint)) => {
+            return Err(not_searched(&path, kind));
+        }
     };
     Ok(Query::Test(path, test))
 }
@@ -54,7 +56,7 @@ pub(super) fn like(path: FieldPath, pattern: Pattern) -> Result<Query, String> {
         Some(Kind::Long) => Err(format!("{path} is a number: compare it, as in {path}>=500")),
         Some(Kind::DateNanos) => Err(format!("{path} is a moment: write {path}:2026-11-20, or a range")),
         Some(Kind::Ip) => Err(format!("{path} is an address: write a network, as in {path}:10.0.0.0/8")),
-        Some(kind @ (Kind::Stored | Kind::Flattened)) => Err(not_searched(&path, kind)),
+        Some(kind @ (Kind::Stored | Kind::Flattened | Kind::GeoPoint)) => Err(not_searched(&path, kind)),
     }
 }
 
@@ -72,16 +74,18 @@ pub(super) fn between(path: FieldPath, lower: Bound<String>, upper: Bound<String
         }
         Some(Kind::Keyword | Kind::ConstantKeyword) | None => Test::Between(lower, upper),
         Some(Kind::Text) => return Err(format!("{path} is text: it is searched by words, not by a range")),
-        Some(kind @ (Kind::Stored | Kind::Flattened)) => return Err(not_searched(&path, kind)),
+        Some(kind @ (Kind::Stored | Kind::Flattened | Kind::GeoPoint)) => {
+            return Err(not_searched(&path, kind));
+        }
     };
     Ok(Query::Test(path, test))
 }
 
 fn not_searched(path: &FieldPath, kind: Kind) -> String {
-    if kind == Kind::Stored {
-        format!("{path} is shown but not searched")
-    } else {
-        format!("{path} is an object: name one of its members, as in {path}.key:value")
+    match kind {
+        Kind::Stored => format!("{path} is shown but not searched"),
+        Kind::GeoPoint => format!("{path} is a place: what can be asked is whether it is there, {path}:*"),
+        _ => format!("{path} is an object: name one of its members, as in {path}.key:value"),
     }
 }
 

@@ -54,6 +54,11 @@ pub fn of_file(
         member(&mut fields, field.name(), value);
         settled.insert(field);
     }
+    let told: &[_] = if source.states_host() { &[] } else { &source.host_fields };
+    for (field, value) in told {
+        member(&mut fields, field.name(), value);
+        settled.insert(*field);
+    }
     if let Some(environment) = &source.environment {
         member(&mut fields, Field::ServiceEnvironment.name(), environment);
     }
@@ -62,7 +67,10 @@ pub fn of_file(
     }
     let shared_stream = is_in_pod && source.service.is_none();
     let dataset = if shared_stream { POD_DATASET.to_owned() } else { String::new() };
-    let base = Group { dataset, fields: String::from_utf8_lossy(&fields).into_owned() };
+    let mut base = Group { dataset, fields: String::from_utf8_lossy(&fields).into_owned() };
+    if let Some(pipeline) = &source.pipeline {
+        base.set_pipeline(pipeline);
+    }
     let service = source.service.clone().unwrap_or_else(|| match (origin, &container) {
         (Some(origin), _) => origin.service.clone(),
         (None, Some(container)) => container.service().unwrap_or_else(|| UNNAMED_CONTAINER.to_owned()),
@@ -121,6 +129,25 @@ mod tests {
     }
 
     #[test]
+    fn a_group_names_the_pipeline_of_its_source_whatever_the_service() {
+        let mut source = SourceSettings::new(Vec::new());
+        source.pipeline = Some("geo".into());
+        let origin = Origin { name: "x".into(), service: "x".into(), host: LineHost::Stated };
+        for origin in [None, Some(origin)] {
+            source.origin = origin;
+            let group = of_file(&source, None, None, None).group;
+            let other = with_service(&group, "other");
+            for (group, service) in [(&group, group.dataset.as_str()), (&other, "other")] {
+                let (pipeline, fields) = Group::split_pipeline(&group.fields);
+                assert_eq!(pipeline, Some("geo"));
+                assert!(fields.ends_with(&format!(r#""service.name":"{service}""#)), "{fields}");
+                let fields = format!("{{{fields}}}");
+                serde_json::from_str::<serde_json::Value>(&fields).expect("an object");
+            }
+        }
+    }
+
+    #[test]
     fn records_of_a_journal_name_where_their_lines_came_from_and_the_shipper_only_where_it_wrote_them() {
         let mut source = SourceSettings::new(Vec::new());
         let journal = Some(Path::new("/var/lib/weir/journal/stdin/current.log"));
@@ -132,6 +159,19 @@ mod tests {
         let group = of_file(&source, Some("web-1"), None, journal).group;
         assert_eq!(group.fields, r#""log.file.path":"stdin","service.name":"stdin""#);
         assert!(source.settled_fields().all(|field| field != Field::HostName));
+    }
+
+    #[test]
+    fn a_group_describes_the_machine_that_its_lines_were_written_on() {
+        let mut source = SourceSettings::new(Vec::new());
+        source.host_fields = [(Field::CloudProvider, "aws".to_owned())].into();
+        let shared = of_file(&source, Some("web-1"), None, None);
+        assert!(shared.group.fields.contains(r#","cloud.provider":"aws","#), "{}", shared.group.fields);
+        assert!(shared.settled.contains(Field::CloudProvider));
+        source.origin = Some(Origin { name: "x".into(), service: "x".into(), host: LineHost::Stated });
+        let shared = of_file(&source, Some("web-1"), None, None);
+        assert!(!shared.group.fields.contains("cloud"), "{}", shared.group.fields);
+        assert!(!shared.settled.contains(Field::CloudProvider));
     }
 
     #[test]

@@ -63,6 +63,7 @@ impl InputSettings {
             &LineRules {
                 multiline: &multiline,
                 timezone: &config.timezone,
+                enrich: &config.enrich,
                 redact: &config.redact,
                 shape: &config.shape,
                 drop: &config.drop,

@@ -260,7 +260,7 @@ mod tests {
             r"CEF:0|Acme|Wall\|1|1.0|100|worm stopped|10|src=10.0.0.1 spt=1232 msg=a = b c\=d\\e request=http://a/?q\=1 cs1=x y",
             r#"{"@timestamp":"READ","message":"a = b c=d\\e","attributes.name":"worm stopped","attributes.device_vendor":"Acme","attributes.device_product":"Wall|1",
                "attributes.device_version":"1.0","event.id":"100","log.level":"critical","attributes.severity":10,"source.ip":"10.0.0.1","source.port":1232,
-               "url.original":"http://a/?q=1","url.path":"/","url.query":"q=1","attributes.cs1":"x y"}"#,
+               "url.original":"http://a/?q=1","url.scheme":"http","url.domain":"a","url.path":"/","url.query":"q=1","attributes.cs1":"x y"}"#,
         );
     }
 

@@ -346,7 +346,7 @@ fn w3c_meaning(name: &str) -> Option<Meaning> {
         "s_computername" => Meaning::Keyword(Field::HostHostname),
         "cs_user_agent" => Meaning::Keyword(Field::UserAgentOriginal),
         "cs_referer" => Meaning::Keyword(Field::HttpRequestReferrer),
-        "cs_host" => Meaning::Keyword(Field::UrlDomain),
+        "cs_host" => Meaning::Domain,
         "cs_protocol" => Meaning::Keyword(Field::UrlScheme),
         "cs_version" | "cs_protocol_version" => Meaning::Identifier(Field::HttpVersion),
         "sc_status" => Meaning::Status,

@@ -6,12 +6,11 @@ use memchr::{memchr, memchr2};
 use weir_record::schema::Field;
 use weir_record::{DocumentWriter, Level, Timestamp};
 
-use super::cut::Cut;
 use super::keys::{Meaning, Unit};
 use super::row::address;
 use super::time::epoch;
 use super::zone::Clock;
-use super::{access, duration, json};
+use super::{access, duration, json, url};
 
 /// A value of a structured line.
 #[derive(Clone, Copy, Debug)]
@@ -169,6 +168,13 @@ impl<'a> Draft<'a> {
             Meaning::Address(ip, address) => {
                 !value.is_empty_text() && self.write_text(if is_ip(value) { ip } else { address }, value)
             }
+            Meaning::NamedAddress(ip, address) => {
+                if is_ip(value) {
+                    self.write_text(ip, value);
+                }
+                self.assign_keyword(address, value)
+            }
+            Meaning::Domain => value.text().is_some_and(|authority| self.domain(authority)),
             Meaning::Object(field) => match value {
                 Value::Other(json) if json.starts_with('{') => self.writer.raw(field, json.as_bytes()),
                 _ => false,
@@ -430,22 +436,27 @@ impl<'a> Draft<'a> {
     /// Writes a request's target: `url.original` and its parts.
     pub(super) fn url(&mut self, target: &str) {
         self.writer.string(Field::UrlOriginal, target);
-        let path_and_query = if target.starts_with('/') {
-            target
-        } else {
-            let host = target.cut("://").map_or("", |(_, rest)| rest);
-            host.find('/').map_or("", |at| &host[at..])
-        };
-        let end = memchr(b'#', path_and_query.as_bytes()).unwrap_or(path_and_query.len());
-        let path_end = memchr(b'?', &path_and_query.as_bytes()[..end]).unwrap_or(end);
-        let (path, query) =
-            (&path_and_query[..path_end], path_and_query.get(path_end + 1..end).unwrap_or_default());
-        if !path.is_empty() {
-            self.writer.string(Field::UrlPath, path);
+        let url::Url { scheme, authority, path, query } = url::split(target);
+        for (field, part) in [(Field::UrlScheme, scheme), (Field::UrlPath, path), (Field::UrlQuery, query)] {
+            if !part.is_empty() {
+                self.writer.string(field, part);
+            }
         }
-        if !query.is_empty() {
-            self.writer.string(Field::UrlQuery, query);
+        if !authority.is_empty() {
+            self.domain(authority);
         }
+    }
+
+    /// Writes the host that was asked, and its port where it is there. False, and nothing written, where it is known.
+    pub(super) fn domain(&mut self, authority: &str) -> bool {
+        let (host, port) = url::host_and_port(authority);
+        if host.is_empty() || !self.writer.string(Field::UrlDomain, host) {
+            return false;
+        }
+        if let Some(port) = port {
+            self.writer.integer(Field::UrlPort, i64::from(port));
+        }
+        true
     }
 
     /// Writes a client: `source.ip` where it is an address, else `source.address`.

@@ -51,7 +51,7 @@ fn request_parts(message: &str, draft: &mut Draft<'_>) {
             "server" if !value.is_empty() => drop(draft.writer.string(Field::ServerAddress, value)),
             "request" => access::request(value, draft),
             "upstream" => draft.writer.attribute_string("upstream", value),
-            "host" => drop(draft.writer.string(Field::UrlDomain, value)),
+            "host" => drop(draft.domain(value)),
             "referrer" => drop(draft.writer.string(Field::HttpRequestReferrer, value)),
             _ => {}
         }

@@ -27,6 +27,7 @@ mod row;
 mod syslog;
 mod time;
 mod trace;
+mod url;
 mod zone;
 
 use std::borrow::Cow;

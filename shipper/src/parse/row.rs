@@ -46,7 +46,7 @@ const STATUS: Column = Is("status", Meaning::Status);
 const AGENT: Column = Is("user_agent", Keyword(Field::UserAgentOriginal));
 const SENT: Column = Is("bytes_sent", Long(Field::HttpResponseBodyBytes));
 const RECEIVED: Column = Is("bytes_received", Long(Field::HttpRequestBodyBytes));
-const DOMAIN: Column = Is("domain", Keyword(Field::UrlDomain));
+const DOMAIN: Column = Is("domain", Meaning::Domain);
 const REQUEST_ID: Column = Is("request_id", Meaning::Identifier(Field::HttpRequestId));
 const MILLIS: Column = Is("duration_ms", Duration(Unit::Millis));
 

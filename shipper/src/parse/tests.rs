@@ -225,3 +225,60 @@ fn push_text(value: &Value, text: &mut String) {
     }
     text.push('\n');
 }
+
+#[test]
+fn an_address_is_typed_only_where_it_is_one_in_every_format() {
+    let client = |line: &str| {
+        let document = parse(Format::Auto, line.as_bytes());
+        let text = |name: &str| document.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+        (text("source.ip"), text("source.address"))
+    };
+    let lines = [
+        r#"CLIENT - - [20/Nov/2026:21:39:19 +0000] "GET / HTTP/1.1" 200 1 "-" "-""#,
+        r#"{"time":"2026-11-20T21:39:19Z","msg":"x","source.ip":"CLIENT"}"#,
+        r#"{"time":"2026-11-20T21:39:19Z","msg":"x","source":{"ip":"CLIENT"}}"#,
+        r#"{"time":"2026-11-20T21:39:19Z","msg":"x","remote_addr":"CLIENT"}"#,
+        "time=2026-11-20T21:39:19Z level=info msg=x client_ip=CLIENT",
+        "CEF:0|v|p|1|7|name|3|src=CLIENT",
+    ];
+    for line in lines {
+        for address in ["203.0.113.7", "2001:db8::1"] {
+            let found = client(&line.replace("CLIENT", address));
+            assert_eq!(found, (Some(address.to_owned()), None), "{line}");
+        }
+        for name in ["client.example.org", "203.0.113.777", "fe80::1%eth0"] {
+            let found = client(&line.replace("CLIENT", name));
+            assert_eq!(found, (None, Some(name.to_owned())), "{line}");
+        }
+    }
+    let both = client(r#"{"time":"2026-11-20T21:39:19Z","msg":"x","source.address":"::1"}"#);
+    assert_eq!(both, (Some("::1".to_owned()), Some("::1".to_owned())));
+}
+
+#[test]
+fn a_url_is_split_in_every_format_as_far_as_the_line_has_its_parts() {
+    let url = |line: &str| {
+        let document = parse(Format::Auto, line.as_bytes());
+        let parts = ["scheme", "domain", "port", "path", "query"];
+        let part = |part: &&str| document.get(&format!("url.{part}")).map(ToString::to_string);
+        parts.iter().map(|name| part(name).unwrap_or_default().replace('"', "")).collect::<Vec<_>>().join(" ")
+    };
+    let check = |line: &str, expected: &str| assert_eq!(url(line), expected, "{line}");
+    let time = r#""time":"2026-11-20T21:39:19Z","msg":"x""#;
+    let whole = "https shop.example.org 8443 /a b=c";
+    let target = "https://shop.example.org:8443/a?b=c#d";
+    check(
+        &format!(r#"1.1.1.1 - - [20/Nov/2026:21:39:19 +0000] "GET {target} HTTP/1.1" 200 1 "-" "-""#),
+        whole,
+    );
+    check(&format!(r#"{{{time},"url":"{target}"}}"#), whole);
+    check(&format!("time=2026-11-20T21:39:19Z level=info msg=x url=\"{target}\""), whole);
+    check(&format!("CEF:0|v|p|1|7|name|3|request={}", target.replace('=', "\\=")), whole);
+    let virtual_host =
+        r#"shop.example.org:8443 1.1.1.1 - - [20/Nov/2026:21:39:19 +0000] "GET /a?b=c HTTP/1.1" 200 1"#;
+    check(virtual_host, " shop.example.org 8443 /a b=c");
+    check(&format!(r#"{{{time},"authority":"[::1]:80","method":"GET","path":"/a"}}"#), " ::1 80 /a ");
+    let connect =
+        r#"1.1.1.1 - - [20/Nov/2026:21:39:19 +0000] "CONNECT shop.example.org:443 HTTP/1.1" 200 1 "-" "-""#;
+    check(connect, " shop.example.org 443  ");
+}

@@ -118,7 +118,7 @@ pub fn fit(field: &FieldPath, value: &Value) -> Option<Value> {
             Value::Array(_) if *field == FieldPath::Schema(Field::Tags) => Some(value.clone()),
             other => Some(Value::from(as_text(other))),
         },
-        Some(Kind::Flattened) => value.is_object().then(|| value.clone()),
+        Some(Kind::Flattened | Kind::GeoPoint) => value.is_object().then(|| value.clone()),
     }
 }
 

@@ -19,7 +19,7 @@ use weir_indexer::embedded::{Embedded, EmbeddedSettings};
 use weir_indexer::{Index, Search};
 use weir_process::{bad_use, stop_signal};
 use weir_shipper::cli::{
-    host_name, input_settings, load, redis_buffer, source_id, source_settings, takes_stdin,
+    describe_host, host_name, input_settings, load, redis_buffer, source_id, source_settings, takes_stdin,
 };
 use weir_shipper::input::{InputSettings, Inputs};
 use weir_shipper::settings::DELETED_BYTES_MAX;
@@ -93,6 +93,7 @@ pub async fn run(mut arguments: UpArgs) -> anyhow::Result<ExitCode> {
     let demo = arguments.demo.then(|| Demo::new(&data.join("demo"), 1)).transpose()?;
     let mut sources = sources(&arguments, &config, demo.as_ref(), &inputs)?;
     sources.extend(inputs.iter().map(|input| input.source.clone()));
+    describe_host(&mut sources, config.metadata);
     let plan = Plan { data, sources, inputs, page, demo, worker: WorkerSettings::from_config(&config) };
     let redis = redis_buffer("--redis", arguments.redis.as_deref(), &config.buffer)?;
     match elasticsearch(&arguments, &config)? {

@@ -42,8 +42,7 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<Format> {
     draft.writer.string(Field::Message, line);
     draft.source(parts.host);
     if let Some(domain) = parts.domain {
-        let name = domain.rsplit_once(':').map_or(domain, |(name, _port)| name);
-        draft.writer.string(Field::UrlDomain, name);
+        draft.domain(domain);
     }
     if !matches!(parts.user, "-" | "" | "\"\"") {
         draft.writer.string(Field::UserName, parts.user);

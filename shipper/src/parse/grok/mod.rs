@@ -4,7 +4,6 @@
 mod expand;
 mod library;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use memchr::memmem::Finder;
@@ -109,7 +108,7 @@ struct Capture {
 enum Target {
     Message,
     Timestamp,
-    Field(Field),
+    Field,
     Attribute,
 }
 
@@ -232,7 +231,7 @@ impl Capture {
         let target = match name.as_str() {
             "message" => Target::Message,
             "timestamp" | "@timestamp" => Target::Timestamp,
-            other => Field::from_name(other.as_bytes()).map_or(Target::Attribute, Target::Field),
+            other => Field::from_name(other.as_bytes()).map_or(Target::Attribute, |_| Target::Field),
         };
         Some(Capture { name, target, kind })
     }
@@ -241,20 +240,13 @@ impl Capture {
         let placed = match self.target {
             Target::Message => draft.writer.string(Field::Message, text),
             Target::Timestamp => draft.assign(Meaning::Time, Value::Plain(text)),
-            Target::Field(field) => self.write_field(field, text, draft),
+            Target::Field => keys::lookup(self.name.as_bytes())
+                .is_some_and(|meaning| draft.assign(meaning, Value::Plain(text))),
             Target::Attribute => false,
         };
         if !placed {
             self.write_attribute(text, draft);
         }
-    }
-
-    fn write_field(&self, field: Field, text: &str, draft: &mut Draft<'_>) -> bool {
-        let Some(meaning) = keys::lookup(self.name.as_bytes()) else { return false };
-        if field == Field::SourceAddress && text.parse::<IpAddr>().is_ok() {
-            draft.writer.string(Field::SourceIp, text);
-        }
-        draft.assign(meaning, Value::Plain(text))
     }
 
     /// As the type that was asked for, where the text is one.

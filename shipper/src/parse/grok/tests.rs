@@ -74,10 +74,10 @@ fn a_captured_message_replaces_the_line_and_a_level_is_mapped() {
 #[test]
 fn what_cannot_be_a_fields_value_is_an_attribute() {
     check(
-        &["grok:%{NOTSPACE:timestamp} %{NOTSPACE:source.ip} %{NOTSPACE:log.offset}"],
+        &["grok:%{NOTSPACE:timestamp} %{NOTSPACE:host.ip} %{NOTSPACE:log.offset}"],
         "noon nowhere 7",
         json!({
-            "message": "noon nowhere 7", "attributes.timestamp": "noon", "attributes.source.ip": "nowhere",
+            "message": "noon nowhere 7", "attributes.timestamp": "noon", "attributes.host.ip": "nowhere",
             "attributes.log.offset": "7",
         }),
     );

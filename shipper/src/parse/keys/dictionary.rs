@@ -4,10 +4,10 @@ use weir_record::Field;
 
 use super::{Meaning, Unit};
 use Meaning::{
-    Address, B3, CaddyProtocol, Caller, CloudTrace, Duration, EnvoyKey, EpochSecond, ErrorText, GelfMessage,
-    HostPort, Identifier, KeyValues, Keyword, Level, LevelLetter, Long, Message, Method, NanoOfSecond, Path,
-    Protocol, RequestLine, Service, SeverityNumber, Status, Text, Time, Traceparent, Url, WeakDuration,
-    WeakLogger, WeakMessage,
+    Address, B3, CaddyProtocol, Caller, CloudTrace, Domain, Duration, EnvoyKey, EpochSecond, ErrorText,
+    GelfMessage, HostPort, Identifier, KeyValues, Keyword, Level, LevelLetter, Long, Message, Method,
+    NanoOfSecond, Path, Protocol, RequestLine, Service, SeverityNumber, Status, Text, Time, Traceparent, Url,
+    WeakDuration, WeakLogger, WeakMessage,
 };
 
 /// What loggers call their fields, beside the schema's own names. A dot is a level of nesting or part of the name.
@@ -247,13 +247,13 @@ pub(super) const LOGGER_KEYS: &[(&str, Meaning)] = &[
     ("response_flags", EnvoyKey),
     ("bytes_sent", Long(Field::HttpResponseBodyBytes)),
     ("bytes_received", Long(Field::HttpRequestBodyBytes)),
-    ("authority", Keyword(Field::UrlDomain)),
+    ("authority", Domain),
     ("protocol", Protocol),
     ("request", RequestLine),
     ("RequestMethod", Method),
     ("RequestPath", Url),
     ("RequestProtocol", Protocol),
-    ("RequestHost", Keyword(Field::UrlDomain)),
+    ("RequestHost", Domain),
     ("RequestScheme", Keyword(Field::UrlScheme)),
     ("RequestContentSize", Long(Field::HttpRequestBodyBytes)),
     ("DownstreamStatus", Status),
@@ -262,7 +262,7 @@ pub(super) const LOGGER_KEYS: &[(&str, Meaning)] = &[
     ("request.remote_port", Long(Field::SourcePort)),
     ("request.proto", CaddyProtocol),
     ("request.method", Method),
-    ("request.host", Keyword(Field::UrlDomain)),
+    ("request.host", Domain),
     ("request.uri", Url),
     ("httpRequest.requestMethod", Method),
     ("httpRequest.requestUrl", Url),

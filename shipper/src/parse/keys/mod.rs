@@ -35,6 +35,10 @@ pub(super) enum Meaning {
     Ip(Field),
     /// An IP address, else a name.
     Address(Field, Field),
+    /// A name, written beside the IP address that it may be.
+    NamedAddress(Field, Field),
+    /// The host that a request asked for, with or without its port.
+    Domain,
     /// An object that is indexed as one field.
     Object(Field),
     /// `service.name`.
@@ -112,6 +116,10 @@ pub(super) fn holds_known_members(path: &[u8]) -> bool {
             | b"service"
             | b"service.node"
             | b"host"
+            | b"host.os"
+            | b"cloud"
+            | b"cloud.instance"
+            | b"cloud.machine"
             | b"container"
             | b"container.image"
             | b"kubernetes"
@@ -133,6 +141,9 @@ pub(super) fn holds_known_members(path: &[u8]) -> bool {
             | b"user_agent"
             | b"user"
             | b"source"
+            | b"source.geo"
+            | b"source.as"
+            | b"source.as.organization"
             | b"client"
             | b"destination"
             | b"server"
@@ -250,6 +261,12 @@ const fn meaning_of(field: Field) -> Option<Meaning> {
         Field::TraceId | Field::SpanId | Field::TransactionId | Field::ErrorCode | Field::HttpRequestId => {
             Identifier(field)
         }
+        Field::SourceIp => Meaning::Address(field, Field::SourceAddress),
+        Field::ClientIp => Meaning::Address(field, Field::ClientAddress),
+        Field::DestinationIp => Meaning::Address(field, Field::DestinationAddress),
+        Field::SourceAddress => Meaning::NamedAddress(Field::SourceIp, field),
+        Field::ClientAddress => Meaning::NamedAddress(Field::ClientIp, field),
+        Field::DestinationAddress => Meaning::NamedAddress(Field::DestinationIp, field),
         Field::UserId | Field::EventId | Field::SyslogProcid | Field::HttpVersion => Identifier(field),
         _ => match field.kind() {
             Kind::DateNanos => Time,
@@ -257,7 +274,7 @@ const fn meaning_of(field: Field) -> Option<Meaning> {
             Kind::Keyword | Kind::ConstantKeyword => Keyword(field),
             Kind::Long => Long(field),
             Kind::Ip => Meaning::Ip(field),
-            Kind::Flattened => Meaning::Object(field),
+            Kind::Flattened | Kind::GeoPoint => Meaning::Object(field),
         },
     })
 }
