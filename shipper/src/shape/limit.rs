@@ -34,6 +34,8 @@ pub struct Windows {
     keys: HashMap<String, Window>,
     /// When the oldest window that has cut something ends: nothing to tell before.
     next_notice: Option<i64>,
+    /// Windows that are over are not looked for before.
+    next_sweep: i64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,30 +56,30 @@ pub struct Notice {
 
 impl Windows {
     /// One record of `key` at `now` (nanoseconds since 1970): `limit` of them pass in each window of `length`
-    /// nanoseconds, which begins with its first record.
+    /// nanoseconds, which begins with its first record. [`notices`](Self::notices) is asked before: a window that has
+    /// cut something is told of, and then forgotten.
     pub fn take(&mut self, key: &str, limit: u64, length: i64, now: i64) -> Pass {
+        let ends = now.saturating_add(length);
+        if self.keys.len() >= KEYS_MAX && now >= self.next_sweep {
+            self.keys.retain(|_, window| now < window.ends || window.cut > 0);
+            self.next_sweep = ends;
+        }
         let known = self.keys.contains_key(key) || self.keys.len() < KEYS_MAX;
         let key = if known { key } else { OTHERS };
-        let fresh = Window { ends: now.saturating_add(length), passed: 0, cut: 0 };
+        let fresh = Window { ends, passed: 0, cut: 0 };
         let window = match self.keys.get_mut(key) {
             Some(window) => window,
             None => self.keys.entry(key.to_owned()).or_insert(fresh),
         };
-        // One that has cut something is told of before it begins anew.
         if now >= window.ends && window.cut == 0 {
             *window = fresh;
         }
-        if now < window.ends && window.passed < limit {
+        if window.passed < limit {
             window.passed += 1;
             return Pass::Through;
         }
-        if now >= window.ends {
-            // Its notice is due, and is asked for before the next record.
-            return Pass::Through;
-        }
         window.cut += 1;
-        let ends = window.ends;
-        self.next_notice = Some(self.next_notice.map_or(ends, |next| next.min(ends)));
+        self.next_notice = Some(self.next_notice.map_or(window.ends, |next| next.min(window.ends)));
         Pass::Cut
     }
 
@@ -126,6 +128,16 @@ mod tests {
         let mut windows = Windows::default();
         for number in 0..2 * KEYS_MAX {
             windows.take(&number.to_string(), 1, 100, 0);
+        }
+        assert!(windows.keys.len() <= KEYS_MAX + 1);
+    }
+
+    #[test]
+    fn keys_that_are_over_make_room_for_new_ones() {
+        let mut windows = Windows::default();
+        for number in 0..5 * KEYS_MAX as i64 {
+            // A hundred of them within one window.
+            assert_eq!(windows.take(&number.to_string(), 1, 100, number), Pass::Through, "{number}");
         }
         assert!(windows.keys.len() <= KEYS_MAX + 1);
     }
