@@ -217,6 +217,9 @@ pub struct SourceTest {
     pub input: Located<String>,
     /// `expect`: fields of the document, by their names with dots, and their values.
     pub expect: BTreeMap<String, Scalar>,
+    /// `dropped`: the record has to be dropped, by `drop` or by a step of `shape`; then nothing else is expected.
+    /// Default: no.
+    pub dropped: bool,
 }
 
 impl SourceTest {
@@ -227,13 +230,17 @@ impl SourceTest {
             Located::default()
         });
         let expect: BTreeMap<_, _> = test.scalar_table("expect").into_iter().collect();
-        if expect.is_empty() {
-            test.fault(
-                Fault::new(span, "this test expects nothing")
-                    .with_help("add expect = { \"log.level\" = \"error\" }"),
-            );
+        let dropped = test.flag("dropped", false);
+        let fault = match (dropped, expect.is_empty()) {
+            (false, true) => Some("this test expects nothing"),
+            (true, false) => Some("a record that is dropped has no fields"),
+            _ => None,
+        };
+        if let Some(message) = fault {
+            let help = "add expect = { \"log.level\" = \"error\" }, or dropped = true";
+            test.fault(Fault::new(span, message).with_help(help));
         }
-        Self { input, expect }
+        Self { input, expect, dropped }
     }
 }
 

@@ -511,6 +511,11 @@ impl Observed for Progress {
             let metric = Metric::counter("weir_shipper_redacted_total", "Parts taken out of lines.", parts);
             metrics.push(metric.with_label("kind", kind.name()));
         }
+        for report in self.drift().report() {
+            let help = "Shapes of the lines that no parser understood: so many are kept, without any value.";
+            let metric = Metric::gauge("weir_shipper_unparsed_shapes", help, report.shapes.len() as u64);
+            metrics.push(metric.with_label("service", &report.service));
+        }
         metrics
     }
 

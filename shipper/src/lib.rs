@@ -7,6 +7,7 @@ pub mod backfill;
 mod bar;
 pub mod cli;
 mod disk;
+pub mod drift;
 pub mod follow;
 pub mod input;
 pub mod metadata;

@@ -1,7 +1,9 @@
 //! What a shipper has done so far, counted where it happens and read by whoever shows it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::drift::Drift;
 use crate::follow::records::RecordCounts;
 use crate::redact;
 use crate::shape::Cut;
@@ -30,6 +32,7 @@ pub struct Progress {
     idle_watched: AtomicU64,
     idle_polled: AtomicU64,
     files_open: AtomicU64,
+    drift: Arc<Drift>,
     connected: AtomicBool,
 }
 
@@ -183,6 +186,11 @@ impl Progress {
     /// Whether the buffer answered lately.
     pub fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
+    }
+
+    /// The shapes of lines that no parser understood.
+    pub fn drift(&self) -> &Arc<Drift> {
+        &self.drift
     }
 
     /// All counters now.

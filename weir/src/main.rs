@@ -9,6 +9,7 @@ mod commands;
 mod demo;
 mod show;
 mod torture;
+mod trial;
 
 use commands::{
     check, dead, demo as demo_command, parse, search, setup, tail, torture as torture_command,

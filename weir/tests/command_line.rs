@@ -153,11 +153,9 @@ fn check_runs_the_tests_of_a_configuration() {
     let failing = with(404);
     assert_eq!(failing.code, Some(1));
     assert!(failing.stderr.contains("weir.toml:4:"), "{}", failing.stderr);
-    assert!(
-        failing.stderr.contains("`http.response.status_code` is 200, expected 404"),
-        "{}",
-        failing.stderr
-    );
+    let difference =
+        "  - http.response.status_code: expected 404\n  + http.response.status_code: got      200\n";
+    assert!(failing.stderr.contains(difference), "{}", failing.stderr);
     let drop = "[[source]]\npaths = [\"/x\"]\ndrop = ['level:(']\n";
     let path = write(directory.path(), "drop.toml", drop);
     check_fault("drop", &run(&["check", "-c", text(&path)]), 2, &["drop.toml:3:"]);

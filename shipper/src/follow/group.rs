@@ -27,6 +27,8 @@ pub struct SharedFields {
     pub group: Group,
     /// The schema fields that stand in the fragment; `service.name` only where it is configured.
     pub settled: FieldSet,
+    /// The service, where the line itself names none.
+    pub service: String,
     /// Whether the path is that of a container's log.
     pub is_of_container: bool,
 }
@@ -76,7 +78,8 @@ pub fn of_file(
         (None, Some(container)) => container.service().unwrap_or_else(|| UNNAMED_CONTAINER.to_owned()),
         (None, None) => path.map_or_else(|| UNNAMED_SERVICE.to_owned(), service_of),
     });
-    SharedFields { group: with_service(&base, &service), settled, is_of_container: container.is_some() }
+    let group = with_service(&base, &service);
+    SharedFields { group, settled, service, is_of_container: container.is_some() }
 }
 
 /// The name of this Kubernetes node, which the pod's manifest has to pass on (`fieldRef: spec.nodeName`).

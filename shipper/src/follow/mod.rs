@@ -228,7 +228,9 @@ impl Follower {
         }
         let assembler = file.assembler.get_or_insert_with(|| {
             let source = &self.settings.sources[file.source];
-            Assembler::new(source, Some(&self.settings.host), Some(&file.path))
+            let mut assembler = Assembler::new(source, Some(&self.settings.host), Some(&file.path));
+            assembler.watch(self.progress.drift());
+            assembler
         });
         let counts = assembler.counts();
         let finish = once || file.is_finished(&self.settings.timing, now);

@@ -16,6 +16,7 @@ pub use super::join::WINDOW_BYTES_MAX;
 use super::join::{self, Joining};
 use super::text::{Newlines, TextRules};
 use crate::backfill::Period;
+use crate::drift::{Drift, Watch};
 use crate::parse::{Detection, Envelope, Format, Known, Parser, ParserSettings, Wrapping};
 use crate::redact::{self, Redactor};
 use crate::settings::{READ_BYTES, SourceSettings};
@@ -54,6 +55,8 @@ pub struct Assembler {
     reading: Reading,
     /// The file's beginning, where reading began elsewhere.
     head: Option<Vec<u8>>,
+    /// Of lines that name none.
+    service: String,
     text: TextRules,
     wraps: Wraps,
 }
@@ -86,6 +89,8 @@ pub(super) struct Emitter {
     /// The text of a record that something was taken out of.
     redacted: Vec<u8>,
     shaper: Option<Shaper>,
+    /// Is told of records that were not understood.
+    drift: Option<Watch>,
     /// Records that tell of others that were cut, until there is room for them.
     notices: VecDeque<Vec<u8>>,
     /// Of the last record that was committed.
@@ -193,6 +198,7 @@ impl Assembler {
                 redactor: source.redactor.clone(),
                 redacted: Vec::new(),
                 shaper: (!source.shape.is_empty()).then(|| Shaper::new(&source.shape)),
+                drift: None,
                 notices: VecDeque::new(),
                 last_offset: None,
                 group,
@@ -204,6 +210,7 @@ impl Assembler {
             },
             reading: Reading::Unknown,
             head: None,
+            service: shared.service,
             text: source.text,
             wraps: match source.format {
                 Format::Cri => Wraps::Told(Wrapping::Cri),
@@ -213,6 +220,11 @@ impl Assembler {
                 _ => Wraps::No,
             },
         }
+    }
+
+    /// Counts the shapes of records that are not understood.
+    pub fn watch(&mut self, drift: &Arc<Drift>) {
+        self.emitter.drift = Some(Watch::new(drift, &self.service));
     }
 
     /// The format that the lines have, once there were any.
@@ -411,7 +423,12 @@ impl Emitter {
             _ => &self.group,
         };
         self.counts.records += 1;
-        self.counts.not_understood += u64::from(!parsed.understood);
+        if !parsed.understood {
+            self.counts.not_understood += 1;
+            if let Some(drift) = &self.drift {
+                drift.note(text, sink.read_time);
+            }
+        }
         self.counts.truncated += u64::from(missing > 0);
         self.last_time = parsed.time.or(self.last_time);
         if self.last_time.is_some_and(|time| !self.period.contains(time)) {

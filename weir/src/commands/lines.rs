@@ -11,6 +11,7 @@ use weir_shipper::SourceSettings;
 use weir_shipper::follow::nanos_now;
 use weir_shipper::follow::records::{Assembler, AtEnd, RecordCounts, Sink, WINDOW_BYTES_MAX};
 use weir_shipper::parse::Detection;
+use weir_shipper::shape::Cut;
 
 /// Bytes that are looked at together: room for the longest line, and for what a container's lines are made of.
 const WINDOW_BYTES: usize = WINDOW_BYTES_MAX;
@@ -24,6 +25,10 @@ pub struct Summary {
     pub lines: u64,
     /// Records that no parser understood.
     pub not_understood: u64,
+    /// Records that a rule of `drop` dropped.
+    pub dropped: u64,
+    /// Records that a step of `shape` has cut, in the order of [`Cut::ALL`].
+    pub cut: [u64; Cut::ALL.len()],
     /// The format of the first lines.
     pub detection: Option<Detection>,
 }
@@ -57,8 +62,9 @@ pub fn documents(
         filled -= taken;
         offset += taken as u64;
         if ends {
-            let RecordCounts { records, not_understood, .. } = pipeline.assembler.counts();
-            return Ok(Summary { records, lines, not_understood, detection: pipeline.assembler.detection() });
+            let RecordCounts { records, not_understood, dropped, cut, .. } = pipeline.assembler.counts();
+            let detection = pipeline.assembler.detection();
+            return Ok(Summary { records, lines, not_understood, dropped, cut, detection });
         }
     }
 }

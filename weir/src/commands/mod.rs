@@ -3,7 +3,7 @@
 pub mod check;
 pub mod dead;
 pub mod demo;
-mod lines;
+pub mod lines;
 pub mod parse;
 pub mod search;
 mod server;
