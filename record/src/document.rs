@@ -159,6 +159,7 @@ impl<'a> DocumentWriter<'a> {
     }
 
     /// Writes text. False, and nothing written, where the field is taken.
+    #[inline]
     pub fn string(&mut self, field: Field, value: &str) -> bool {
         self.open(field) && {
             push_string(self.out, value);
@@ -181,6 +182,7 @@ impl<'a> DocumentWriter<'a> {
     }
 
     /// Writes text whose JSON escapes are already made: the inside of a string of a valid JSON line.
+    #[inline]
     pub fn escaped(&mut self, field: Field, value: &[u8]) -> bool {
         self.open(field) && {
             self.out.push(b'"');
@@ -191,6 +193,7 @@ impl<'a> DocumentWriter<'a> {
     }
 
     /// Writes a number.
+    #[inline]
     pub fn integer(&mut self, field: Field, value: i64) -> bool {
         self.open(field) && {
             push_i64(self.out, value);
@@ -302,6 +305,7 @@ impl<'a> DocumentWriter<'a> {
         self.out.push(b']');
     }
 
+    #[inline]
     fn open(&mut self, field: Field) -> bool {
         let fresh = self.written.insert(field);
         if fresh {
@@ -311,6 +315,7 @@ impl<'a> DocumentWriter<'a> {
     }
 
     /// Begins a member; `opening` starts with the comma that stands before all but the first.
+    #[inline]
     fn begin(&mut self, opening: &str) {
         let comma = usize::from(self.out.len() == self.start);
         self.out.extend_from_slice(&opening.as_bytes()[comma..]);

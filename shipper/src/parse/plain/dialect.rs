@@ -16,10 +16,13 @@ pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Head
     let as_format = |format| move |header| (format, header);
     match first {
         b'0'..=b'9' => {
-            if let Some((moment, length)) = clock.read_start(line.as_bytes())
-                && let Some(found) = stamped::read(line, moment, length)
-            {
-                return Some(found);
+            if let Some((moment, length)) = clock.read_start(line.as_bytes()) {
+                let found = stamped::read(line, moment, length);
+                // The others begin with no year of four digits.
+                let has_year = matches!(line.as_bytes(), [_, _, _, _, b'-' | b'/', ..]);
+                if found.is_some() || has_year {
+                    return found;
+                }
             }
             redis(line, clock)
                 .map(as_format(Format::Redis))

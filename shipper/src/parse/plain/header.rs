@@ -307,15 +307,15 @@ impl<'l> Reader<'l> {
     }
 
     fn brackets(&self) -> Option<(&'l str, usize)> {
-        let (open, close) = match self.rest().as_bytes().first()? {
-            b'[' => ('[', ']'),
-            b'(' => ('(', ')'),
-            b'{' => ('{', '}'),
+        let rest = self.rest();
+        let close = match rest.as_bytes().first()? {
+            b'[' => b']',
+            b'(' => b')',
+            b'{' => b'}',
             _ => return None,
         };
-        let inside = self.rest().strip_prefix(open)?.split(close).next()?;
-        let length = inside.len() + 2;
-        (self.rest().len() >= length).then_some((inside, length))
+        let end = memchr(close, rest.as_bytes())?;
+        Some((&rest[1..end], end + 1))
     }
 
     fn bracketed_part(&mut self, inside: &'l str) -> bool {
@@ -509,6 +509,7 @@ impl<'l> Reader<'l> {
 
 /// `views.py:12`, `StorageService.java:42`.
 fn place_in_code(text: &str) -> Option<(&str, u32)> {
+    text.ends_with(|c: char| c.is_ascii_digit()).then_some(())?;
     let (file, line) = text.rsplit_once(':')?;
     let (name, extension) = file.rsplit_once('.')?;
     let is_file = !name.is_empty()
@@ -539,8 +540,12 @@ pub(in super::super) fn level_at_start(text: &str) -> Option<Level> {
 fn level_word(text: &str) -> Option<(Level, usize)> {
     let length = text.bytes().take_while(u8::is_ascii_alphanumeric).count();
     let (word, after) = text.split_at(length);
-    let level = Level::from_name(word.as_bytes())?;
     let has_colon = after.starts_with(':') && !after[1..].starts_with(|c: char| !c.is_whitespace());
+    let is_word = after.is_empty() || after.starts_with([' ', '\t', '[', '|']);
+    if !has_colon && !(is_word && text.starts_with(|c: char| c.is_ascii_uppercase())) {
+        return None;
+    }
+    let level = Level::from_name(word.as_bytes())?;
     let is_capital = matches!(
         word,
         "TRACE"
@@ -559,7 +564,7 @@ fn level_word(text: &str) -> Option<(Level, usize)> {
             | "EMERG"
             | "CRIT"
             | "ERR"
-    ) && (after.is_empty() || after.starts_with([' ', '\t', '[', '|']));
+    ) && is_word;
     if has_colon && length > 1 {
         return Some((level, length + 1));
     }
@@ -570,7 +575,9 @@ fn level_word(text: &str) -> Option<(Level, usize)> {
 pub(super) fn is_logger(text: &str) -> bool {
     !text.is_empty()
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._$-:/".contains(&byte))
+        && text.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'$' | b'-' | b':' | b'/')
+        })
 }
 
 /// `service,trace,span` (Sleuth; a fourth part says whether it is exported) or `trace-span` (Micrometer).
