@@ -182,6 +182,7 @@ pub(crate) struct LineRules<'c> {
 pub(crate) fn line_rules(settings: &mut SourceSettings, told: &LineRules<'_>) -> anyhow::Result<()> {
     settings.multiline = multiline(told.multiline)?;
     settings.zone = told.timezone.value.parse::<Zone>().map_err(bad_use)?;
+    settings.geo = rules::geo(told.enrich)?;
     settings.pipeline = rules::pipeline(told.enrich)?;
     settings.redactor = rules::redactor(told.redact)?;
     settings.shape = rules::steps(told.shape, &settings.zone)?;

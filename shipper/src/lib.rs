@@ -9,6 +9,7 @@ pub mod cli;
 mod disk;
 pub mod drift;
 pub mod follow;
+pub mod geo;
 pub mod input;
 pub mod metadata;
 pub mod parse;

@@ -9,6 +9,7 @@ use weir_process::bad_use;
 use weir_record::query::FieldPath;
 use weir_record::{Group, Query};
 
+use crate::geo::Geo;
 use crate::parse::{ParserSettings, Zone};
 use crate::push::chain;
 use crate::redact::{RedactSettings, Redactor, Replacement};
@@ -38,6 +39,19 @@ pub fn redactor(config: &RedactConfig) -> anyhow::Result<Option<Arc<Redactor>>> 
         return Ok(None);
     }
     Redactor::new(&settings).map(|redactor| Some(Arc::new(redactor))).map_err(|error| bad_use(chain(&error)))
+}
+
+/// What tells where addresses are; none where no database is named.
+///
+/// # Errors
+/// A database cannot be used.
+pub fn geo(config: &EnrichConfig) -> anyhow::Result<Option<Arc<Geo>>> {
+    let paths: Vec<&str> = config.geoip.iter().map(|path| path.value.as_str()).collect();
+    if paths.is_empty() {
+        return Ok(None);
+    }
+    let geo = Geo::open(&paths).map_err(|error| bad_use(format!("geoip: {}", chain(&error))))?;
+    Ok(Some(Arc::new(geo)))
 }
 
 /// The ingest pipeline of a source.

@@ -8,6 +8,7 @@ use weir_record::{Field, Query, SourceId};
 
 use crate::backfill::Period;
 use crate::follow::TextRules;
+use crate::geo::Geo;
 use crate::metadata::HostFields;
 use crate::parse::{Format, FormatError, Multiline, PatternError, PatternLibrary, Patterns, Zone};
 use crate::redact::Redactor;
@@ -119,6 +120,8 @@ pub struct SourceSettings {
     pub labels: Vec<(String, String)>,
     /// What is known of this machine, in every record that it wrote.
     pub host_fields: HostFields,
+    /// What tells where each `source.ip` is.
+    pub geo: Option<Arc<Geo>>,
     /// The ingest pipeline that the records go through in the index.
     pub pipeline: Option<String>,
     /// The event times that are wanted.
@@ -194,6 +197,7 @@ impl SourceSettings {
             environment: None,
             labels: Vec::new(),
             host_fields: HostFields::default(),
+            geo: None,
             pipeline: None,
             period: Period::default(),
             redactor: None,

@@ -117,6 +117,7 @@ async fn the_templates_give_every_field_its_type() {
         assert_eq!(kind("log.level"), Some("keyword"));
         assert_eq!(kind("log.offset"), Some("long"));
         assert_eq!(kind("source.ip"), Some("ip"));
+        assert_eq!(kind("source.geo.location"), Some("geo_point"));
         assert_eq!(kind("unmapped"), Some(if is_opensearch { "flat_object" } else { "flattened" }));
         assert!(matches!(kind("data_stream.dataset"), Some("constant_keyword" | "keyword")));
     })

@@ -189,6 +189,7 @@ impl Assembler {
             columns: source.columns.clone(),
             multiline: source.multiline.clone(),
             zone: source.zone.clone(),
+            geo: source.geo.clone(),
             reserved: reserved.collect(),
         });
         let (group, drop) = (shared.group, source.drop.clone());

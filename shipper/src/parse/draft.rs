@@ -11,6 +11,7 @@ use super::row::address;
 use super::time::epoch;
 use super::zone::Clock;
 use super::{access, duration, json, url};
+use crate::geo::Geo;
 
 /// A value of a structured line.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +55,10 @@ pub(super) struct Draft<'a> {
     pub(super) writer: DocumentWriter<'a>,
     pub(super) clock: &'a mut Clock,
     time: Option<i64>,
+    /// Whether [`locate`](Self::locate) will be asked for.
+    pub(super) is_locating: bool,
+    /// The `source.ip` that was written, where it will be.
+    source: Option<IpAddr>,
     service: &'a mut String,
     /// Whether the line's own `service.name` counts: it is not given by the configuration.
     takes_service: bool,
@@ -82,7 +87,16 @@ impl<'a> Draft<'a> {
     ) -> Draft<'a> {
         service.clear();
         clock.begin_record();
-        Draft { writer, clock, time: None, service, takes_service, hints: Hints::default() }
+        Draft {
+            writer,
+            clock,
+            time: None,
+            is_locating: false,
+            source: None,
+            service,
+            takes_service,
+            hints: Hints::default(),
+        }
     }
 
     /// Forgets what was filled in: the line turned out to be something else.
@@ -90,6 +104,7 @@ impl<'a> Draft<'a> {
         self.writer.reset();
         self.service.clear();
         self.time = None;
+        self.source = None;
         self.hints = Hints::default();
     }
 
@@ -164,13 +179,12 @@ impl<'a> Draft<'a> {
             Meaning::Keyword(field) => self.assign_keyword(field, value),
             Meaning::Identifier(field) => self.assign_identifier(field, value),
             Meaning::Long(field) => self.assign_long(field, value),
-            Meaning::Ip(field) => is_ip(value) && self.write_text(field, value),
-            Meaning::Address(ip, address) => {
-                !value.is_empty_text() && self.write_text(if is_ip(value) { ip } else { address }, value)
-            }
+            Meaning::Ip(field) => is_ip(value) && self.write_ip(field, value),
+            Meaning::Address(ip, _) if is_ip(value) => self.write_ip(ip, value),
+            Meaning::Address(_, address) => !value.is_empty_text() && self.write_text(address, value),
             Meaning::NamedAddress(ip, address) => {
                 if is_ip(value) {
-                    self.write_text(ip, value);
+                    self.write_ip(ip, value);
                 }
                 self.assign_keyword(address, value)
             }
@@ -220,6 +234,23 @@ impl<'a> Draft<'a> {
             }
             Meaning::KeyValues => false,
             Meaning::Tags => self.assign_tags(value),
+        }
+    }
+
+    /// Writes a value that is an address.
+    fn write_ip(&mut self, field: Field, value: Value<'_>) -> bool {
+        let written = self.write_text(field, value);
+        if written && self.is_locating && field == Field::SourceIp {
+            self.source = value.text().and_then(|text| text.parse().ok());
+        }
+        written
+    }
+
+    /// Writes where `source.ip` is, and whose; what the line says of it itself counts more.
+    pub(super) fn locate(&mut self, geo: &Geo) {
+        let Some(address) = self.source else { return };
+        for (field, json) in geo.facts(address).iter() {
+            self.writer.raw(*field, json.as_bytes());
         }
     }
 

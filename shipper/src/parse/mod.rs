@@ -31,6 +31,7 @@ mod url;
 mod zone;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -44,6 +45,7 @@ pub use grok::{PatternError, PatternLibrary, Patterns};
 pub use multiline::{Known, LINES_MAX, Multiline, OwnLines, Preset};
 pub use zone::{Zone, ZoneError};
 
+use crate::geo::Geo;
 use dispatch::Parsers;
 use draft::Draft;
 use format::{Certainty, Watch};
@@ -63,6 +65,8 @@ pub struct ParserSettings {
     pub multiline: Multiline,
     /// The zone of time stamps without one.
     pub zone: Zone,
+    /// What tells where a record's `source.ip` is.
+    pub geo: Option<Arc<Geo>>,
     /// The schema fields that stand in the shared fragment: a line's own are kept under `attributes`. Where
     /// `service.name` is not among them, the line's own is returned in [`Parsed::service`].
     pub reserved: FieldSet,
@@ -92,6 +96,7 @@ pub struct Parser {
     takes_service: bool,
     joiner: Joiner,
     clock: Clock,
+    geo: Option<Arc<Geo>>,
     document: DocumentScratch,
     parsers: Parsers,
     service: String,
@@ -116,6 +121,7 @@ impl Parser {
             takes_service: !settings.reserved.contains(Field::ServiceName),
             joiner: Joiner::new(&settings.multiline, settings.format),
             clock: Clock::new(settings.zone.clone()),
+            geo: settings.geo.clone(),
             document: DocumentScratch::default(),
             parsers: Parsers::new(settings),
             service: String::new(),
@@ -197,6 +203,7 @@ impl Parser {
         };
         let writer = DocumentWriter::new(out, &mut self.document, self.reserved);
         let mut draft = Draft::new(writer, &mut self.clock, &mut self.service, self.takes_service);
+        draft.is_locating = self.geo.is_some();
         let fit = if let Some((patterns, scratch)) = &mut self.patterns {
             patterns.parse(&text, &mut draft, scratch).then_some(self.format)
         } else if self.format == Format::Auto {
@@ -230,6 +237,9 @@ impl Parser {
             draft.writer.tag(Tag::Truncated);
             let bytes = i64::try_from(truncated_bytes).unwrap_or(i64::MAX);
             draft.writer.integer(Field::LogTruncatedBytes, bytes);
+        }
+        if let Some(geo) = &self.geo {
+            draft.locate(geo);
         }
         let time = draft.finish();
         if self.format == Format::Auto {
