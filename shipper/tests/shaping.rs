@@ -145,3 +145,21 @@ fn wrong_steps_are_said_with_what_is_wrong() {
         assert!(said.contains(words), "{configuration}: {said}");
     }
 }
+
+#[test]
+fn a_pipeline_is_named_by_its_source_and_what_cannot_be_one_is_refused() {
+    let source = |configuration: &str| {
+        let toml = format!("[[source]]\npaths = [\"/x\"]\n{configuration}");
+        let config = Config::from_toml(&toml, Path::new("weir.toml"), &|_| None).expect("a configuration");
+        source_settings(&config.sources[0]).map(|settings| settings.pipeline)
+    };
+    assert_eq!(source("").expect("settings"), None);
+    assert_eq!(source("pipeline = \"geo-v2\"").expect("settings").as_deref(), Some("geo-v2"));
+    for odd in ["", "two words", "a\\\"b", "a\\\\b"] {
+        let error = source(&format!("pipeline = \"{odd}\"")).expect_err("no name").to_string();
+        assert!(error.starts_with("pipeline: "), "{error}");
+    }
+    // It is no field of the records.
+    let (documents, _) = ship("pipeline = \"geo-v2\"", "hello\n");
+    assert!(!documents[0].to_string().contains("geo-v2"), "{}", documents[0]);
+}
