@@ -86,8 +86,19 @@ impl Lost {
 struct Readable {
     identity: FileIdentity,
     check: ContentCheck,
+    size: u64,
     /// Whether the compressed file has its name, with an ending; or was made of it when it was removed.
     is_named_for: bool,
+}
+
+impl Readable {
+    /// Whether a compressed file may have as many bytes, as far as it was decoded.
+    fn may_be_in(&self, medium: &Medium) -> io::Result<bool> {
+        Ok(match medium.extent()? {
+            Extent::Exactly(bytes) => bytes == self.size,
+            extent => extent.bytes() <= self.size,
+        })
+    }
 }
 
 impl Follower {
@@ -238,7 +249,11 @@ impl Follower {
         for like in self.readable_like(sighting, head) {
             // It is being compressed, and then it goes; or it stays, and this is a twin.
             // Of a content of which nothing was read yet, its head alone says little.
-            if !self.is_quiet(sighting, now) || like.check.offset == 0 {
+            let is_unread = like.check.offset == 0;
+            if is_unread && !like.may_be_in(medium)? {
+                continue;
+            }
+            if is_unread || !self.is_quiet(sighting, now) {
                 return Ok(self.postpone(sighting, None, 0, now));
             }
             let same = holds(medium, &like.check)?;
@@ -311,9 +326,10 @@ impl Follower {
         let namesake = self.namesake(sighting);
         let plain = sighting.found.path.with_extension("");
         let twins = self.twins();
-        let readable = |identity, check, is_named_for| Readable {
+        let readable = |identity, check, size, is_named_for| Readable {
             identity,
             check,
+            size,
             is_named_for: is_named_for || namesake == Some(identity),
         };
         let followed = self
@@ -323,7 +339,7 @@ impl Follower {
             .filter(|file| is_other(&file.identity) && begins_with(head, &file.head))
             .map(|file| {
                 let was_removed = file.is_unlinked() && !twins.contains(&file.identity);
-                readable(file.identity, file.check, was_removed || file.was_at == plain)
+                readable(file.identity, file.check, file.size, was_removed || file.was_at == plain)
             });
         let dormant = self
             .checkpoint
@@ -331,7 +347,7 @@ impl Follower {
             .filter(|entry| entry.state == EntryState::Live && is_other(&entry.identity))
             .filter(|entry| begins_with(head, &entry.head))
             .filter(|entry| !self.files.contains_key(&self.key(&entry.identity)))
-            .map(|entry| readable(entry.identity, entry.check, false));
+            .map(|entry| readable(entry.identity, entry.check, entry.size, false));
         followed.chain(dormant).collect()
     }
 

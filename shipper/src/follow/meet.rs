@@ -12,6 +12,7 @@ use super::file::{Followed, Look, Presence, Seen, nanos_now};
 use super::judge::Verdict;
 use super::medium::Medium;
 use super::open::{not_text, open_same};
+use super::proof::head_of;
 use super::scan::Sighting;
 use super::{Follower, Order, Standing, without_generation};
 use crate::settings::Start;
@@ -132,10 +133,12 @@ impl Follower {
 
     /// Decides what a stranger is. Some: a content of its own.
     fn take_in(&mut self, sighting: Sighting, mut medium: Medium, now: Instant) -> Option<Arrival> {
+        // From now on it is recognised, even if it is gone before it is read.
+        let head = medium.head().map_or_else(|_| Head::default(), |bytes| head_of(&bytes));
         match self.judge(&sighting, &mut medium, now) {
             Ok(Verdict::Own) => {
                 self.undecided.remove(&sighting.who);
-                self.is_wanted(&sighting).then(|| self.arrival(sighting))
+                self.is_wanted(&sighting).then(|| self.arrival(sighting, &head))
             }
             Ok(Verdict::Undecided(undecided)) => {
                 self.look_for_others_soon(now + self.settings.timing.copy_quiet / 2);
@@ -205,12 +208,12 @@ impl Follower {
         self.checkpoint.put(Entry { state: EntryState::Skipped, ..fresh_entry(sighting, 0) });
     }
 
-    fn arrival(&self, sighting: Sighting) -> Arrival {
+    fn arrival(&self, sighting: Sighting, head: &Head) -> Arrival {
         let start = match self.settings.sources[sighting.found.source].start {
             Start::End if self.first_scan => sighting.found.metadata.len(),
             _ => 0,
         };
-        let entry = fresh_entry(&sighting, start);
+        let entry = Entry { head: *head, ..fresh_entry(&sighting, start) };
         Arrival { entry, source: sighting.found.source, sighting: Some(sighting) }
     }
 
@@ -318,6 +321,6 @@ fn fresh_entry(sighting: &Sighting, start: u64) -> Entry {
         size: length,
         changed_nanos,
         state: EntryState::Live,
-        path: sighting.found.path.clone(),
+        path: sighting.written_as().to_path_buf(),
     }
 }

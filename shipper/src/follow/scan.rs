@@ -31,11 +31,18 @@ pub struct Sighting {
     pub presence: Presence,
     /// Whether the file that it was rotated away from was known before.
     pub base_known: bool,
+    /// The name that it was rotated away from.
+    base: Option<PathBuf>,
 }
 
 impl Sighting {
     fn new(found: Found, presence: Presence, base_known: bool) -> Sighting {
-        Sighting { who: identity(&found.metadata), found, presence, base_known }
+        Sighting { who: identity(&found.metadata), found, presence, base_known, base: None }
+    }
+
+    /// The name that it was written under, as far as its own tells.
+    pub fn written_as(&self) -> &Path {
+        self.base.as_ref().unwrap_or(&self.found.path)
     }
 
     /// Where its bytes can be read.
@@ -154,7 +161,9 @@ impl Follower {
         sightings.retain(|sighting| seen.insert(sighting.who));
         for (base, (source, base_known)) in bases {
             for (path, metadata) in self.discovery.siblings_of(&base) {
-                let sighting = Sighting::new(Found { path, metadata, source }, Presence::Gone, base_known);
+                let found = Found { path, metadata, source };
+                let sighting =
+                    Sighting { base: Some(base.clone()), ..Sighting::new(found, Presence::Gone, base_known) };
                 if seen.insert(sighting.who) {
                     sightings.push(sighting);
                 }

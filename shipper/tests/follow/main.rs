@@ -5,6 +5,7 @@ mod compressed;
 mod copies;
 mod files;
 mod identical;
+mod model;
 mod rig;
 mod rotation;
 mod state;
