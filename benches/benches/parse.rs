@@ -148,7 +148,7 @@ fn parsers(criterion: &mut Criterion) {
         reserved.insert(Field::HostName);
         let settings = ParserSettings {
             format,
-            multiline: Multiline::Auto,
+            multiline: Multiline::default(),
             zone: Zone::local(),
             reserved,
             ..ParserSettings::default()

@@ -12,6 +12,9 @@ use super::stage::Stage;
 /// Twenty rotations a second.
 const FAST_ROTATION: Duration = Duration::from_millis(50);
 
+/// Names that hold the time tell seconds at best: logrotate does not rotate to a name that is taken.
+const LOGROTATE_PAUSE: Duration = Duration::from_millis(1100);
+
 /// How many files the scenario of many files has.
 const MANY_FILES: u64 = 200;
 
@@ -420,6 +423,7 @@ pub fn logrotate(stage: &mut Stage, logrotate: &Logrotate) -> anyhow::Result<()>
     for _ in 0..5 {
         stage.write(stage.lines / 10)?;
         logrotate.rotate(&stage.path("app.log"))?;
+        sleep(LOGROTATE_PAUSE);
         stage.reopen("app.log")?;
         stage.write(stage.lines / 10)?;
     }
