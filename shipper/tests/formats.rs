@@ -141,6 +141,81 @@ fn every_golden_line_becomes_its_document() {
     }
 }
 
+/// What the formats that Weir promises to know are called, and the golden files with their lines.
+const PROMISED: &[(&str, &[&str])] = &[
+    ("ECS", &["json-ecs"]),
+    ("Bunyan", &["json-bunyan"]),
+    ("pino", &["json-pino"]),
+    ("zap", &["json-zap"]),
+    ("zerolog", &["json-zerolog"]),
+    ("slog", &["json-slog"]),
+    ("logrus", &["json-logrus"]),
+    ("log4j2 JsonLayout", &["json-log4j2"]),
+    ("Logstash encoder", &["json-logstash"]),
+    ("Serilog compact", &["json-serilog"]),
+    ("structlog", &["json-structlog"]),
+    ("Spring Boot structured", &["json-spring"]),
+    ("OpenTelemetry log JSON", &["json-otel"]),
+    ("Google Cloud", &["json-gcp"]),
+    ("GELF", &["json-gelf"]),
+    ("logfmt", &["logfmt-loggers"]),
+    ("common access log", &["common-servers"]),
+    ("combined access log", &["combined-servers"]),
+    ("Envoy", &["envoy-default"]),
+    ("HAProxy", &["haproxy-httplog"]),
+    ("AWS ALB", &["elb-balancers"]),
+    ("Amazon S3", &["s3-access"]),
+    ("Squid", &["squid-native"]),
+    ("nginx error log", &["nginx_error-server"]),
+    ("Apache error log", &["apache_error-server"]),
+    ("syslog RFC 3164 and 5424", &["syslog-priority"]),
+    ("syslog in files", &["syslog-daemons", "syslog-iso"]),
+    ("klog", &["klog"]),
+    ("logback and log4j", &["logback"]),
+    ("Python logging", &["python", "pyapps"]),
+    ("Go", &["go"]),
+    ("Rust tracing", &["tracing"]),
+    ("Ruby", &["ruby"]),
+    (".NET console", &["dotnet"]),
+    ("PHP", &["php"]),
+    ("PostgreSQL", &["postgresql"]),
+    ("MySQL", &["mysql"]),
+    ("MongoDB", &["mongodb"]),
+    ("Redis", &["redis"]),
+    ("RabbitMQ", &["rabbitmq"]),
+    ("Kafka, Hadoop, Spark", &["hadoop"]),
+    ("OpenStack", &["openstack"]),
+    ("Celery", &["celery"]),
+    ("CoreDNS", &["coredns"]),
+    ("dpkg", &["dpkg"]),
+    ("Android logcat", &["logcat"]),
+    ("CSV and TSV", &["csv-header", "csv-named", "csv-semicolon", "tsv-header"]),
+    ("W3C extended and IIS", &["w3c-iis-cloudfront"]),
+    ("CEF", &["cef-events"]),
+    ("LEEF", &["leef-events"]),
+    ("any other text", &["generic"]),
+];
+
+#[test]
+fn every_promised_format_has_twenty_different_golden_lines() {
+    let files = golden_files();
+    let mut lacking = Vec::new();
+    for (format, names) in PROMISED {
+        let named = |name: &&str| files.iter().find(|file| file.name == **name).expect("a golden file");
+        let lines = names.iter().map(named).flat_map(|file| file.text.split(|byte| *byte == b'\n'));
+        let count = lines.filter(|line| !line.is_empty()).collect::<std::collections::HashSet<_>>().len();
+        println!("{count:3} lines of {format}");
+        if count < LINES_MIN {
+            lacking.push(format);
+        }
+    }
+    assert!(lacking.is_empty(), "fewer than {LINES_MIN} lines: {lacking:?}");
+    let is_promised = |name: &str| PROMISED.iter().any(|(_, names)| names.contains(&name));
+    let others: Vec<&String> =
+        files.iter().map(|file| &file.name).filter(|name| !is_promised(name)).collect();
+    assert_eq!(others, ["json-loggers"], "a golden file belongs to a format");
+}
+
 #[test]
 fn no_word_of_a_golden_line_is_lost() {
     for golden in golden_files() {

@@ -175,6 +175,10 @@ impl<'a> Draft<'a> {
             Meaning::Message | Meaning::WeakMessage => self.write_text(Field::Message, value),
             Meaning::WeakLogger => self.assign_keyword(Field::LogLogger, value),
             Meaning::Text(field) => self.write_text(field, value),
+            // An error of several lines is one with its stack trace.
+            Meaning::ErrorText if matches!(value, Value::Escaped(text) if text.contains("\\n")) => {
+                self.write_text(Field::ErrorStackTrace, value)
+            }
             Meaning::ErrorText => !value.is_empty_text() && self.write_text(Field::ErrorMessage, value),
             Meaning::Keyword(field) => self.assign_keyword(field, value),
             Meaning::Identifier(field) => self.assign_identifier(field, value),
@@ -466,11 +470,17 @@ impl<'a> Draft<'a> {
 
     /// Writes a request's target: `url.original` and its parts.
     pub(super) fn url(&mut self, target: &str) {
-        self.writer.string(Field::UrlOriginal, target);
+        // Where nothing in it is escaped, nothing in its parts is.
+        let is_clean = weir_record::json::clean_prefix(target.as_bytes()) == target.len();
+        let write = |writer: &mut DocumentWriter<'_>, field, part: &str| match is_clean {
+            true => writer.escaped(field, part.as_bytes()),
+            false => writer.string(field, part),
+        };
+        write(&mut self.writer, Field::UrlOriginal, target);
         let url::Url { scheme, authority, path, query } = url::split(target);
         for (field, part) in [(Field::UrlScheme, scheme), (Field::UrlPath, path), (Field::UrlQuery, query)] {
             if !part.is_empty() {
-                self.writer.string(field, part);
+                write(&mut self.writer, field, part);
             }
         }
         if !authority.is_empty() {

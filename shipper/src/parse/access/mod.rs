@@ -81,12 +81,17 @@ fn split(line: &str) -> Option<Parts<'_>> {
     let time_end = memchr(b']', rest.as_bytes())?;
     let time = &rest[..time_end];
     let (request, rest) = quoted(rest[time_end + 1..].strip_prefix(' ')?)?;
-    let (status, rest) = word(rest.strip_prefix(' ')?)?;
-    let is_status = status == "-" || status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
-    let bytes_end = memchr(b' ', rest.as_bytes()).unwrap_or(rest.len());
+    let rest = rest.strip_prefix(' ')?;
+    let (status, rest) = match rest.as_bytes() {
+        [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b' ', ..] => (&rest[..3], &rest[4..]),
+        [b'-', b' ', ..] => (&rest[..1], &rest[2..]),
+        _ => return None,
+    };
+    // Few bytes: a search is not worth its preparation.
+    let bytes_end = rest.bytes().position(|byte| byte == b' ').unwrap_or(rest.len());
     let (bytes, rest) = rest.split_at(bytes_end);
     let is_count = bytes == "-" || short_number(bytes).is_some();
-    if !is_status || !is_count || host.is_empty() {
+    if !is_count || host.is_empty() {
         return None;
     }
     let (combined, tail) = match combined_parts(rest) {
