@@ -22,13 +22,16 @@ const DEADLINE: Duration = Duration::from_secs(20);
 const POD: &str = "shop_checkout-7d9f8b6c5d-x2x9z_8f4f3b0e-5b1c-4f0e-9d58-0f2f3c9a1b7d";
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
+/// Dropping the sender stops the shipper.
+type Running = (oneshot::Sender<()>, JoinHandle<Result<(), ShipError>>);
+
 /// A directory with logs, a shipper, a buffer, and everything that arrived.
 struct Rig {
     directory: TempDir,
     buffer: Arc<MemoryBuffer>,
     consumer: MemoryConsumer,
     source: SourceSettings,
-    running: Option<(oneshot::Sender<()>, JoinHandle<Result<(), ShipError>>)>,
+    running: Option<Running>,
     /// `_id` to offset and document.
     arrived: BTreeMap<String, (i64, Value)>,
     /// Messages as they came.
