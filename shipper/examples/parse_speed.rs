@@ -111,7 +111,7 @@ impl Case {
 
 /// The cases of lines with random parts; each is parsed as its format and as `auto`.
 fn generated_cases() -> Result<Vec<Case>, Box<dyn Error>> {
-    let kinds: [(&str, Format, u64, fn(&mut Numbers) -> String); 6] = [
+    let kinds: [(&str, Format, u64, LineMaker); 6] = [
         ("json", Format::Json, JSON_NANOS, json_line),
         ("combined", Format::Combined, ACCESS_NANOS, combined_line),
         ("logfmt", Format::Logfmt, LOGFMT_NANOS, logfmt_line),
@@ -129,7 +129,7 @@ fn generated_cases() -> Result<Vec<Case>, Box<dyn Error>> {
         let bar = matches!(format, Format::Combined | Format::Logfmt).then_some(REDACT_NANOS);
         cases.push(Case::new(format!("redact {name}"), bar, &lines, redact));
     }
-    let times = generate(|numbers| time(numbers));
+    let times = generate(time);
     cases.push(Case::new("time rfc3339".to_owned(), Some(RFC_3339_NANOS), &times, Work::Time));
     Ok(cases)
 }
@@ -175,6 +175,9 @@ fn records(text: &[u8]) -> Vec<Vec<u8>> {
     }
     records
 }
+
+/// Makes a line of random parts.
+type LineMaker = fn(&mut Numbers) -> String;
 
 /// The same numbers in each run (SplitMix64; Steele, Lea and Flood 2014).
 struct Numbers(u64);

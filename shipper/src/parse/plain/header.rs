@@ -542,7 +542,8 @@ fn level_word(text: &str) -> Option<(Level, usize)> {
     let (word, after) = text.split_at(length);
     let has_colon = after.starts_with(':') && !after[1..].starts_with(|c: char| !c.is_whitespace());
     let is_word = after.is_empty() || after.starts_with([' ', '\t', '[', '|']);
-    if !has_colon && !(is_word && text.starts_with(|c: char| c.is_ascii_uppercase())) {
+    let may_be_capital = is_word && text.starts_with(|c: char| c.is_ascii_uppercase());
+    if !has_colon && !may_be_capital {
         return None;
     }
     let level = Level::from_name(word.as_bytes())?;
