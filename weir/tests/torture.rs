@@ -19,6 +19,44 @@ fn torture(arguments: &[&str]) -> (Vec<Value>, Ended) {
     (rows, ended)
 }
 
+fn check_good(arguments: &[&str], scenarios: usize) {
+    let (rows, ended) = torture(arguments);
+    let bad: Vec<&Value> = rows
+        .iter()
+        .filter(|row| ["lost", "duplicated", "corrupted"].iter().any(|count| row["verdict"][*count] != 0))
+        .collect();
+    assert!(bad.is_empty(), "{bad:#?}\n{}", ended.stderr);
+    assert_eq!((rows.len(), ended.code), (scenarios, Some(0)), "{}", ended.stderr);
+    assert!(rows.iter().all(|row| row["verdict"]["written"].as_u64().is_some_and(|lines| lines > 500)));
+}
+
+#[test]
+fn the_own_shipper_loses_and_duplicates_nothing_in_any_scenario() {
+    let scenarios = run(&["torture", "--list"]).stdout.lines().count();
+    check_good(&[], scenarios);
+}
+
+#[test]
+fn the_users_own_logrotate_directives_lose_nothing() {
+    if Command::new("logrotate").arg("--version").output().is_err() {
+        assert!(std::env::var("CI").is_err(), "logrotate is not installed");
+        eprintln!("SKIPPED: the_users_own_logrotate_directives_lose_nothing: logrotate is not installed");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    for directives in [
+        "rotate 20\nmissingok\nnotifempty\n",
+        "rotate 20\ncompress\ndelaycompress\n",
+        "rotate 20\ncopytruncate\n",
+        "rotate 20\ncopytruncate\ncompress\n",
+    ] {
+        let path = directory.path().join("logrotate.conf");
+        std::fs::write(&path, format!("/var/log/app/*.log {{\n{directives}}}\n")).unwrap();
+        eprintln!("{directives}");
+        check_good(&["--scenario", "rename", "--logrotate", path.to_str().unwrap()], 2);
+    }
+}
+
 #[test]
 fn a_shipper_that_begins_anew_at_every_start_is_found_out() {
     let command = "exec tail -q -F -n +1 \"$TORTURE_LOGS/app.log\" >> \"$TORTURE_OUTPUT\"";
