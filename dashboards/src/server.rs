@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use weir_indexer::Search;
 
-use crate::api::{self, Page};
+use crate::api::{self, DriftSource, Page};
 use crate::assets;
 use crate::guard::{self, Hosts};
 
@@ -45,12 +45,14 @@ pub struct PageSettings {
     pub hosts: Vec<String>,
     /// Further routes behind the same checks: metrics, for instance. Taken already: `/live`, `/ready`, `/api/...`.
     pub routes: Router,
+    /// What the shipper in the same process knows of lines that no parser understood; none where there is none.
+    pub drift: Option<Arc<dyn DriftSource>>,
 }
 
 impl PageSettings {
     /// The page at this address, for this machine alone.
     pub fn new(listen: SocketAddr) -> PageSettings {
-        PageSettings { listen, allow_remote: false, hosts: Vec::new(), routes: Router::new() }
+        PageSettings { listen, allow_remote: false, hosts: Vec::new(), routes: Router::new(), drift: None }
     }
 }
 
@@ -159,7 +161,7 @@ async fn accept(
 
 fn router<S: Search>(search: Arc<S>, settings: PageSettings, stopping: watch::Receiver<()>) -> Router {
     let hosts = Arc::new(Hosts::new(settings.hosts));
-    api::routes(Arc::new(Page::new(search, stopping)))
+    api::routes(Arc::new(Page::new(search, stopping, settings.drift)))
         .merge(settings.routes)
         .route("/live", get(|| async { "live\n" }))
         .fallback(get(assets::serve))

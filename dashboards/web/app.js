@@ -3,6 +3,7 @@
 import { address, ask, Latest } from "./api.js";
 import { byId, element, setVisible } from "./dom.js";
 import { buildDetail } from "./detail.js";
+import { DriftNotice } from "./drift.js";
 import { Histogram } from "./histogram.js";
 import { RecordList } from "./list.js";
 import { filterText, highlightedWords, toggledFilter, withFilter } from "./query.js";
@@ -21,6 +22,7 @@ const OVERVIEW_EVERY_MIN = 2000; // milliseconds between two counts while record
 const OVERVIEW_EVERY_IDLE = 15_000; // milliseconds between two counts while none do: relative ranges move on
 const OVERVIEW_SHARE = 10; // counting takes at most one part in so many of the server's time
 const FIELDS_EVERY = 30_000; // milliseconds
+const DRIFT_EVERY = 15_000; // milliseconds
 const HEAD_EVERY_MIN = 1000; // milliseconds between two loads of the first page while records flood in
 const RETRY = 3000; // milliseconds until an unavailable server is asked again
 const BUSY_SHOWN_AFTER = 150; // milliseconds; a flicker says nothing
@@ -42,6 +44,7 @@ const list = new RecordList(byId("scroller"), byId("records"), byId("new-records
 });
 const histogram = new Histogram(byId("histogram"), (from, until) =>
   change({ range: null, from: toRfc3339(from), until: toRfc3339(until) }));
+const drift = new DriftNotice(byId("drift"), (query) => change({ query }));
 const sidebar = new Sidebar(byId("side"), {
   filter: addFilter,
   query: () => state.query,
@@ -381,8 +384,10 @@ function start() {
   });
   setInterval(overviewTick, 500);
   setInterval(() => document.hidden || void loadFields(), FIELDS_EVERY);
+  setInterval(() => document.hidden || void drift.refresh(), DRIFT_EVERY);
   load();
   void loadFields();
+  void drift.refresh();
 }
 
 start();

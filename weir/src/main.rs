@@ -8,6 +8,7 @@ use tokio::runtime::Builder;
 mod commands;
 mod demo;
 mod show;
+mod suggest;
 mod torture;
 mod trial;
 

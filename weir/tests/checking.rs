@@ -114,3 +114,27 @@ drop = ['status:>=(']
     }
     assert_eq!(ended.stderr.matches("-->").count(), 10, "{}", ended.stderr);
 }
+
+#[test]
+fn what_suggest_proposes_is_accepted_by_check_and_reads_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let users = ["ann", "bob", "eve"];
+    let lines: String = (0..300)
+        .map(|n| format!("2026-11-20 10:00:{:02};till-{};{};{n} EUR\n", n % 60, n % 4, users[n % 3]))
+        .collect();
+    let log = write(directory.path(), "till.log", lines + "boom\n");
+    let proposed = run(&["parse", "--suggest", text(&log)]);
+    assert_eq!(proposed.code, Some(0), "{}", proposed.stderr);
+    assert!(
+        proposed.stderr.contains("1 pattern covers 99.7 % of them\n1 records of 1 shapes are not covered:\n"),
+        "{}",
+        proposed.stderr
+    );
+    assert!(proposed.stdout.contains("%{TIMESTAMP_ISO8601:timestamp};"), "{}", proposed.stdout);
+    let config = write(directory.path(), "weir.toml", &proposed.stdout);
+    let checked = run(&["check", "-c", text(&config)]);
+    assert_eq!((checked.code, &*checked.stderr), (Some(0), ""), "{}", proposed.stdout);
+    assert!(checked.stdout.contains("1 tests passed, 0 failed"), "{}", checked.stdout);
+    let parsed = run(&["parse", "-c", text(&config), text(&log)]);
+    assert!(parsed.stderr.ends_with("1 not parsed\n"), "{}", parsed.stderr);
+}

@@ -10,12 +10,14 @@
 //! | `/api/fields` | | `{fields: [{name, kind}]}` |
 //! | `/api/tail` | `q` | server-sent events, see [`tail`] |
 //! | `/api/export` | `q from until order format=ndjson` | every document, one a line |
+//! | `/api/drift` | | `{source: "shipper"\|"index", services: [{service, records, shapes?}]}`, see [`drift`] |
 //! | `/ready` | | 200 when the index answers, else 503 |
 //!
 //! Errors: `{error, position?}` with 400 (the request is wrong), 403 (another site asks) or 503 (the index does not
 //! answer); `position` counts the characters of `q` before the fault.
 
 mod counts;
+mod drift;
 mod error;
 mod export;
 mod moment;
@@ -33,6 +35,7 @@ use tokio::sync::{Semaphore, watch};
 use weir_indexer::{Search, SearchRequest, SearchResponse};
 use weir_record::Query;
 
+pub use drift::DriftSource;
 pub(crate) use error::ApiError;
 
 /// Most searches at one time; more wait.
@@ -56,17 +59,23 @@ pub(crate) struct Page<S> {
     searches: Semaphore,
     tails: Arc<Semaphore>,
     exports: Arc<Semaphore>,
+    drift: Option<Arc<dyn DriftSource>>,
     /// Closed when the page is to stop.
     stopping: watch::Receiver<()>,
 }
 
 impl<S: Search> Page<S> {
-    pub(crate) fn new(search: Arc<S>, stopping: watch::Receiver<()>) -> Page<S> {
+    pub(crate) fn new(
+        search: Arc<S>,
+        stopping: watch::Receiver<()>,
+        drift: Option<Arc<dyn DriftSource>>,
+    ) -> Page<S> {
         Page {
             search,
             searches: Semaphore::new(SEARCHES_MAX),
             tails: Arc::new(Semaphore::new(TAILS_MAX)),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
+            drift,
             stopping,
         }
     }
@@ -101,6 +110,7 @@ pub(crate) fn routes<S: Search>(page: Arc<Page<S>>) -> Router {
         .route("/api/histogram", get(counts::histogram))
         .route("/api/terms", get(counts::terms))
         .route("/api/fields", get(counts::fields))
+        .route("/api/drift", get(drift::drift::<S>))
         .route("/api/tail", get(tail::tail))
         .route("/api/export", get(export::export))
         .route("/ready", get(ready))

@@ -14,6 +14,7 @@ use weir_shipper::parse::{Multiline, Preset, Zone};
 
 use super::lines::{self, Summary};
 use crate::show::ignore_closed;
+use crate::suggest::{self, sample};
 
 /// Show the documents that lines become, one JSON object a line.
 #[derive(Args)]
@@ -43,6 +44,9 @@ pub struct ParseArgs {
     /// Take the settings of the configuration's source whose paths match the file
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Propose a configuration for lines like these, with a pattern where no format fits; what it covers is said on stderr
+    #[arg(long, conflicts_with_all = ["format", "config", "full"])]
+    suggest: bool,
     /// Also the fields that depend on the host and on the moment
     #[arg(long)]
     full: bool,
@@ -56,6 +60,9 @@ const PASSING_MEMBERS: [&str; 4] = ["host.name", "event.created", "event.ingeste
 
 /// Prints the documents; a summary goes to stderr.
 pub fn run(arguments: &ParseArgs) -> anyhow::Result<ExitCode> {
+    if arguments.suggest {
+        return propose(arguments);
+    }
     let sources = load(arguments.config.as_deref())?
         .sources
         .iter()
@@ -74,6 +81,22 @@ pub fn run(arguments: &ParseArgs) -> anyhow::Result<ExitCode> {
     }
     out.flush().or_else(ignore_closed)?;
     summarize(arguments, &total);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a configuration for one file, or for stdin.
+fn propose(arguments: &ParseArgs) -> anyhow::Result<ExitCode> {
+    let [file] = &arguments.files[..] else {
+        return Err(bad_use("--suggest reads one file: each kind of lines is a source of its own"));
+    };
+    let path = (file != Path::new("-")).then_some(file.as_path());
+    let sample = match path {
+        Some(path) => sample::of_file(&mut lines::open(path)?)?,
+        None => sample::of_stream(&mut io::stdin().lock())?,
+    };
+    let suggestion = suggest::suggest(&sample, path, arguments.service.as_deref())?;
+    eprint!("{}", suggestion.report);
+    io::stdout().lock().write_all(suggestion.configuration.as_bytes()).or_else(ignore_closed)?;
     Ok(ExitCode::SUCCESS)
 }
 

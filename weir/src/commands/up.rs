@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use weir_buffer::{Buffer, MemoryBuffer};
 use weir_config::InputConfig;
-use weir_dashboards::PageSettings;
+use weir_dashboards::{DriftSource, PageSettings};
 use weir_indexer::elasticsearch::{Elasticsearch, ElasticsearchSettings};
 use weir_indexer::embedded::{Embedded, EmbeddedSettings};
 use weir_indexer::{Index, Search};
@@ -23,7 +23,7 @@ use weir_shipper::cli::{
 };
 use weir_shipper::input::{InputSettings, Inputs};
 use weir_shipper::settings::DELETED_BYTES_MAX;
-use weir_shipper::{Limits, Mode, ShipSettings, Shipper, SourceSettings, Timing};
+use weir_shipper::{Limits, Mode, Progress, ShipSettings, Shipper, SourceSettings, Timing};
 use weir_worker::{Worker, WorkerSettings};
 
 use crate::demo::Demo;
@@ -128,14 +128,6 @@ async fn pipeline<B: Buffer, I: Index + Search>(
     index: Arc<I>,
 ) -> anyhow::Result<ExitCode> {
     let address = listener.local_addr().context("the page has no address")?;
-    let (stop_page, page_stopped) = watch::channel(());
-    let page =
-        tokio::spawn(weir_dashboards::serve(listener, Arc::clone(&index), plan.page, ended(page_stopped)));
-
-    let (stop_worker, worker_stopped) = watch::channel(());
-    let worker = Worker::new(Arc::clone(&buffer), index, plan.worker);
-    let worker = tokio::spawn(worker.run(ended(worker_stopped)));
-
     let state = plan.data.join(STATE);
     let shipper = Shipper::new(ShipSettings {
         state: state.clone(),
@@ -148,6 +140,14 @@ async fn pipeline<B: Buffer, I: Index + Search>(
         deleted_bytes_max: DELETED_BYTES_MAX,
     })
     .map_err(|error| bad_use(format!("{:#}", anyhow::Error::new(error))))?;
+    let page = PageSettings { drift: Some(Arc::new(ShippedDrift(shipper.progress()))), ..plan.page };
+    let (stop_page, page_stopped) = watch::channel(());
+    let page = tokio::spawn(weir_dashboards::serve(listener, Arc::clone(&index), page, ended(page_stopped)));
+
+    let (stop_worker, worker_stopped) = watch::channel(());
+    let worker = Worker::new(Arc::clone(&buffer), index, plan.worker);
+    let worker = tokio::spawn(worker.run(ended(worker_stopped)));
+
     let inputs = Inputs::start(plan.inputs, &state)
         .await
         .map_err(|error| bad_use(format!("{:#}", anyhow::Error::new(error))))?;
@@ -169,6 +169,16 @@ async fn pipeline<B: Buffer, I: Index + Search>(
     shipped?;
     worked?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the shipper of this process did not understand, for its page.
+#[derive(Debug)]
+struct ShippedDrift(Arc<Progress>);
+
+impl DriftSource for ShippedDrift {
+    fn services(&self) -> serde_json::Value {
+        serde_json::to_value(self.0.drift().report()).unwrap_or_default()
+    }
 }
 
 /// Resolves at a signal, or when the worker has ended by itself: then nothing would be indexed any more.
