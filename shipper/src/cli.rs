@@ -242,7 +242,8 @@ fn period(arguments: &ShipArgs) -> anyhow::Result<Period> {
         return Err(bad_use("--to takes one address of a Redis, and one time"));
     }
     if until.is_some() && !arguments.once {
-        return Err(bad_use("a time in --to needs --once; the address of a Redis is redis://HOST:6379"));
+        let what = "--to is not a URL: write redis://HOST:6379 (a time, which --to takes too, needs --once)";
+        return Err(bad_use(what));
     }
     Ok(Period { from: read(arguments.from.as_deref())?, to: read(until)? })
 }

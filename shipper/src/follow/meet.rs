@@ -262,6 +262,7 @@ impl Follower {
             }
         }
         self.schedule.set(key, now);
+        self.has_news = true;
         self.files.insert(key, file);
         key
     }
