@@ -307,6 +307,12 @@ impl Followed {
         self.interval = POLL_INTERVAL_MIN;
     }
 
+    /// The place that it was moved to may have more than what was known of it: before that was looked at, the content is
+    /// not done, also for the next life.
+    pub fn expect_more(&mut self) {
+        self.size = self.size.max(self.offset + 1);
+    }
+
     /// Its file is gone: under no name, and not open.
     pub fn lose_place(&mut self) {
         self.place = None;

@@ -84,6 +84,7 @@ impl Follower {
         let is_nowhere = |file: &&mut Followed| file.place.is_none() && file.handle.is_none();
         if let Some(file) = self.files.get_mut(&key).filter(is_nowhere) {
             file.move_to(sighting.place(), now);
+            file.expect_more();
             self.schedule.set(key, now);
         }
     }
