@@ -265,9 +265,6 @@ pub const FRAMES_IN_FLIGHT: usize = 64;
 /// Checkpoints are written this often while they change.
 pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A new content is in the checkpoint this soon after it was met.
-pub const NEWS_INTERVAL: Duration = Duration::from_millis(100);
-
 /// A handle without growth is closed after this long once all it holds is indexed.
 pub const IDLE_CLOSE: Duration = Duration::from_secs(60);
 

@@ -262,7 +262,6 @@ impl Follower {
             }
         }
         self.schedule.set(key, now);
-        self.has_news = true;
         self.files.insert(key, file);
         key
     }

@@ -56,7 +56,7 @@ pub use self::text::{Encoding, EncodingError, TextRules};
 use self::watch::DirectoryWatch;
 use crate::progress::Progress;
 use crate::push::chain;
-use crate::settings::{IDLE_CLOSE, Mode, NEWS_INTERVAL, STOP_DEADLINE, Settled, ShipSettings};
+use crate::settings::{IDLE_CLOSE, Mode, STOP_DEADLINE, Settled, ShipSettings};
 
 /// The file system's clock ticks coarsely: a file may be born this many nanoseconds before our clock says so.
 const BIRTH_CLOCK_LAG: i64 = 20_000_000;
@@ -109,9 +109,8 @@ pub struct Follower {
     first_scan: bool,
     /// When something has to be looked for again, before the next scan would.
     rescan: Option<Instant>,
-    /// Whether there is a content that the checkpoint does not know, or not its first bytes: without them a kill makes
-    /// its compressed twin a stranger.
-    has_news: bool,
+    /// Since when files were not seen that are known and not followed.
+    unseen: HashMap<FileIdentity, Instant>,
     /// When the last scan began, nanoseconds since 1970: what was born before is in the checkpoint, or not wanted.
     scanned_at: i64,
 }
@@ -180,7 +179,7 @@ impl Follower {
             ending: Ending { ended, seen: false },
             first_scan: true,
             rescan: None,
-            has_news: false,
+            unseen: HashMap::new(),
             scanned_at: born_after + BIRTH_CLOCK_LAG,
         })
     }
@@ -220,9 +219,6 @@ impl Follower {
             if let Some(at) = self.rescan.take() {
                 chores.wake(at);
             }
-            if std::mem::take(&mut self.has_news) {
-                chores.save_by(Instant::now() + NEWS_INTERVAL);
-            }
         }
         self.finish();
     }
@@ -248,8 +244,13 @@ impl Follower {
         if file.check != file.scanned_check {
             self.advanced.push(key);
         }
-        self.has_news |= offset == 0 && file.offset > 0;
         self.progress.read(file.offset - offset, counted);
+        let content = file.identity;
+        let is_known = self.checkpoint.get(&content).is_some_and(|entry| entry.head.length > 0);
+        if !is_known && !self.bench.frames.is_empty() {
+            // Before anything of it is in the buffer: without its first bytes a kill makes its compressed twin a stranger.
+            self.save();
+        }
         for frame in self.bench.frames.drain(..) {
             // Fails only when the pushing task is gone, which it says itself.
             if self.orders.blocking_send(Order::Push { frame, safe, epoch }).is_err() {

@@ -21,6 +21,9 @@ use crate::backfill::{Candidate, oldest_first};
 /// A vanished file's siblings are looked for this long: its compressed twin comes soon, or with the next rotation.
 const SIBLINGS_SECS: u64 = 24 * 3600;
 
+/// A copy, twin or unwanted file that was not seen for so long is gone.
+const UNSEEN_MAX: Duration = Duration::from_secs(10);
+
 /// A file that a scan saw.
 pub struct Sighting {
     /// Where, and what the system says of it.
@@ -209,6 +212,7 @@ impl Follower {
                 file.place = None;
             }
         }
+        self.unseen.retain(|who, _| !seen.contains(who));
         let visible: HashSet<&Path> =
             sightings.iter().filter_map(|sighting| sighting.found.path.parent()).collect();
         let at_secs = (nanos_now() / 1_000_000_000) as u64;
@@ -226,6 +230,10 @@ impl Follower {
                 Standing::Dormant(content) => self.mark_vanished(&content, at_secs),
                 Standing::Refused(_) => drop(self.inodes.remove(&who)),
                 Standing::Skipped | Standing::Twin(_) => {
+                    // A listing may miss a file that is renamed meanwhile: forgotten, it would be a stranger next time.
+                    if now.saturating_duration_since(*self.unseen.entry(who).or_insert(now)) < UNSEEN_MAX {
+                        continue;
+                    }
                     let directory_is_there = self
                         .checkpoint
                         .get(&who)
@@ -233,6 +241,7 @@ impl Follower {
                     if directory_is_there {
                         self.checkpoint.remove(&who);
                         self.inodes.remove(&who);
+                        self.unseen.remove(&who);
                     }
                 }
             }

@@ -95,11 +95,6 @@ impl Chores {
         self.next_scan = self.scan_pause.max(began + SCAN_INTERVAL);
     }
 
-    /// Something new has to be remembered by then.
-    pub fn save_by(&mut self, at: Instant) {
-        self.next_save = self.next_save.min(at);
-    }
-
     /// Whether a save is due; the next one is then later.
     pub fn take_save(&mut self, now: Instant) -> bool {
         let is_due = now >= self.next_save;

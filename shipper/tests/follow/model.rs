@@ -47,7 +47,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const SHRINK_TIME: Duration = Duration::from_secs(120);
 
 /// Runs in which lines may be shown twice, in percent: see the module.
-const REPEATING_PERCENT_MAX: u64 = 3;
+const REPEATING_PERCENT_MAX: u64 = 1;
 
 /// So many failures are shrunk, at the same time.
 const SHRUNK_MAX: usize = 4;
@@ -597,4 +597,25 @@ async fn two_rotated_files_that_are_compressed_while_the_shipper_is_stopped_are_
         Compress(Compression::Zstd),
     ];
     play(&actions).await.expect("every line once");
+}
+
+#[tokio::test]
+async fn a_copy_that_a_listing_missed_while_it_was_renamed_stays_known() {
+    play(&[CopyTruncate, Settle, Pause(62), Append(1001), CopyTruncate, CopyTruncate, Settle])
+        .await
+        .expect("every line once");
+}
+
+#[tokio::test]
+async fn a_new_file_that_is_compressed_at_once_is_known_after_a_kill() {
+    play(&[Rotate, Append(4), Rotate, Pause(9), Compress(Compression::Gzip), Crash])
+        .await
+        .expect("every line once");
+}
+
+#[tokio::test]
+async fn a_copy_that_was_found_just_before_a_stop_is_read_by_the_next_life() {
+    play(&[Append(14), CopyTruncate, Append(14), CopyTruncate, Acknowledge, Stop])
+        .await
+        .expect("every line once");
 }
