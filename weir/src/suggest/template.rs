@@ -186,7 +186,7 @@ pub fn header(lines: &[Line<'_>]) -> Option<Template> {
         let at = places.len();
         let next = |line: &&Line<'_>| line.parts.get(at).map(|(before, kind, _)| (squeezed(before), *kind));
         let mut counts: BTreeMap<(String, Kind), usize> = BTreeMap::new();
-        alike.iter().filter_map(|line| next(line)).for_each(|part| *counts.entry(part).or_default() += 1);
+        alike.iter().filter_map(&next).for_each(|part| *counts.entry(part).or_default() += 1);
         let Some((part, count)) = counts.into_iter().max_by_key(|(_, count)| *count) else { break };
         // The first part decides which lines the header is of; after it, losing lines has a price.
         if at > 0 && count * 100 < alike.len() * ALIKE_PERCENT {
