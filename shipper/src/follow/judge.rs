@@ -313,11 +313,12 @@ impl Follower {
 
     /// Contents that have a copy or twin on the disk.
     fn twins(&self) -> HashSet<FileIdentity> {
-        let twin = |standing: &Standing| match standing {
+        let there = self.inodes.iter().filter(|(who, _)| !self.unseen.contains_key(who));
+        let twin = |(_, standing): (&FileIdentity, &Standing)| match standing {
             Standing::Twin(content) => Some(*content),
             _ => None,
         };
-        self.inodes.values().filter_map(twin).collect()
+        there.filter_map(twin).collect()
     }
 
     /// Contents that begin like this file, and that can be read themselves.

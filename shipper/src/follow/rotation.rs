@@ -12,6 +12,9 @@ use super::scan::Sighting;
 use super::{Follower, Standing, without_generation};
 use crate::progress::Vanished;
 
+/// A missing content is waited for so much longer while there are files of which nobody knows yet what they are.
+const MISSING_FACTOR: u32 = 4;
+
 impl Follower {
     /// A file does not hold any more what was read of it. What it holds now is its next generation, from byte 0 on;
     /// what it held before may go on in a copy.
@@ -95,8 +98,10 @@ impl Follower {
         let Some(file) = self.files.get_mut(&key) else { return };
         file.lose_place();
         let since = *file.missing_since.get_or_insert(now);
-        if now.saturating_duration_since(since) < quiet {
-            return self.schedule.set(key, since + quiet);
+        let missing = now.saturating_duration_since(since);
+        // What is not decided yet may be its twin.
+        if missing < quiet || (missing < quiet * MISSING_FACTOR && !self.undecided.is_empty()) {
+            return self.schedule.set(key, (since + quiet).max(now + quiet / 4));
         }
         if file.has_rest() {
             let home = without_generation(file.identity);
