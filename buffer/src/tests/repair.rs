@@ -240,72 +240,68 @@ fn frame_of(source: &str, number: u64, start: u64, end: u64) -> Frame {
     frames.remove(0)
 }
 
-/// How pushes of one shipper ended.
-#[derive(Default)]
-struct Tally {
-    accepted: std::cell::Cell<u64>,
-    refused: std::cell::Cell<u64>,
+/// A shipper that pushes frames of one byte; where the buffer is full it tries the same one again.
+struct Pusher {
+    buffer: RedisBuffer,
+    source: &'static str,
+    /// How far each of its files got.
+    files: Vec<u64>,
+    accepted: u64,
+    refused: u64,
 }
 
-/// Pushes one frame of a file after the other, again and again where the buffer is full.
-async fn push_for_ever(buffer: RedisBuffer, source: &str, number: u64, patience: Duration, tally: &Tally) {
-    let mut start = 0;
-    loop {
-        let frame = frame_of(source, number, start, start + 1);
-        match buffer.push(&[Push { frame: &frame, safe: 0 }]).await {
+impl Pusher {
+    fn new(buffer: RedisBuffer, source: &'static str, files: usize) -> Self {
+        Self { buffer, source, files: vec![0; files], accepted: 0, refused: 0 }
+    }
+
+    async fn ask(&mut self, number: usize) {
+        let start = self.files[number];
+        let frame = frame_of(self.source, number as u64, start, start + 1);
+        match self.buffer.push(&[Push { frame: &frame, safe: 0 }]).await {
             Ok(answers) => {
                 assert_eq!(answers, [Pushed::Accepted]);
-                tally.accepted.set(tally.accepted.get() + 1);
-                start += 1;
+                self.files[number] += 1;
+                self.accepted += 1;
             }
-            Err(BufferError::Full { .. }) => {
-                tally.refused.set(tally.refused.get() + 1);
-                tokio::time::sleep(patience).await;
-            }
+            Err(BufferError::Full { .. }) => self.refused += 1,
             Err(error) => panic!("{error:?}"),
         }
     }
 }
 
+/// Whose turn it is comes from a seed, not from the clock: a busy machine changes nothing.
 #[tokio::test]
 async fn at_the_bound_a_shipper_that_asks_seldom_finds_room_beside_one_that_asks_always() {
     let Some(server) = TestRedis::start() else { return };
     let settings = RedisSettings { bytes_max: 64 * 1024, ..RedisSettings::new(server.url()) };
     let buffer = || RedisBuffer::with_timing(&settings, QUICK).unwrap();
-    let (greedy, modest) = (Tally::default(), Tally::default());
-    let many = futures_util::future::join_all(
-        (0..16).map(|number| push_for_ever(buffer(), "greedy", number, Duration::from_micros(100), &greedy)),
-    );
-    let late = async {
-        while greedy.refused.get() < 50 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        push_for_ever(buffer(), "modest", 1, Duration::from_millis(20), &modest).await;
-    };
-    let draining = async {
-        let mut consumer = buffer().consumer("a").await.unwrap();
-        while modest.accepted.get() < 100 {
-            assert!(buffer().depth().await.unwrap().bytes <= settings.bytes_max);
-            if greedy.refused.get() >= 50 {
+    let mut greedy = Pusher::new(buffer(), "greedy", 16);
+    let mut modest = Pusher::new(buffer(), "modest", 1);
+    let mut consumer = buffer().consumer("a").await.unwrap();
+    let seed = super::simulation::first_seed();
+    println!("seed {seed}");
+    let mut random = super::simulation::Random(seed);
+    while greedy.refused == 0 {
+        greedy.ask(random.below(16) as usize).await;
+    }
+    // Of twenty turns one is the modest one's and three are the worker's, who frees one frame.
+    while modest.accepted < 100 {
+        assert!(modest.refused < 100, "starved: {} accepted", modest.accepted);
+        match random.below(20) {
+            0 => modest.ask(0).await,
+            1..=3 => {
                 let claims = consumer.claim(1, usize::MAX, GLANCE).await.unwrap();
                 acknowledge(&buffer(), &claims).await;
             }
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            _ => greedy.ask(random.below(16) as usize).await,
         }
-    };
-    let all = async {
-        tokio::select! {
-            _ = many => {}
-            () = late => {}
-            () = draining => {}
-        }
-    };
-    let ended = tokio::time::timeout(PATIENCE, all).await;
-    let (accepted, refused) = (modest.accepted.get(), modest.refused.get());
-    assert!(ended.is_ok(), "starved: {accepted} accepted");
+        assert!(buffer().depth().await.unwrap().bytes <= settings.bytes_max);
+    }
+    let (accepted, refused) = (modest.accepted, modest.refused);
     // Until the greedy one is down to its share, there is only what the worker frees.
     assert!(refused < accepted / 4, "{refused} refused, {accepted} accepted");
-    assert!(greedy.accepted.get() > accepted, "and the greedy one has the rest");
+    assert!(greedy.accepted > accepted, "and the greedy one has the rest");
 }
 
 #[tokio::test]

@@ -250,7 +250,7 @@ fn sabotage(server: &TestRedis, random: &mut Random, name: &str) {
     }
 }
 
-fn first_seed() -> u64 {
+pub(super) fn first_seed() -> u64 {
     let given = std::env::var("WEIR_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     given.unwrap_or_else(|| u64::from(std::process::id()) * 1000)
 }
