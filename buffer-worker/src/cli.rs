@@ -17,7 +17,8 @@ use weir_process::{EXIT_WRONG, bad_use, stop_signal};
 
 use crate::watch::chain;
 use crate::{
-    BlockedStream, BreakerState, Counters, Counts, Delivering, Mode, WorkError, Worker, WorkerSettings,
+    BlockedStream, BreakerState, Counters, Counts, Delivering, Mode, Waiting, WorkError, Worker,
+    WorkerSettings,
 };
 
 /// Drain the buffer into Elasticsearch or OpenSearch.
@@ -198,6 +199,15 @@ fn summarize(counts: &Counts, began: Instant) {
     }
 }
 
+fn waiting_metrics(waiting: &Waiting) -> [Metric; 3] {
+    let Waiting { depth, gaps } = waiting;
+    [
+        Metric::gauge("weir_worker_buffer_frames", "Frames in the buffer, for all workers.", depth.frames),
+        Metric::gauge("weir_worker_buffer_bytes", "Their encoded bytes.", depth.bytes),
+        Metric::counter("weir_worker_buffer_gaps_total", "Gaps found in the buffer, and mended.", *gaps),
+    ]
+}
+
 fn delivering_metrics(now: &Delivering) -> Vec<Metric> {
     let (counter, gauge) = (Metric::counter, Metric::gauge);
     let states = [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen];
@@ -252,6 +262,7 @@ impl Observed for Counters {
             let help = "Documents in the failure store of their stream.";
             counter("weir_worker_failure_store_total", help, documents).with_label("stream", &stream)
         }));
+        metrics.extend(self.waiting().iter().flat_map(waiting_metrics));
         metrics.extend(delivering_metrics(&self.delivering()));
         metrics
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::breaker::BreakerState;
+use crate::depth::Waiting;
 use crate::gate::Gate;
 use crate::limits::Limits;
 use crate::streams::{BlockedStream, Streams};
@@ -26,6 +27,7 @@ pub struct Counters {
     pub(crate) bulks: Counter,
     healed: Mutex<BTreeMap<(String, String), u64>>,
     diverted: Mutex<BTreeMap<String, u64>>,
+    waiting: Mutex<Option<Waiting>>,
     pub(crate) buffer_is_up: Arc<AtomicBool>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) limits: Arc<Limits>,
@@ -117,6 +119,7 @@ impl Counters {
             bulks: Counter::default(),
             healed: Mutex::default(),
             diverted: Mutex::default(),
+            waiting: Mutex::default(),
             buffer_is_up: Arc::default(),
             gate: Arc::new(Gate::new(&index_is_up)),
             limits: Arc::new(limits),
@@ -141,6 +144,15 @@ impl Counters {
         if *documents == 1 {
             tracing::warn!(stream, "documents go to the failure store; search {stream}::failures for them");
         }
+    }
+
+    pub(crate) fn note_waiting(&self, waiting: Waiting) {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(waiting);
+    }
+
+    /// What waits in the buffer; none before it has answered.
+    pub fn waiting(&self) -> Option<Waiting> {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Documents that were stored without an attribute being mapped, by stream and attribute.

@@ -16,6 +16,7 @@ mod claim;
 pub mod cli;
 mod counters;
 mod deliver;
+mod depth;
 mod gate;
 mod letters;
 mod limits;
@@ -27,5 +28,6 @@ mod worker;
 
 pub use breaker::BreakerState;
 pub use counters::{Counters, Counts, Delivering, Healed};
+pub use depth::Waiting;
 pub use streams::BlockedStream;
 pub use worker::{Mode, WorkError, Worker, WorkerSettings};

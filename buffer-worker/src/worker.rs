@@ -19,7 +19,7 @@ use crate::limits::Limits;
 use crate::load::Loader;
 use crate::streams::Streams;
 use crate::watch::Watch;
-use crate::{claim, deliver, poison};
+use crate::{claim, deliver, depth, poison};
 
 /// What was begun may take so long to finish after a stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -155,6 +155,8 @@ impl<B: Buffer, I: Index> Worker<B, I> {
         let (stop, stopped) = watch::channel(false);
         let (sender, receiver) = mpsc::channel(1);
         let claiming = tokio::spawn(claim::run(Arc::clone(&self.shared), sender, stopped));
+        let mut observing = JoinSet::new();
+        observing.spawn(depth::observe(Arc::clone(&self.shared)));
         let end = async {
             match self.shared.settings.mode {
                 Mode::Forever => shutdown.await,

@@ -12,5 +12,5 @@ mod guard;
 pub mod kibana;
 mod server;
 
-pub use api::DriftSource;
+pub use api::{Audited, DriftSource, Pipeline};
 pub use server::{BindError, PageSettings, bind, serve};

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use weir_indexer::Search;
 
-use crate::api::{self, DriftSource, Page};
+use crate::api::{self, DriftSource, Page, Pipeline};
 use crate::assets;
 use crate::guard::{self, Hosts};
 
@@ -43,16 +43,25 @@ pub struct PageSettings {
     /// Names, without a port, by which browsers may ask for the page besides addresses and `localhost`; all others are
     /// refused, because a hostile web site can give its own name this machine's address (DNS rebinding).
     pub hosts: Vec<String>,
-    /// Further routes behind the same checks: metrics, for instance. Taken already: `/live`, `/ready`, `/api/...`.
+    /// Further routes behind the same checks. Taken already: `/live`, `/ready`, `/metrics`, `/api/...`.
     pub routes: Router,
     /// What the shipper in the same process knows of lines that no parser understood; none where there is none.
     pub drift: Option<Arc<dyn DriftSource>>,
+    /// The pipeline in the same process; none where there is none.
+    pub pipeline: Option<Arc<dyn Pipeline>>,
 }
 
 impl PageSettings {
     /// The page at this address, for this machine alone.
     pub fn new(listen: SocketAddr) -> PageSettings {
-        PageSettings { listen, allow_remote: false, hosts: Vec::new(), routes: Router::new(), drift: None }
+        PageSettings {
+            listen,
+            allow_remote: false,
+            hosts: Vec::new(),
+            routes: Router::new(),
+            drift: None,
+            pipeline: None,
+        }
     }
 }
 
@@ -161,7 +170,7 @@ async fn accept(
 
 fn router<S: Search>(search: Arc<S>, settings: PageSettings, stopping: watch::Receiver<()>) -> Router {
     let hosts = Arc::new(Hosts::new(settings.hosts));
-    api::routes(Arc::new(Page::new(search, stopping, settings.drift)))
+    api::routes(Arc::new(Page::new(search, stopping, settings.drift, settings.pipeline)))
         .merge(settings.routes)
         .route("/live", get(|| async { "live\n" }))
         .fallback(get(assets::serve))

@@ -4,6 +4,7 @@ import { address, ask, Latest } from "./api.js";
 import { byId, element, setVisible } from "./dom.js";
 import { buildDetail } from "./detail.js";
 import { DriftNotice } from "./drift.js";
+import { PipelineView } from "./pipeline.js";
 import { Histogram } from "./histogram.js";
 import { RecordList } from "./list.js";
 import { filterText, highlightedWords, toggledFilter, withFilter } from "./query.js";
@@ -23,6 +24,7 @@ const OVERVIEW_EVERY_IDLE = 15_000; // milliseconds between two counts while non
 const OVERVIEW_SHARE = 10; // counting takes at most one part in so many of the server's time
 const FIELDS_EVERY = 30_000; // milliseconds
 const DRIFT_EVERY = 15_000; // milliseconds
+const PIPELINE_EVERY = 2_000;
 const HEAD_EVERY_MIN = 1000; // milliseconds between two loads of the first page while records flood in
 const RETRY = 3000; // milliseconds until an unavailable server is asked again
 const BUSY_SHOWN_AFTER = 150; // milliseconds; a flicker says nothing
@@ -44,6 +46,7 @@ const list = new RecordList(byId("scroller"), byId("records"), byId("new-records
 });
 const histogram = new Histogram(byId("histogram"), (from, until) =>
   change({ range: null, from: toRfc3339(from), until: toRfc3339(until) }));
+const pipeline = new PipelineView(byId("pipeline"), byId("pipeline-panel"), (query) => change({ query }));
 const drift = new DriftNotice(byId("drift"), (query) => change({ query }));
 const sidebar = new Sidebar(byId("side"), {
   filter: addFilter,
@@ -385,9 +388,11 @@ function start() {
   setInterval(overviewTick, 500);
   setInterval(() => document.hidden || void loadFields(), FIELDS_EVERY);
   setInterval(() => document.hidden || void drift.refresh(), DRIFT_EVERY);
+  setInterval(() => document.hidden || void pipeline.refresh(), PIPELINE_EVERY);
   load();
   void loadFields();
   void drift.refresh();
+  void pipeline.refresh();
 }
 
 start();

@@ -72,11 +72,11 @@ pub async fn serve(address: SocketAddr, observed: Arc<dyn Observed>) -> anyhow::
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot serve metrics on {address}: stop what uses it, or set another under [metrics]")
     })?;
-    let (ready, metrics) = (Arc::clone(&observed), observed);
+    let ready = Arc::clone(&observed);
     let router = Router::new()
         .route("/live", get(|| async { "live\n" }))
         .route("/ready", get(move || async move { readiness(&*ready) }))
-        .route("/metrics", get(move || async move { render(&metrics.metrics()) }));
+        .route("/metrics", get(move || async move { render(&observed.metrics()) }));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::warn!(%error, "metrics are no longer served");
@@ -93,7 +93,8 @@ fn readiness(observed: &dyn Observed) -> (StatusCode, &'static str) {
     }
 }
 
-fn render(metrics: &[Metric]) -> String {
+/// The text format of Prometheus. Metrics of one name have to stand next to each other.
+pub fn render(metrics: &[Metric]) -> String {
     let mut text = String::new();
     let mut described = "";
     for Metric { name, help, kind, labels, value } in metrics {

@@ -325,8 +325,29 @@ fn settings(arguments: &ShipArgs, config: &Config, inputs: &[InputSettings]) -> 
              or pipe lines into this program",
         ));
     }
-    Ok(ShipSettings {
-        state: arguments.state.clone().unwrap_or_else(|| config.state.clone()),
+    Ok(ship_settings(arguments.state.clone().unwrap_or_else(|| config.state.clone()), sources, mode))
+}
+
+/// A shipper of the files that are named, else of the configuration's, without inputs: what an audit reads again.
+pub fn file_settings(
+    paths: &[String],
+    state: Option<PathBuf>,
+    config: &Config,
+) -> anyhow::Result<ShipSettings> {
+    let sources = if paths.is_empty() {
+        config.sources.iter().map(source_settings).collect::<anyhow::Result<Vec<_>>>()?
+    } else {
+        vec![SourceSettings::new(paths.to_vec())]
+    };
+    if sources.is_empty() {
+        return Err(bad_use("no files: name those that the shipper follows, or its configuration (-c FILE)"));
+    }
+    Ok(ship_settings(state.unwrap_or_else(|| config.state.clone()), sources, Mode::Follow))
+}
+
+fn ship_settings(state: PathBuf, sources: Vec<SourceSettings>, mode: Mode) -> ShipSettings {
+    ShipSettings {
+        state,
         source: source_id(),
         host: host_name(),
         sources,
@@ -334,7 +355,7 @@ fn settings(arguments: &ShipArgs, config: &Config, inputs: &[InputSettings]) -> 
         timing: Timing::default(),
         limits: Limits::default(),
         deleted_bytes_max: DELETED_BYTES_MAX,
-    })
+    }
 }
 
 fn connect(to: Option<&str>, buffer: &BufferConfig) -> anyhow::Result<RedisBuffer> {
@@ -489,6 +510,11 @@ impl Observed for Progress {
                 counts.idle_polled,
             ),
             Metric::gauge("weir_shipper_open_files", "Log files that are open now.", counts.files_open),
+            Metric::gauge(
+                "weir_shipper_behind_bytes",
+                "Bytes of followed files that are not indexed yet.",
+                counts.bytes_behind,
+            ),
             Metric::counter(
                 "weir_shipper_damaged_files_total",
                 "Compressed files whose end could not be decoded.",

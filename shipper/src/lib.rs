@@ -16,6 +16,7 @@ pub mod parse;
 pub mod progress;
 pub mod push;
 pub mod redact;
+pub mod reread;
 mod rules;
 pub mod service;
 pub mod settings;

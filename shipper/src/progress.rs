@@ -32,6 +32,7 @@ pub struct Progress {
     idle_watched: AtomicU64,
     idle_polled: AtomicU64,
     files_open: AtomicU64,
+    bytes_behind: AtomicU64,
     drift: Arc<Drift>,
     connected: AtomicBool,
 }
@@ -81,6 +82,8 @@ pub struct Counts {
     pub idle_polled: u64,
     /// Log files that are open now.
     pub files_open: u64,
+    /// Bytes of followed files that are not indexed yet, as of the last scan.
+    pub bytes_behind: u64,
 }
 
 /// Why bytes vanished before they were read.
@@ -168,6 +171,11 @@ impl Progress {
         self.files_open.store(count as u64, Ordering::Relaxed);
     }
 
+    /// So many bytes of the followed files are not indexed.
+    pub fn behind(&self, bytes: u64) {
+        self.bytes_behind.store(bytes, Ordering::Relaxed);
+    }
+
     /// A directory cannot be watched.
     pub fn directory_unwatched(&self) {
         self.directories_unwatched.fetch_add(1, Ordering::Relaxed);
@@ -218,6 +226,7 @@ impl Progress {
             idle_watched: read(&self.idle_watched),
             idle_polled: read(&self.idle_polled),
             files_open: read(&self.files_open),
+            bytes_behind: read(&self.bytes_behind),
         }
     }
 }

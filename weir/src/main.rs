@@ -5,16 +5,18 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio::runtime::Builder;
 
+mod audit;
 mod commands;
 mod demo;
+mod gauges;
 mod show;
 mod suggest;
 mod torture;
 mod trial;
 
 use commands::{
-    check, dead, demo as demo_command, parse, search, setup, tail, torture as torture_command,
-    torture_shipper, up,
+    audit as audit_command, check, dead, demo as demo_command, parse, search, setup, tail, top,
+    torture as torture_command, torture_shipper, up,
 };
 
 /// A centralized log pipeline: brings the logs of many services together and makes them searchable.
@@ -43,8 +45,12 @@ enum Command {
     Search(search::SearchArgs),
     /// List, show and replay what the index refused for good
     Dead(dead::DeadArgs),
+    /// Read the files again, and look for each record in the buffer and the index
+    Audit(audit_command::AuditArgs),
     /// Follow new records
     Tail(tail::TailArgs),
+    /// Show rates, lag, the buffer and the circuit breakers, live
+    Top(top::TopArgs),
     /// Rotate, cut, compress and remove log files in every way that loses lines elsewhere, and count what is lost
     Torture(torture_command::TortureArgs),
     /// The shipper under torture
@@ -68,7 +74,9 @@ fn main() -> ExitCode {
         Command::Check(arguments) => weir_process::run(&mut one, async { check::run(&arguments) }),
         Command::Search(arguments) => weir_process::run(&mut one, search::run(arguments)),
         Command::Dead(arguments) => weir_process::run(&mut one, dead::run(arguments)),
+        Command::Audit(arguments) => weir_process::run(&mut one, audit_command::run(arguments)),
         Command::Tail(arguments) => weir_process::run(&mut one, tail::run(arguments)),
+        Command::Top(arguments) => weir_process::run(&mut one, top::run(arguments)),
         Command::Torture(arguments) => {
             weir_process::run(&mut one, async { torture_command::run(&arguments) })
         }

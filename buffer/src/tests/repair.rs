@@ -279,9 +279,9 @@ async fn at_the_bound_a_shipper_that_asks_seldom_finds_room_beside_one_that_asks
     let mut greedy = Pusher::new(buffer(), "greedy", 16);
     let mut modest = Pusher::new(buffer(), "modest", 1);
     let mut consumer = buffer().consumer("a").await.unwrap();
-    let seed = super::simulation::first_seed();
+    let seed = simulation::first_seed();
     println!("seed {seed}");
-    let mut random = super::simulation::Random(seed);
+    let mut random = simulation::Random(seed);
     while greedy.refused == 0 {
         greedy.ask(random.below(16) as usize).await;
     }

@@ -11,6 +11,9 @@
 //! | `/api/tail` | `q` | server-sent events, see [`tail`] |
 //! | `/api/export` | `q from until order format=ndjson` | every document, one a line |
 //! | `/api/drift` | | `{source: "shipper"\|"index", services: [{service, records, shapes?}]}`, see [`drift`] |
+//! | `/api/pipeline` | | `{metrics: [{name, labels, value}]}` of the pipeline in this process, else `{metrics: null}` |
+//! | `/api/audit` | `since` | the report of an audit, see `weir audit --json` |
+//! | `/metrics` | | the same numbers as Prometheus reads them |
 //! | `/ready` | | 200 when the index answers, else 503 |
 //!
 //! Errors: `{error, position?}` with 400 (the request is wrong), 403 (another site asks) or 503 (the index does not
@@ -22,6 +25,7 @@ mod error;
 mod export;
 mod moment;
 mod parameters;
+mod pipeline;
 mod records;
 mod tail;
 
@@ -37,6 +41,7 @@ use weir_record::Query;
 
 pub use drift::DriftSource;
 pub(crate) use error::ApiError;
+pub use pipeline::{Audited, Pipeline};
 
 /// Most searches at one time; more wait.
 const SEARCHES_MAX: usize = 16;
@@ -59,7 +64,9 @@ pub(crate) struct Page<S> {
     searches: Semaphore,
     tails: Arc<Semaphore>,
     exports: Arc<Semaphore>,
+    audits: Semaphore,
     drift: Option<Arc<dyn DriftSource>>,
+    pipeline: Option<Arc<dyn Pipeline>>,
     /// Closed when the page is to stop.
     stopping: watch::Receiver<()>,
 }
@@ -69,13 +76,16 @@ impl<S: Search> Page<S> {
         search: Arc<S>,
         stopping: watch::Receiver<()>,
         drift: Option<Arc<dyn DriftSource>>,
+        pipeline: Option<Arc<dyn Pipeline>>,
     ) -> Page<S> {
         Page {
             search,
             searches: Semaphore::new(SEARCHES_MAX),
             tails: Arc::new(Semaphore::new(TAILS_MAX)),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
+            audits: Semaphore::new(1),
             drift,
+            pipeline,
             stopping,
         }
     }
@@ -111,6 +121,9 @@ pub(crate) fn routes<S: Search>(page: Arc<Page<S>>) -> Router {
         .route("/api/terms", get(counts::terms))
         .route("/api/fields", get(counts::fields))
         .route("/api/drift", get(drift::drift::<S>))
+        .route("/api/pipeline", get(pipeline::pipeline::<S>))
+        .route("/api/audit", get(pipeline::audit::<S>))
+        .route("/metrics", get(pipeline::metrics::<S>))
         .route("/api/tail", get(tail::tail))
         .route("/api/export", get(export::export))
         .route("/ready", get(ready))

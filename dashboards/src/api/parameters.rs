@@ -84,7 +84,8 @@ impl Parameters {
         Ok(SearchRequest { order, after, ..self.selection()? })
     }
 
-    fn moment(&self, name: &str, now: i64) -> Result<Option<i64>, ApiError> {
+    /// A moment, nanoseconds since 1970.
+    pub(super) fn moment(&self, name: &str, now: i64) -> Result<Option<i64>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         match moment::parse(text, now) {
             Some(moment) => Ok(Some(moment)),

@@ -41,6 +41,7 @@ use tokio::sync::mpsc;
 use weir_record::{FileIdentity, FileKey, FrameBuilder};
 
 pub use self::checkpoint::CheckpointError;
+pub(crate) use self::checkpoint::copy_unread;
 use self::checkpoint::{Checkpoint, EntryState, Provenance};
 use self::discover::Discovery;
 pub use self::discover::{GlobError, Globs};

@@ -150,6 +150,8 @@ impl Follower {
             }
         }
         self.bound_deleted();
+        let behind = |file: &Followed| file.size.max(file.offset).saturating_sub(file.indexed);
+        self.progress.behind(self.files.values().map(behind).sum());
     }
 
     /// Every file that a pattern matches, and the files that were rotated away from these; each file once.

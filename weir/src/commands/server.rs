@@ -6,12 +6,19 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use weir_process::bad_use;
 
-/// Where to search, and for what.
+/// Whom to ask.
 #[derive(Args)]
-pub struct ServerArgs {
+pub struct ServerAddress {
     /// The search page of a running Weir
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9880")]
     server: String,
+}
+
+/// Where to search, and for what.
+#[derive(Args)]
+pub struct ServerArgs {
+    #[command(flatten)]
+    pub address: ServerAddress,
     /// Only this service
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
@@ -43,6 +50,13 @@ impl ServerArgs {
         }
     }
 
+    /// Asks for `path` with `parameters`.
+    pub async fn get(&self, path: &str, parameters: &[(&str, String)]) -> anyhow::Result<reqwest::Response> {
+        self.address.get(path, parameters).await
+    }
+}
+
+impl ServerAddress {
     /// Asks for `path` with `parameters`; an answer that is no success becomes an error that says what to do.
     pub async fn get(&self, path: &str, parameters: &[(&str, String)]) -> anyhow::Result<reqwest::Response> {
         let base = self.server.trim_end_matches('/');

@@ -12,20 +12,22 @@ use clap::Args;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use weir_buffer::{Buffer, MemoryBuffer};
-use weir_config::InputConfig;
+use weir_config::{InputConfig, MetricsConfig};
 use weir_dashboards::{DriftSource, PageSettings};
 use weir_indexer::elasticsearch::{Elasticsearch, ElasticsearchSettings};
 use weir_indexer::embedded::{Embedded, EmbeddedSettings};
 use weir_indexer::{Index, Search};
+use weir_process::metrics::Observed;
 use weir_process::{bad_use, stop_signal};
 use weir_shipper::cli::{
     describe_host, host_name, input_settings, load, redis_buffer, source_id, source_settings, takes_stdin,
 };
-use weir_shipper::input::{InputSettings, Inputs};
+use weir_shipper::input::{InputSettings, Inputs, Watched};
 use weir_shipper::settings::DELETED_BYTES_MAX;
 use weir_shipper::{Limits, Mode, Progress, ShipSettings, Shipper, SourceSettings, Timing};
-use weir_worker::{Worker, WorkerSettings};
+use weir_worker::{Counters, Worker, WorkerSettings};
 
+use super::running::Running;
 use crate::demo::Demo;
 
 /// All in one: follow files, index them here, and serve the search page.
@@ -76,6 +78,7 @@ struct Plan {
     page: PageSettings,
     demo: Option<Demo>,
     worker: WorkerSettings,
+    metrics: MetricsConfig,
 }
 
 /// Runs until it is told to stop.
@@ -94,7 +97,15 @@ pub async fn run(mut arguments: UpArgs) -> anyhow::Result<ExitCode> {
     let mut sources = sources(&arguments, &config, demo.as_ref(), &inputs)?;
     sources.extend(inputs.iter().map(|input| input.source.clone()));
     describe_host(&mut sources, config.metadata);
-    let plan = Plan { data, sources, inputs, page, demo, worker: WorkerSettings::from_config(&config) };
+    let plan = Plan {
+        data,
+        sources,
+        inputs,
+        page,
+        demo,
+        worker: WorkerSettings::from_config(&config),
+        metrics: config.metrics.clone(),
+    };
     let redis = redis_buffer("--redis", arguments.redis.as_deref(), &config.buffer)?;
     match elasticsearch(&arguments, &config)? {
         Some(settings) => {
@@ -120,7 +131,8 @@ pub async fn run(mut arguments: UpArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Starts in the order of the records' way backwards, and stops in the order of their way.
+/// Starts the page last, because it shows how the others do, and else in the order of the records' way backwards; stops
+/// in the order of their way.
 async fn pipeline<B: Buffer, I: Index + Search>(
     plan: Plan,
     listener: tokio::net::TcpListener,
@@ -129,7 +141,7 @@ async fn pipeline<B: Buffer, I: Index + Search>(
 ) -> anyhow::Result<ExitCode> {
     let address = listener.local_addr().context("the page has no address")?;
     let state = plan.data.join(STATE);
-    let shipper = Shipper::new(ShipSettings {
+    let ship_settings = ShipSettings {
         state: state.clone(),
         source: source_id(),
         host: host_name(),
@@ -138,19 +150,27 @@ async fn pipeline<B: Buffer, I: Index + Search>(
         timing: Timing::default(),
         limits: Limits::default(),
         deleted_bytes_max: DELETED_BYTES_MAX,
-    })
-    .map_err(|error| bad_use(format!("{:#}", anyhow::Error::new(error))))?;
-    let page = PageSettings { drift: Some(Arc::new(ShippedDrift(shipper.progress()))), ..plan.page };
-    let (stop_page, page_stopped) = watch::channel(());
-    let page = tokio::spawn(weir_dashboards::serve(listener, Arc::clone(&index), page, ended(page_stopped)));
+    };
+    let shipper = Shipper::new(ship_settings.clone())
+        .map_err(|error| bad_use(format!("{:#}", anyhow::Error::new(error))))?;
 
     let (stop_worker, worker_stopped) = watch::channel(());
-    let worker = Worker::new(Arc::clone(&buffer), index, plan.worker);
+    let worker = Worker::new(Arc::clone(&buffer), Arc::clone(&index), plan.worker);
+    let counters = worker.counters();
     let worker = tokio::spawn(worker.run(ended(worker_stopped)));
 
     let inputs = Inputs::start(plan.inputs, &state)
         .await
         .map_err(|error| bad_use(format!("{:#}", anyhow::Error::new(error))))?;
+    let watched = Arc::new(Watched::new(shipper.progress(), &inputs));
+    serve_metrics(plan.metrics, &watched, &counters).await?;
+    let page = PageSettings {
+        drift: Some(Arc::new(ShippedDrift(shipper.progress()))),
+        pipeline: Some(Arc::new(Running::new(watched, counters, ship_settings, &buffer, &index))),
+        ..plan.page
+    };
+    let (stop_page, page_stopped) = watch::channel(());
+    let page = tokio::spawn(weir_dashboards::serve(listener, index, page, ended(page_stopped)));
     let stop_demo = Arc::new(AtomicBool::new(false));
     if let Some(mut demo) = plan.demo {
         demo.write_past().context("cannot write the demo's logs")?;
@@ -179,6 +199,21 @@ impl DriftSource for ShippedDrift {
     fn services(&self) -> serde_json::Value {
         serde_json::to_value(self.0.drift().report()).unwrap_or_default()
     }
+}
+
+/// Each role on the address that the configuration names for it; the page has the numbers of both.
+async fn serve_metrics(
+    addresses: MetricsConfig,
+    watched: &Arc<Watched>,
+    counters: &Arc<Counters>,
+) -> anyhow::Result<()> {
+    if let Some(address) = addresses.shipper {
+        weir_process::metrics::serve(address, Arc::clone(watched) as Arc<dyn Observed>).await?;
+    }
+    if let Some(address) = addresses.worker {
+        weir_process::metrics::serve(address, Arc::clone(counters) as Arc<dyn Observed>).await?;
+    }
+    Ok(())
 }
 
 /// Resolves at a signal, or when the worker has ended by itself: then nothing would be indexed any more.

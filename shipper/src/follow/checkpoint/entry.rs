@@ -30,6 +30,16 @@ pub struct Entry {
     pub path: PathBuf,
 }
 
+impl Entry {
+    /// The content that it is a copy or compressed twin of.
+    pub fn twin_of(&self) -> Option<FileIdentity> {
+        match self.state {
+            EntryState::TwinOf(content) => Some(content),
+            EntryState::Live | EntryState::Vanished { .. } | EntryState::Skipped => None,
+        }
+    }
+}
+
 /// Hash of the bytes before an offset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ContentCheck {

@@ -252,6 +252,30 @@ impl<D: Disk> Checkpoint<D> {
     }
 }
 
+/// Copies the checkpoint under `state` into the directory `copy`, as if nothing had been read yet: whoever goes on from
+/// the copy reads all that still exists, under the same identities. Returns the entries as they were, of contents alone;
+/// none where there is no checkpoint. The original may be in use, and is left as it is.
+pub(crate) fn copy_unread(state: &Path, copy: &Path) -> Result<Vec<Entry>, CheckpointError> {
+    let (from, to) = (state.join(FILE_NAME), copy.join(FILE_NAME));
+    match fs::read(&from) {
+        Ok(bytes) => fs::write(&to, bytes).map_err(|source| CheckpointError::Write { path: to, source })?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(CheckpointError::Read { path: from, source }),
+    }
+    let mut checkpoint = Checkpoint::open(copy)?;
+    let with_twins: HashSet<FileIdentity> = checkpoint.entries().filter_map(Entry::twin_of).collect();
+    let is_content = |entry: &&Entry| matches!(entry.state, EntryState::Live | EntryState::Vanished { .. });
+    let contents: Vec<Entry> = checkpoint.entries().filter(is_content).cloned().collect();
+    for entry in &contents {
+        // What vanished is read in its copy or compressed twin, where there is one.
+        let state = if with_twins.contains(&entry.identity) { EntryState::Live } else { entry.state };
+        let check = ContentCheck::default();
+        checkpoint.put(Entry { indexed: 0, pushed: 0, check, changed_nanos: 0, state, ..entry.clone() });
+    }
+    checkpoint.save()?;
+    Ok(contents)
+}
+
 /// Keeps a file that cannot be used as it is under another name too, until the next save replaces it. Returns what the
 /// entries are worth.
 fn set_aside(path: &Path, flaw: Flaw) -> Provenance {
