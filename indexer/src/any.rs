@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::batch::Batch;
 use crate::elasticsearch::Elasticsearch;
 use crate::embedded::Embedded;
-use crate::index::{Index, IndexError, Outcome, SetupError};
+use crate::index::{Index, IndexError, IndexHealth, Outcome, SetupError};
 use crate::letter::DeadLetter;
 use crate::search::{FieldInfo, Search, SearchError, SearchRequest, SearchResponse};
 
@@ -60,6 +60,13 @@ impl Index for AnyIndex {
         match self {
             AnyIndex::Elasticsearch(index) => index.in_flight(),
             AnyIndex::Embedded(index) => index.in_flight(),
+        }
+    }
+
+    fn health(&self) -> Option<IndexHealth> {
+        match self {
+            AnyIndex::Elasticsearch(index) => index.health(),
+            AnyIndex::Embedded(index) => index.health(),
         }
     }
 }

@@ -4,21 +4,31 @@
 //! <data>/lock                       held by the one process that uses the directory
 //! <data>/partitions/0000000001/     a tantivy index: what came in on one day, or until it was full
 //! <data>/partitions/0000000002/     the active one: all others never change again
+//! <data>/partitions/0000000002.ledger    what was indexed before it: see [`ledger`]
+//! <data>/partitions/0000000001.damaged-<seconds>/    one that was set aside
 //! ```
 //! * One thread writes. A commit holds, beside the documents, which bytes of which files they came from
 //!   ([`Embedded::positions`]): index and position cannot disagree. What was not committed when the process ended is
 //!   simply not there, and the shippers, who ask for the position, send it again.
 //! * A record whose bytes are in the index already is a duplicate, and is not added.
-//! * Retention removes whole partitions, the oldest first.
+//! * Retention removes whole partitions, the oldest first. A clock that jumps does not make them old: see [`clock`].
+//! * A partition that is damaged is set aside, and what it held is taken out of the positions: see [`recover`]. All are
+//!   read and compared with their checksums at the start, beside everything else, and when a search fails.
 //! * A search skips partitions by their smallest and largest event time.
 
+mod check;
+mod clock;
 mod document;
+mod ledger;
 mod names;
 mod offsets;
 mod partition;
 mod query;
+mod recover;
 mod schema;
 mod search;
+#[cfg(test)]
+mod tests;
 mod top;
 mod writer;
 
@@ -26,6 +36,7 @@ use std::fs::{self, File, TryLockError};
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
@@ -34,11 +45,13 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use weir_record::FileKey;
 
-use self::offsets::Offsets;
-use self::partition::{Opened, Partition};
-use self::writer::{Job, Writer, now_seconds};
+use self::check::Checker;
+use self::clock::{Clock, WallClock};
+use self::partition::Partition;
+use self::recover::{Found, open_partitions};
+use self::writer::{Job, Writer};
 use crate::batch::Batch;
-use crate::index::{Index, IndexError, Outcome, SetupError};
+use crate::index::{Index, IndexError, IndexHealth, Outcome, SetupError};
 use crate::letter::DeadLetter;
 use crate::search::{FieldInfo, Search, SearchError, SearchRequest, SearchResponse};
 
@@ -105,6 +118,7 @@ pub struct Embedded {
     settings: EmbeddedSettings,
     queue: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
+    checker: Checker,
 }
 
 /// What the writing thread and the searches share.
@@ -113,37 +127,50 @@ struct Shared {
     /// In order of their numbers; the last is the active one, which began on the day beside it.
     partitions: RwLock<(Vec<Arc<Partition>>, i64)>,
     positions: Mutex<Vec<(FileKey, u64)>>,
+    health: Health,
     /// Locked as long as it is open.
     _lock: File,
 }
 
 impl Embedded {
-    /// Opens the index at `settings.data`, or creates it. A partition that is damaged is set aside and reported.
+    /// Opens the index at `settings.data`, or creates it. A partition that is damaged is set aside and reported, and the
+    /// positions of its files go back.
+    ///
+    /// # Errors
+    /// The directory cannot be used, or another process uses it.
     pub fn open(settings: &EmbeddedSettings) -> Result<Embedded, EmbeddedError> {
+        Embedded::open_at(settings, WallClock::system())
+    }
+
+    fn open_at(settings: &EmbeddedSettings, wall: WallClock) -> Result<Embedded, EmbeddedError> {
         let path = settings.data.join("partitions");
         fs::create_dir_all(&path)
             .map_err(|source| EmbeddedError::Directory { path: path.clone(), source })?;
         let lock = lock(&settings.data)?;
-        let Found { mut partitions, offsets, commit, next } = open_partitions(&path)?;
-        let today = now_seconds() / SECONDS_PER_DAY;
-        let continues = partitions.last().is_some_and(|last| last.summary().time / SECONDS_PER_DAY == today);
-        if !continues {
-            partitions.push(Arc::new(Partition::create(&path, next)?));
-        }
-        let active = Arc::clone(partitions.last().expect("one was just made"));
+        let mut found = open_partitions(&path)?;
+        let mut clock = Clock::new(wall, found.partitions.iter().map(|found| found.summary().time).max());
+        let day = begin_if_needed(&path, &mut found, clock.now())?;
+        let Found { partitions, offsets, commit, damaged, .. } = found;
+        let active = Arc::clone(partitions.last().expect("there is one, or it was just made"));
         let shared = Arc::new(Shared {
             data: settings.data.clone(),
-            partitions: RwLock::new((partitions, today)),
+            partitions: RwLock::new((partitions, day)),
             positions: Mutex::new(offsets.positions()),
+            health: Health::default(),
             _lock: lock,
         });
-        let writer = Writer::new(Arc::clone(&shared), settings.clone(), active, offsets, commit)?;
+        let mut writer = Writer::new(Arc::clone(&shared), settings.clone(), active, offsets, commit, clock)?;
+        if !damaged.is_empty() {
+            writer.commit_positions()?;
+            damaged.iter().try_for_each(|damaged| damaged.set_aside(&path, &shared.health))?;
+        }
+        let checker = Checker::start(Arc::downgrade(&shared));
         let (queue, jobs) = sync_channel(QUEUE_MAX);
         let thread = std::thread::Builder::new()
             .name("weir-index".to_owned())
             .spawn(move || writer.run(&jobs))
             .map_err(|source| EmbeddedError::Directory { path: settings.data.clone(), source })?;
-        Ok(Embedded { shared, settings: settings.clone(), queue: Some(queue), thread: Some(thread) })
+        Ok(Embedded { shared, settings: settings.clone(), queue: Some(queue), thread: Some(thread), checker })
     }
 
     /// Up to where each file is in the index without a hole, as of the last commit.
@@ -190,9 +217,14 @@ impl Embedded {
         work: impl FnOnce(&[Arc<Partition>]) -> Result<T, SearchError> + Send + 'static,
     ) -> Result<T, SearchError> {
         let partitions = self.shared.partitions();
-        tokio::task::spawn_blocking(move || work(&partitions))
+        let answer = tokio::task::spawn_blocking(move || work(&partitions))
             .await
-            .unwrap_or_else(|error| Err(SearchError::Unexpected(error.to_string())))
+            .unwrap_or_else(|error| Err(SearchError::Unexpected(error.to_string())));
+        if matches!(answer, Err(SearchError::Unexpected(_))) {
+            // What cannot be read may be damaged.
+            self.checker.ask();
+        }
+        answer
     }
 }
 
@@ -240,6 +272,35 @@ impl Index for Embedded {
     fn in_flight(&self) -> Option<usize> {
         Some(IN_FLIGHT)
     }
+
+    fn health(&self) -> Option<IndexHealth> {
+        Some(self.shared.health.now())
+    }
+}
+
+/// Damage so far, counted.
+#[derive(Debug, Default)]
+struct Health {
+    partitions: AtomicU64,
+    documents: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Health {
+    /// A partition was set aside that held so many documents, of so many bytes of log files, as far as that is known.
+    fn note_damage(&self, documents: u64, bytes: u64) {
+        self.partitions.fetch_add(1, Ordering::Relaxed);
+        self.documents.fetch_add(documents, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> IndexHealth {
+        IndexHealth {
+            partitions_set_aside: self.partitions.load(Ordering::Relaxed),
+            documents_set_aside: self.documents.load(Ordering::Relaxed),
+            bytes_taken_back: self.bytes.load(Ordering::Relaxed),
+        }
+    }
 }
 
 impl Search for Embedded {
@@ -277,11 +338,37 @@ impl Shared {
         *self.positions.lock().expect("no panic while it is held") = positions;
     }
 
+    /// Takes a damaged partition away from searches, unless it is the active one. What it held is sent again after the
+    /// next start, which takes it out of the positions.
+    fn set_aside(&self, partition: &Partition, reason: &str) {
+        let number = partition.number;
+        {
+            let mut partitions = self.partitions.write().expect("no panic while it is held");
+            let is_active = partitions.0.last().is_none_or(|active| active.number == number);
+            let is_there = partitions.0.iter().any(|other| other.number == number);
+            if is_active || !is_there {
+                return;
+            }
+            partitions.0.retain(|other| other.number != number);
+        }
+        let documents = partition.summary().documents;
+        self.health.note_damage(documents, 0);
+        let set_aside = recover::move_aside(&self.partitions_path(), number);
+        tracing::error!(
+            partition = number,
+            documents,
+            reason,
+            ?set_aside,
+            "a partition of the index is damaged and was set aside; the next start has its records sent again"
+        );
+    }
+
     /// Removes partitions, never the active one, whose newest record is older than `oldest` (seconds since 1970),
     /// and the oldest while all take more than `bytes_max`.
     fn remove_partitions(&self, active: u64, oldest: i64, bytes_max: u64) {
-        let partitions = self.partitions();
+        let (partitions, path) = (self.partitions(), self.partitions_path());
         let mut bytes: u64 = partitions.iter().map(|partition| partition.disk_bytes()).sum();
+        bytes += recover::set_aside_bytes(&path);
         for partition in partitions.iter().filter(|partition| partition.number != active) {
             let summary = partition.summary();
             // A record may claim to be of the future: then it is as old as its arrival.
@@ -298,7 +385,7 @@ impl Shared {
                 .retain(|other| other.number != partition.number);
             let reason = if is_old { "retention" } else { "max_bytes" };
             let documents = summary.documents;
-            match remove_directory(&partition.path) {
+            match recover::remove_partition(&path, partition.number) {
                 Ok(()) => {
                     tracing::info!(partition = partition.number, documents, reason, "removed a partition")
                 }
@@ -307,18 +394,36 @@ impl Shared {
                 }
             }
         }
+        let oldest = self.partitions().first().map_or(active, |oldest| oldest.number);
+        recover::remove_ledgers(&path, oldest);
     }
 }
 
-/// Renamed first: a crash in the middle must not leave half a partition.
-fn remove_directory(path: &Path) -> io::Result<()> {
-    let doomed = path.with_extension(REMOVED);
-    fs::rename(path, &doomed)?;
-    fs::remove_dir_all(&doomed)
+/// Goes on with the last partition of today, else begins a new one; answers the day on which the active one began. A new
+/// one that cannot be made, on a full disk, is made later: the last one is used on.
+fn begin_if_needed(path: &Path, found: &mut Found, now: i64) -> Result<i64, EmbeddedError> {
+    let today = now / SECONDS_PER_DAY;
+    let is_whole = found.damaged.is_empty();
+    let last = found.partitions.last().map(|last| (last.number, last.summary().time / SECONDS_PER_DAY));
+    if let Some((number, day)) = last
+        && day == today
+        && is_whole
+        && ledger::Ledger::open(path, number).is_some()
+    {
+        return Ok(today);
+    }
+    match (writer::begin(path, found.next, &found.offsets, now), last) {
+        (Ok(partition), _) => {
+            found.partitions.push(partition);
+            Ok(today)
+        }
+        (Err(error), Some((_, day))) if is_whole => {
+            tracing::error!(%error, "cannot begin a new partition; the old one is used on");
+            Ok(day)
+        }
+        (Err(error), _) => Err(error),
+    }
 }
-
-const REMOVED: &str = "removed";
-const DAMAGED: &str = "damaged";
 
 fn lock(data: &Path) -> Result<File, EmbeddedError> {
     let path = data.join("lock");
@@ -329,65 +434,4 @@ fn lock(data: &Path) -> Result<File, EmbeddedError> {
         Err(TryLockError::WouldBlock) => Err(EmbeddedError::InUse { path: data.to_owned() }),
         Err(TryLockError::Error(source)) => Err(error(source)),
     }
-}
-
-/// What a directory of partitions holds.
-struct Found {
-    partitions: Vec<Arc<Partition>>,
-    /// Of the newest commit, whose number is `commit`.
-    offsets: Offsets,
-    commit: u64,
-    /// Number of the next partition.
-    next: u64,
-}
-
-fn open_partitions(path: &Path) -> Result<Found, EmbeddedError> {
-    let mut found = Found { partitions: Vec::new(), offsets: Offsets::default(), commit: 0, next: 1 };
-    for (number, directory) in partition_directories(path)? {
-        found.next = number + 1;
-        match Partition::open(&directory, number)? {
-            Opened::Whole(partition, offsets) => {
-                let commit = partition.summary().commit;
-                if commit >= found.commit {
-                    (found.commit, found.offsets) = (commit, offsets);
-                }
-                found.partitions.push(Arc::from(partition));
-            }
-            Opened::Empty => {
-                fs::remove_dir_all(&directory)
-                    .map_err(|source| EmbeddedError::Directory { path: directory, source })?;
-            }
-            Opened::Damaged(reason) => set_aside(&directory, &reason)?,
-        }
-    }
-    Ok(found)
-}
-
-/// By number; what was to be removed is removed.
-fn partition_directories(path: &Path) -> Result<Vec<(u64, PathBuf)>, EmbeddedError> {
-    let error = |source| EmbeddedError::Directory { path: path.to_owned(), source };
-    let mut directories = Vec::new();
-    for entry in fs::read_dir(path).map_err(error)? {
-        let directory = entry.map_err(error)?.path();
-        if directory.extension().is_some_and(|extension| extension == REMOVED) {
-            fs::remove_dir_all(&directory).map_err(error)?;
-        }
-        let number = directory.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-        directories.extend(number.map(|number| (number, directory)));
-    }
-    directories.sort();
-    Ok(directories)
-}
-
-fn set_aside(directory: &Path, reason: &str) -> Result<(), EmbeddedError> {
-    let aside = directory.with_extension(format!("{DAMAGED}-{}", now_seconds()));
-    fs::rename(directory, &aside)
-        .map_err(|source| EmbeddedError::Directory { path: directory.to_owned(), source })?;
-    tracing::error!(
-        partition = %directory.display(),
-        set_aside = %aside.display(),
-        reason,
-        "a partition of the index is damaged and was set aside: its records are not found any more"
-    );
-    Ok(())
 }

@@ -147,6 +147,17 @@ pub enum SetupError {
     },
 }
 
+/// What is wrong with an index that keeps its own files, counted since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexHealth {
+    /// Parts of it that were damaged, and set aside.
+    pub partitions_set_aside: u64,
+    /// Documents in these, as far as that is known.
+    pub documents_set_aside: u64,
+    /// Bytes of log files that were indexed in these, as far as that is known, and that are asked for again.
+    pub bytes_taken_back: u64,
+}
+
 /// An index that documents are written to.
 pub trait Index: Send + Sync + 'static {
     /// Sends the items of the batch that `selection` names (indices into [`Batch::items`], ascending); one outcome
@@ -177,6 +188,11 @@ pub trait Index: Send + Sync + 'static {
 
     /// How many bulks should be under way at once, where the index knows better than the settings.
     fn in_flight(&self) -> Option<usize> {
+        None
+    }
+
+    /// What is wrong with its files; none where they are somebody else's.
+    fn health(&self) -> Option<IndexHealth> {
         None
     }
 }

@@ -16,7 +16,7 @@ pub use any::{AnyIndex, AnySearch};
 pub use batch::{Batch, DocumentSettings, FrameRange, Item};
 pub use elasticsearch::{Elasticsearch, ElasticsearchSettings};
 pub use embedded::{Embedded, EmbeddedSettings};
-pub use index::{Index, IndexError, Outcome, SetupError};
+pub use index::{Index, IndexError, IndexHealth, Outcome, SetupError};
 pub use letter::DeadLetter;
 pub use search::{
     Aggregation, AggregationResult, Cursor, FieldInfo, FieldKind, Hit, Order, Search, SearchError,

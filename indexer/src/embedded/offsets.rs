@@ -37,6 +37,28 @@ impl Ranges {
         self.0.get(at).is_some_and(|range| range.0 <= offset)
     }
 
+    /// What of it is not in `others`.
+    fn without(&self, others: &Ranges) -> Ranges {
+        let mut left = Vec::new();
+        for &(mut start, end) in &self.0 {
+            let after = others.0.partition_point(|other| other.1 <= start);
+            for other in others.0.iter().skip(after).take_while(|other| other.0 < end) {
+                if start < other.0 {
+                    left.push((start, other.0));
+                }
+                start = other.1;
+            }
+            if start < end {
+                left.push((start, end));
+            }
+        }
+        Ranges(left)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.0.iter().map(|(start, end)| end - start).sum()
+    }
+
     /// The end of what follows `base` without a hole; `base` where nothing does.
     pub fn contiguous_end(&self, base: u64) -> u64 {
         self.0.first().filter(|first| first.0 <= base).map_or(base, |first| first.1.max(base))
@@ -59,12 +81,52 @@ pub(super) struct FileOffsets {
 pub(super) struct Offsets(HashMap<FileKey, FileOffsets>);
 
 impl Offsets {
-    /// Notes that bytes from `start` on are being indexed, whatever comes of it. `now`: seconds since 1970.
-    pub fn begin(&mut self, file: FileKey, start: u64, now: i64) {
-        let offsets =
-            self.0.entry(file).or_insert_with(|| FileOffsets { base: start, ..FileOffsets::default() });
+    /// Notes that bytes from `start` on are being indexed, whatever comes of it. `now`: seconds since 1970. Answers
+    /// whether nothing before or at `start` was handed over yet.
+    pub fn begin(&mut self, file: FileKey, start: u64, now: i64) -> bool {
+        let new = FileOffsets { base: u64::MAX, ..FileOffsets::default() };
+        let offsets = self.0.entry(file).or_insert(new);
+        let is_new = start < offsets.base;
         offsets.base = offsets.base.min(start);
-        offsets.updated = now;
+        offsets.updated = offsets.updated.max(now);
+        is_new
+    }
+
+    /// The ranges that are not in `others`; files without one are left out.
+    pub fn without(&self, others: &Offsets) -> Offsets {
+        let left = |(file, offsets): (&FileKey, &FileOffsets)| {
+            let others = others.0.get(file).map(|others| &others.ranges);
+            let ranges =
+                others.map_or_else(|| offsets.ranges.clone(), |others| offsets.ranges.without(others));
+            (!ranges.0.is_empty()).then(|| (*file, FileOffsets { ranges, ..offsets.clone() }))
+        };
+        Offsets(self.0.iter().filter_map(left).collect())
+    }
+
+    /// Takes ranges out; their files stay, so that their positions go back.
+    pub fn remove(&mut self, lost: &Offsets) {
+        for (file, lost) in &lost.0 {
+            if let Some(offsets) = self.0.get_mut(file) {
+                offsets.ranges = offsets.ranges.without(&lost.ranges);
+            }
+        }
+    }
+
+    /// Adds where the files of `others` begin, but none of their ranges.
+    pub fn begin_all(&mut self, others: &Offsets) {
+        for (file, offsets) in &others.0 {
+            self.begin(*file, offsets.base, offsets.updated);
+        }
+    }
+
+    /// Number of files.
+    pub fn files(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Bytes of all ranges.
+    pub fn bytes(&self) -> u64 {
+        self.0.values().map(|offsets| offsets.ranges.bytes()).sum()
     }
 
     /// Adds `[start, end)` of a file that was begun.
@@ -84,19 +146,33 @@ impl Offsets {
         self.0.iter().map(|(file, offsets)| (*file, offsets.ranges.contiguous_end(offsets.base))).collect()
     }
 
-    fn to_rows(&self, now: i64) -> Vec<(String, FileOffsets)> {
+    /// For [`from_rows`](Self::from_rows): without files that nothing was indexed of for long before `now`.
+    pub fn to_rows(&self, now: i64) -> Vec<Row> {
         self.0
             .iter()
             .filter(|(_, offsets)| now - offsets.updated < FORGET_AFTER_SECONDS)
-            .map(|(file, offsets)| (to_hex(&file.to_bytes()), offsets.clone()))
+            .map(|(file, offsets)| (key_text(file), offsets.clone()))
             .collect()
     }
 
-    fn from_rows(rows: Vec<(String, FileOffsets)>) -> Option<Offsets> {
-        let read =
-            |(key, offsets): (String, FileOffsets)| Some((FileKey::from_bytes(&from_hex(&key)?)?, offsets));
+    /// None where a key is none.
+    pub fn from_rows(rows: Vec<Row>) -> Option<Offsets> {
+        let read = |(key, offsets): Row| Some((read_key(&key)?, offsets));
         rows.into_iter().map(read).collect::<Option<HashMap<_, _>>>().map(Offsets)
     }
+}
+
+/// A file and its offsets, as written.
+pub(super) type Row = (String, FileOffsets);
+
+/// A file's key as text.
+pub(super) fn key_text(file: &FileKey) -> String {
+    to_hex(&file.to_bytes())
+}
+
+/// Reads [`key_text`].
+pub(super) fn read_key(text: &str) -> Option<FileKey> {
+    FileKey::from_bytes(&from_hex(text)?)
 }
 
 /// What a commit says beside the documents, as JSON in tantivy's `meta.json`.
@@ -125,21 +201,35 @@ struct Commit {
     first: i64,
     last: i64,
     time: i64,
-    files: Vec<(String, FileOffsets)>,
+    files: Vec<Row>,
 }
 
-/// A commit's text.
+/// A commit's text. A digit of an offset that changed on the disk would be a lost record: it has a checksum.
 pub(super) fn write_commit(summary: &Summary, offsets: &Offsets) -> serde_json::Result<String> {
     let Summary { commit, documents, bytes, first, last, time } = *summary;
     let files = offsets.to_rows(time);
-    serde_json::to_string(&Commit { format: FORMAT, commit, documents, bytes, first, last, time, files })
+    let commit = Commit { format: FORMAT, commit, documents, bytes, first, last, time, files };
+    serde_json::to_string(&commit).map(|text| with_checksum(&text))
 }
 
-/// Reads [`write_commit`]; none where it is damaged or of another version.
+/// Reads [`write_commit`]; none where it is damaged or of another version. The first version had no checksum.
 pub(super) fn read_commit(text: &str) -> Option<(Summary, Offsets)> {
+    let text = if text.starts_with('{') { text } else { checked(text)? };
     let read: Commit = serde_json::from_str(text).ok().filter(|commit: &Commit| commit.format == FORMAT)?;
     let Commit { commit, documents, bytes, first, last, time, files, .. } = read;
     Some((Summary { commit, documents, bytes, first, last, time }, Offsets::from_rows(files)?))
+}
+
+/// `text` behind its CRC-32, as eight digits and a blank.
+pub(super) fn with_checksum(text: &str) -> String {
+    format!("{:08x} {text}", crc32fast::hash(text.as_bytes()))
+}
+
+/// The text of [`with_checksum`]; none where it is not what was written.
+pub(super) fn checked(text: &str) -> Option<&str> {
+    let (checksum, text) = text.split_once(' ')?;
+    let is_same = u32::from_str_radix(checksum, 16) == Ok(crc32fast::hash(text.as_bytes()));
+    is_same.then_some(text)
 }
 
 fn to_hex(bytes: &[u8]) -> String {
@@ -185,6 +275,24 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn what_is_taken_out_is_gone_and_all_else_stays(
+            inserted in prop::collection::vec((0u64..60, 1u64..9), 0..12),
+            removed in prop::collection::vec((0u64..60, 1u64..9), 0..12),
+        ) {
+            let (mut ranges, mut others) = (Ranges::default(), Ranges::default());
+            inserted.iter().for_each(|(start, length)| ranges.insert(*start, start + length));
+            removed.iter().for_each(|(start, length)| others.insert(*start, start + length));
+            let left = ranges.without(&others);
+            for offset in 0..80 {
+                prop_assert_eq!(left.contains(offset), ranges.contains(offset) && !others.contains(offset));
+            }
+            prop_assert!(left.0.windows(2).all(|pair| pair[0].1 < pair[1].0), "{:?}", left);
+            prop_assert!(left.0.iter().all(|range| range.0 < range.1), "{:?}", left);
+        }
+    }
+
     #[test]
     fn a_later_frame_that_is_committed_first_does_not_move_the_position() {
         let key = FileKey { source: SourceId::from_name("a"), file: [7; 16] };
@@ -213,6 +321,9 @@ mod tests {
         assert_eq!(read, summary);
         assert_eq!(offsets.positions(), [(key("new"), 200)]);
         assert!(offsets.contains(&key("new"), 300));
-        assert!(read_commit(&text.replace("\"format\":1", "\"format\":2")).is_none());
+        let (_, first_version) = text.split_once(' ').expect("a checksum");
+        assert!(read_commit(first_version).is_some(), "of the first version, which had no checksum");
+        assert!(read_commit(&first_version.replace("\"format\":1", "\"format\":2")).is_none());
+        assert!(read_commit(&text.replace("200", "201")).is_none(), "another offset than was written");
     }
 }

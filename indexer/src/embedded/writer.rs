@@ -1,19 +1,23 @@
 //! The thread that writes: it alone adds documents, commits, begins new partitions and removes old ones.
 
 use std::collections::HashSet;
+use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tantivy::IndexWriter;
 use tokio::sync::oneshot;
+use weir_record::FileKey;
 
+use super::clock::{Clock, now_seconds};
+use super::ledger::Ledger;
 use super::offsets::{Offsets, Summary, write_commit};
 use super::partition::Partition;
-use super::{EmbeddedError, EmbeddedSettings, NANOS_PER_SECOND, Shared, document};
+use super::{EmbeddedError, EmbeddedSettings, NANOS_PER_SECOND, SECONDS_PER_DAY, Shared, document};
 use crate::batch::{Batch, FrameRange, Item};
 use crate::index::{IndexError, Outcome};
 use crate::letter::{DeadLetter, after_replay};
@@ -49,8 +53,6 @@ const DISK_RATIO: u64 = 3;
 /// How often age and size of all partitions are looked at.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(30);
 
-const SECONDS_PER_DAY: i64 = 86_400;
-
 type Reply = oneshot::Sender<Result<Vec<Outcome>, IndexError>>;
 
 /// What the thread is asked to do; it answers when that is on disk.
@@ -64,12 +66,18 @@ pub(super) enum Job {
 pub(super) struct Writer {
     shared: Arc<Shared>,
     settings: EmbeddedSettings,
+    clock: Clock,
     active: Arc<Partition>,
-    tantivy: IndexWriter,
+    /// None after an error: made anew when it is needed.
+    tantivy: Option<IndexWriter>,
+    /// None where it cannot be written to.
+    ledger: Option<Ledger>,
     /// As committed, and what was added since.
     committed: Offsets,
     offsets: Offsets,
     summary: Summary,
+    /// Files that are new, or begin earlier than was known, and stand in no ledger yet.
+    begun: Vec<(FileKey, u64)>,
     /// Ids of dead letters that were written here, and that the worker will hand over again.
     letters_kept: HashSet<String>,
     waiting: Vec<(Reply, Vec<Outcome>)>,
@@ -86,23 +94,33 @@ impl Writer {
         active: Arc<Partition>,
         offsets: Offsets,
         commit: u64,
+        clock: Clock,
     ) -> Result<Writer, EmbeddedError> {
-        let tantivy = open_writer(&active)?;
+        let tantivy = open_writer(&active).map_err(|source| EmbeddedError::open(&active.path, source))?;
         let summary = Summary { commit, ..active.summary() };
+        let ledger = Ledger::open(&shared.partitions_path(), active.number);
         Ok(Writer {
             shared,
             settings,
+            clock,
             active,
-            tantivy,
+            tantivy: Some(tantivy),
+            ledger,
             committed: offsets.clone(),
             offsets,
             summary,
+            begun: Vec::new(),
             letters_kept: HashSet::new(),
             waiting: Vec::new(),
             pending_since: None,
             pending_bytes: 0,
             retention_checked: Instant::now(),
         })
+    }
+
+    /// Commits the positions alone.
+    pub fn commit_positions(&mut self) -> Result<(), EmbeddedError> {
+        self.commit().map_err(|source| EmbeddedError::open(&self.active.path, source))
     }
 
     /// Works until the other end of `jobs` is gone and all of them are done.
@@ -142,11 +160,13 @@ impl Writer {
     }
 
     fn add_batch(&mut self, batch: &Batch, selection: &[u32], reply: Reply) {
-        let now = now_seconds();
+        let now = self.clock.now();
         for frame in batch.frames() {
             // What was begun stays begun, also where this bulk fails.
             self.committed.begin(frame.file, frame.start, now);
-            self.offsets.begin(frame.file, frame.start, now);
+            if self.offsets.begin(frame.file, frame.start, now) {
+                self.begun.push((frame.file, frame.start));
+            }
         }
         let mut outcomes = Vec::with_capacity(selection.len());
         for index in selection {
@@ -281,7 +301,7 @@ impl Writer {
             Ok(read) => read,
             Err(error) => return Ok(Outcome::Rejected { status: 400, reason: error.to_string() }),
         };
-        self.tantivy.add_document(read.document)?;
+        self.tantivy()?.add_document(read.document)?;
         self.summary.first =
             if self.summary.documents == 0 { read.time } else { self.summary.first.min(read.time) };
         self.summary.last = self.summary.last.max(read.time);
@@ -311,10 +331,11 @@ impl Writer {
 
     fn commit(&mut self) -> tantivy::Result<()> {
         self.summary.commit += 1;
-        self.summary.time = now_seconds();
+        self.summary.time = self.clock.of_commit();
         let text = write_commit(&self.summary, &self.offsets)
             .map_err(|error| tantivy::TantivyError::InternalError(error.to_string()))?;
-        let mut prepared = self.tantivy.prepare_commit()?;
+        self.note_in_ledger()?;
+        let mut prepared = self.tantivy()?.prepare_commit()?;
         prepared.set_payload(&text);
         prepared.commit()?;
         self.committed.clone_from(&self.offsets);
@@ -322,46 +343,80 @@ impl Writer {
         self.active.committed(self.summary.clone())
     }
 
+    /// Before documents are committed, so that what is damaged later is known to have been there.
+    fn note_in_ledger(&mut self) -> io::Result<()> {
+        if self.summary.documents > 0
+            && let Some(ledger) = &mut self.ledger
+        {
+            ledger.note(&self.begun)?;
+        }
+        self.begun.clear();
+        Ok(())
+    }
+
+    /// Tantivy's writer, made anew where an error has ended the one before: a disk that was full may have room again.
+    fn tantivy(&mut self) -> tantivy::Result<&mut IndexWriter> {
+        match &mut self.tantivy {
+            Some(tantivy) => Ok(tantivy),
+            ended => Ok(ended.insert(open_writer(&self.active)?)),
+        }
+    }
+
     fn fail(&mut self, reply: Reply, error: &tantivy::TantivyError) {
         self.waiting.push((reply, Vec::new()));
         self.fail_all(&error.to_string());
     }
 
-    /// Takes back what is not committed, and tells everybody who waits for it. After an error of tantivy's writer
-    /// only a new one is of use.
-    fn fail_all(&mut self, reason: &str) {
+    /// Takes back what is not committed, and tells everybody who waits for it. After an error tantivy's writer is of no
+    /// use; the next one is made when it is needed.
+    pub(super) fn fail_all(&mut self, reason: &str) {
         tracing::error!(reason, "cannot write to the embedded index; the records are sent again");
+        self.tantivy = None;
+        self.read_committed();
         for (reply, _) in self.waiting.drain(..) {
             drop(reply.send(Err(IndexError::Write(reason.to_owned()))));
         }
         self.pending_since = None;
         self.pending_bytes = 0;
+        self.letters_kept.clear();
         self.offsets.clone_from(&self.committed);
         self.summary = Summary { commit: self.summary.commit, ..self.active.summary() };
-        if let Err(error) = self.tantivy.rollback() {
-            tracing::error!(%error, "cannot take back what was not committed; leaving the partition");
-            self.begin_partition();
+    }
+
+    /// Asks the disk what is committed: a commit may fail after it was made, by what comes behind it.
+    fn read_committed(&mut self) {
+        match self.active.last_commit() {
+            Ok(Some((summary, mut offsets))) if summary.commit > self.active.summary().commit => {
+                offsets.begin_all(&self.committed);
+                self.committed = offsets;
+                self.shared.set_positions(self.committed.positions());
+                if let Err(error) = self.active.committed(summary) {
+                    tracing::warn!(%error, "what was committed last cannot be searched yet");
+                }
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "cannot read what was committed last"),
         }
     }
 
-    fn is_partition_full(&self) -> bool {
+    fn is_partition_full(&mut self) -> bool {
         let by_disk = self.settings.max_bytes / PARTITIONS_MIN * DISK_RATIO;
         self.summary.bytes >= PARTITION_BYTES_MAX.min(by_disk)
-            || now_seconds() / SECONDS_PER_DAY != self.shared.day_of_active()
+            || self.clock.now() / SECONDS_PER_DAY != self.shared.day_of_active()
     }
 
     /// Leaves the active partition for a new one. If that cannot be made, the old one is used on.
     fn begin_partition(&mut self) {
-        let number = self.active.number + 1;
-        let made = Partition::create(&self.shared.partitions_path(), number)
-            .and_then(|partition| Ok((open_writer(&partition)?, Arc::new(partition))));
-        match made {
-            Ok((tantivy, partition)) => {
-                let old = std::mem::replace(&mut self.tantivy, tantivy);
-                finish_merges(old);
+        let (number, path, now) = (self.active.number + 1, self.shared.partitions_path(), self.clock.now());
+        match begin(&path, number, &self.committed, now) {
+            Ok(partition) => {
+                if let Some(old) = self.tantivy.take() {
+                    finish_merges(old);
+                }
+                self.ledger = Ledger::open(&path, number);
                 self.active = Arc::clone(&partition);
                 self.summary = Summary { commit: self.summary.commit, ..Summary::default() };
-                self.shared.add_partition(partition, now_seconds() / SECONDS_PER_DAY);
+                self.shared.add_partition(partition, now / SECONDS_PER_DAY);
                 tracing::info!(partition = number, "began a new partition of the embedded index");
                 self.hand_over_offsets();
                 self.remove_old_partitions();
@@ -386,16 +441,30 @@ impl Writer {
             return; // the offsets are in an old one only
         }
         let retention = i64::try_from(self.settings.retention.as_secs()).unwrap_or(i64::MAX);
-        let oldest = now_seconds().saturating_sub(retention);
+        let oldest = self.clock.now().saturating_sub(retention);
         self.shared.remove_partitions(self.active.number, oldest, self.settings.max_bytes);
     }
 }
 
-fn open_writer(partition: &Partition) -> Result<IndexWriter, EmbeddedError> {
-    partition
-        .index
-        .writer_with_num_threads(WRITER_THREADS, WRITER_BYTES)
-        .map_err(|source| EmbeddedError::open(&PathBuf::from(&partition.path), source))
+/// Makes a new partition, behind its ledger. `offsets`: as committed. `now`: seconds since 1970.
+pub(super) fn begin(
+    partitions: &Path,
+    number: u64,
+    offsets: &Offsets,
+    now: i64,
+) -> Result<Arc<Partition>, EmbeddedError> {
+    Ledger::create(partitions, number, offsets, now)
+        .map_err(|source| EmbeddedError::Directory { path: partitions.to_owned(), source })?;
+    Partition::create(partitions, number).map(Arc::new)
+}
+
+fn open_writer(partition: &Partition) -> tantivy::Result<IndexWriter> {
+    let writer = partition.index.writer_with_num_threads(WRITER_THREADS, WRITER_BYTES)?;
+    // What was begun before an error, or a kill, is of no use to anybody, and takes room.
+    if let Err(error) = writer.garbage_collect_files().wait() {
+        tracing::debug!(%error, "cannot remove what was not committed");
+    }
+    Ok(writer)
 }
 
 /// Lets a writer that is no longer used merge its segments, beside everything else.
@@ -408,9 +477,4 @@ fn finish_merges(writer: IndexWriter) {
     if let Err(error) = merging {
         tracing::warn!(%error, "could not start the merging of a partition");
     }
-}
-
-pub(super) fn now_seconds() -> i64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
 }

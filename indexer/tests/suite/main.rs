@@ -1,5 +1,6 @@
 //! Tests of every index on real data, real files and real servers.
 
+mod damage;
 mod elasticsearch;
 mod embedded;
 mod search;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use elasticsearch::http::Method;
 use elasticsearch::http::headers::HeaderMap;
@@ -87,6 +88,28 @@ pub fn everything(batch: &Batch) -> Vec<u32> {
 pub fn plain(seconds: i64, message: &str) -> String {
     let time = Timestamp::from_nanos(DAY + seconds * SECOND, 3).expect("after 1970");
     format!("\"@timestamp\":\"{time}\",\"message\":{}", Value::from(message))
+}
+
+/// Random numbers (SplitMix64, Steele et al. 2014) from a seed that is printed; WEIR_TEST_SEED repeats a run.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new() -> Random {
+        let told = std::env::var("WEIR_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as u64;
+        let seed = told.unwrap_or(now);
+        println!("WEIR_TEST_SEED={seed}");
+        Random(seed)
+    }
+
+    /// One of `0..bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
 }
 
 /// A running search server, and a namespace on it that is this test's own; removed at the end.
