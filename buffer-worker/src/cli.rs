@@ -11,14 +11,14 @@ use clap::Args;
 use weir_buffer::{Password, RedisBuffer, RedisSettings};
 use weir_config::{Auth, BufferConfig, Config, IndexConfig, ServerUrl, parse_duration};
 use weir_indexer::elasticsearch::{CredentialSource, Credentials, Elasticsearch, ElasticsearchSettings};
-use weir_indexer::{DocumentSettings, SetupError};
+use weir_indexer::{DocumentSettings, IndexHealth, SetupError};
 use weir_process::metrics::{self, Metric, Observed};
 use weir_process::{EXIT_WRONG, bad_use, stop_signal};
 
 use crate::watch::chain;
 use crate::{
-    BlockedStream, BreakerState, Counters, Counts, Delivering, Mode, Waiting, WorkError, Worker,
-    WorkerSettings,
+    BlockedStream, BreakerState, Counters, Counts, Delivering, Mode, ShedSettings, Waiting, WorkError,
+    Worker, WorkerSettings,
 };
 
 /// Drain the buffer into Elasticsearch or OpenSearch.
@@ -120,9 +120,18 @@ impl WorkerSettings {
             documents: document_settings(&config.index),
             bulk_bytes: usize::try_from(config.index.bulk_bytes).unwrap_or(usize::MAX),
             in_flight: usize::from(config.index.in_flight),
+            field_budget: usize::from(config.index.field_budget),
+            shed: shed_settings(&config.buffer),
             ..WorkerSettings::new(format!("{host}-{}", std::process::id()))
         }
     }
+}
+
+/// Shippers begin to get no more than their share at three quarters; records are shed from there on too.
+fn shed_settings(buffer: &BufferConfig) -> Option<ShedSettings> {
+    let bytes_max = buffer.max_bytes.saturating_mul(u64::from(buffer.partitions));
+    let levels = buffer.shed.clone();
+    (!levels.is_empty()).then(|| ShedSettings { levels, above_bytes: bytes_max / 4 * 3 })
 }
 
 fn load(arguments: &WorkArgs) -> anyhow::Result<Config> {
@@ -178,7 +187,11 @@ fn own_fault(error: WorkError) -> anyhow::Error {
     if usage { bad_use(format!("{error:#}")) } else { error }
 }
 
-async fn serve_metrics(address: Option<SocketAddr>, counters: &Arc<Counters>) -> anyhow::Result<()> {
+/// Serves a worker's numbers where the configuration wants them.
+///
+/// # Errors
+/// The address cannot be bound.
+pub async fn serve_metrics(address: Option<SocketAddr>, counters: &Arc<Counters>) -> anyhow::Result<()> {
     match address {
         Some(address) => metrics::serve(address, Arc::clone(counters) as Arc<dyn Observed>)
             .await
@@ -232,8 +245,24 @@ fn delivering_metrics(now: &Delivering) -> Vec<Metric> {
     if let Some(in_flight) = now.in_flight {
         metrics.push(gauge("weir_worker_in_flight_limit", "Bulks allowed at once.", in_flight as u64));
     }
+    let help = "Whether records are shed, because the buffer is nearly full.";
+    metrics.push(gauge("weir_worker_shedding", help, u64::from(now.is_shedding)));
     metrics.push(gauge("weir_worker_bulk_bytes_limit", "Bytes allowed in a bulk.", now.bulk_bytes as u64));
     metrics
+}
+
+fn health_metrics(health: &IndexHealth) -> [Metric; 3] {
+    let IndexHealth { partitions_set_aside, documents_set_aside, bytes_taken_back } = *health;
+    let counter = Metric::counter;
+    [
+        counter("weir_index_damaged_partitions_total", "Partitions set aside.", partitions_set_aside),
+        counter(
+            "weir_index_damaged_documents_total",
+            "Documents in these, where known.",
+            documents_set_aside,
+        ),
+        counter("weir_index_taken_back_bytes_total", "Bytes of log files asked for again.", bytes_taken_back),
+    ]
 }
 
 impl Observed for Counters {
@@ -263,7 +292,18 @@ impl Observed for Counters {
             counter("weir_worker_failure_store_total", help, documents).with_label("stream", &stream)
         }));
         metrics.extend(self.waiting().iter().flat_map(waiting_metrics));
+        metrics.extend(self.unmapped().into_iter().map(|(service, documents)| {
+            let help = "Documents with attributes beyond the service's budget of fields, stored unmapped.";
+            counter("weir_worker_over_budget_total", help, documents).with_label("service", &service)
+        }));
+        metrics.extend(self.shed().into_iter().map(|((service, level), records)| {
+            let help = "Records not indexed because the buffer was nearly full.";
+            counter("weir_worker_shed_total", help, records)
+                .with_label("service", &service)
+                .with_label("reason", &level)
+        }));
         metrics.extend(delivering_metrics(&self.delivering()));
+        metrics.extend(self.index_health().iter().flat_map(health_metrics));
         metrics
     }
 

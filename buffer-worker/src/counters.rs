@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use weir_indexer::{Index, IndexHealth};
 
 use crate::breaker::BreakerState;
 use crate::depth::Waiting;
 use crate::gate::Gate;
 use crate::limits::Limits;
+use crate::shed::{ShedSettings, Shedding};
 use crate::streams::{BlockedStream, Streams};
 
 /// Most pairs of stream and field, and most streams, that are counted one by one: the rest are counted as `other`.
@@ -28,10 +31,14 @@ pub struct Counters {
     healed: Mutex<BTreeMap<(String, String), u64>>,
     diverted: Mutex<BTreeMap<String, u64>>,
     waiting: Mutex<Option<Waiting>>,
+    unmapped: Mutex<BTreeMap<String, u64>>,
+    shed: Mutex<BTreeMap<(String, String), u64>>,
+    pub(crate) shedding: Shedding,
     pub(crate) buffer_is_up: Arc<AtomicBool>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) streams: Arc<Streams>,
+    health: Box<dyn Fn() -> Option<IndexHealth> + Send + Sync>,
 }
 
 /// Documents of one stream that were stored without one attribute being mapped.
@@ -62,6 +69,8 @@ pub struct Delivering {
     pub in_flight: Option<usize>,
     /// Bytes that a bulk may have, as it adapts.
     pub bulk_bytes: usize,
+    /// Whether records are shed, because the buffer is nearly full.
+    pub is_shedding: bool,
 }
 
 /// One number that only grows.
@@ -104,7 +113,8 @@ pub struct Counts {
 }
 
 impl Counters {
-    pub(crate) fn new(limits: Limits) -> Counters {
+    pub(crate) fn new<I: Index>(limits: Limits, index: &Arc<I>, shed: Option<ShedSettings>) -> Counters {
+        let index = Arc::clone(index);
         let index_is_up = Arc::<AtomicBool>::default();
         Counters {
             frames: Counter::default(),
@@ -120,44 +130,72 @@ impl Counters {
             healed: Mutex::default(),
             diverted: Mutex::default(),
             waiting: Mutex::default(),
+            unmapped: Mutex::default(),
+            shed: Mutex::default(),
+            shedding: Shedding::new(shed),
             buffer_is_up: Arc::default(),
             gate: Arc::new(Gate::new(&index_is_up)),
             limits: Arc::new(limits),
             streams: Arc::default(),
+            health: Box::new(move || index.health()),
         }
     }
 
+    /// What is wrong with the index's files; none where they are somebody else's.
+    pub fn index_health(&self) -> Option<IndexHealth> {
+        (self.health)()
+    }
+
     pub(crate) fn note_healed(&self, stream: &str, field: String) {
-        let mut healed = self.healed.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = (stream.to_owned(), field);
-        let is_known = healed.len() < NAMES_MAX || healed.contains_key(&name);
-        let name = if is_known { name } else { ("other".to_owned(), "other".to_owned()) };
-        *healed.entry(name).or_default() += 1;
+        let other = ("other".to_owned(), "other".to_owned());
+        add_one(&mut lock(&self.healed), (stream.to_owned(), field), other);
     }
 
     /// Counts a document that the stream's failure store took, and says so once for each stream.
     pub(crate) fn note_diverted(&self, stream: &str) {
-        let mut diverted = self.diverted.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_known = diverted.len() < NAMES_MAX || diverted.contains_key(stream);
-        let documents = diverted.entry(if is_known { stream } else { "other" }.to_owned()).or_default();
-        *documents += 1;
-        if *documents == 1 {
+        if add_one(&mut lock(&self.diverted), stream.to_owned(), "other".to_owned()) == 1 {
             tracing::warn!(stream, "documents go to the failure store; search {stream}::failures for them");
         }
     }
 
     pub(crate) fn note_waiting(&self, waiting: Waiting) {
-        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(waiting);
+        *lock(&self.waiting) = Some(waiting);
     }
 
     /// What waits in the buffer; none before it has answered.
     pub fn waiting(&self) -> Option<Waiting> {
-        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.waiting)
+    }
+
+    /// Counts a document whose new attributes were beyond the budget of its stream, and says so once for each.
+    pub(crate) fn note_unmapped(&self, service: &str) {
+        if add_one(&mut lock(&self.unmapped), service.to_owned(), "other".to_owned()) == 1 {
+            tracing::warn!(
+                service,
+                "a service has more fields than are mapped: new ones are stored below unmapped"
+            );
+        }
+    }
+
+    /// Counts a record that was not indexed, because the buffer is nearly full.
+    pub(crate) fn note_shed(&self, service: &str, level: &str) {
+        let other = ("other".to_owned(), level.to_owned());
+        add_one(&mut lock(&self.shed), (service.to_owned(), level.to_owned()), other);
+    }
+
+    /// Documents whose new attributes were beyond the budget of their stream, by service.
+    pub fn unmapped(&self) -> Vec<(String, u64)> {
+        lock(&self.unmapped).iter().map(|(service, documents)| (service.clone(), *documents)).collect()
+    }
+
+    /// Records that were not indexed because the buffer was nearly full, by service and level.
+    pub fn shed(&self) -> Vec<((String, String), u64)> {
+        lock(&self.shed).iter().map(|(name, records)| (name.clone(), *records)).collect()
     }
 
     /// Documents that were stored without an attribute being mapped, by stream and attribute.
     pub fn healed(&self) -> Vec<Healed> {
-        let healed = self.healed.lock().unwrap_or_else(PoisonError::into_inner);
+        let healed = lock(&self.healed);
         let one = |((stream, field), documents): (&(String, String), &u64)| Healed {
             stream: stream.clone(),
             field: field.clone(),
@@ -168,8 +206,7 @@ impl Counters {
 
     /// Documents that went to the failure store of their stream, by stream.
     pub fn diverted(&self) -> Vec<(String, u64)> {
-        let diverted = self.diverted.lock().unwrap_or_else(PoisonError::into_inner);
-        diverted.iter().map(|(stream, documents)| (stream.clone(), *documents)).collect()
+        lock(&self.diverted).iter().map(|(stream, documents)| (stream.clone(), *documents)).collect()
     }
 
     /// How the worker delivers now.
@@ -182,6 +219,7 @@ impl Counters {
             parked: self.streams.parked.get(),
             in_flight: self.limits.is_adaptive().then(|| self.limits.in_flight()),
             bulk_bytes: self.limits.bulk_bytes(),
+            is_shedding: self.shedding.is_on(),
         }
     }
 
@@ -205,4 +243,16 @@ impl Counters {
     pub fn is_ready(&self) -> bool {
         self.buffer_is_up.load(Ordering::Relaxed) && self.gate.is_up()
     }
+}
+
+fn lock<T>(names: &Mutex<T>) -> MutexGuard<'_, T> {
+    names.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Counts one by its name, or as `other` where there are too many names. Answers what the count is.
+fn add_one<N: Ord>(counts: &mut BTreeMap<N, u64>, name: N, other: N) -> u64 {
+    let is_known = counts.len() < NAMES_MAX || counts.contains_key(&name);
+    let count = counts.entry(if is_known { name } else { other }).or_default();
+    *count += 1;
+    *count
 }

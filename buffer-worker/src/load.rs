@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use weir_buffer::{Claim, ClaimId};
-use weir_indexer::{Batch, DocumentSettings};
-use weir_record::{Decoder, FrameError};
+use weir_indexer::fields::FieldBudget;
+use weir_indexer::{Batch, DocumentSettings, Reshaped};
+use weir_record::{DecodedFrame, Decoder, FrameError};
 
-use crate::streams::Streams;
+use crate::counters::Counters;
 
 /// A bulk and the claims of its frames: `claims[i]` is `batch.frames()[i]`.
 pub(crate) struct Load {
@@ -40,7 +41,9 @@ const DELIVERIES_MAX: u32 = 2 * weir_buffer::DELIVERIES_TOGETHER_MAX;
 pub(crate) struct Loader {
     settings: DocumentSettings,
     bulk_bytes: usize,
-    streams: Arc<Streams>,
+    counters: Arc<Counters>,
+    /// None where the index bears any number of fields.
+    budget: Option<FieldBudget>,
     decoder: Decoder,
     waiting: VecDeque<Claim>,
     load: Load,
@@ -55,13 +58,15 @@ impl Loader {
     pub(crate) fn new(
         settings: DocumentSettings,
         bulk_bytes: usize,
-        streams: Arc<Streams>,
+        counters: Arc<Counters>,
+        budget: Option<FieldBudget>,
     ) -> std::io::Result<Loader> {
         Ok(Loader {
             load: Load { batch: Batch::new(settings.clone()), claims: Vec::new() },
             settings,
             bulk_bytes,
-            streams,
+            counters,
+            budget,
             decoder: Decoder::new()?,
             waiting: VecDeque::new(),
             poison: Vec::new(),
@@ -126,7 +131,7 @@ impl Loader {
             return Err(PoisonReason::Deadly(DELIVERIES_MAX - weir_buffer::DELIVERIES_TOGETHER_MAX));
         }
         let file = claim.id.range().map(|range| range.file);
-        if let Some(wait) = file.and_then(|file| self.streams.park_file(&file)) {
+        if let Some(wait) = file.and_then(|file| self.counters.streams.park_file(&file)) {
             self.parked.push((claim.id.clone(), wait));
             return Ok(());
         }
@@ -138,17 +143,40 @@ impl Loader {
         }) {
             return Err(PoisonReason::Range);
         }
-        if !self.streams.are_all_closed() {
+        if !self.counters.streams.are_all_closed() {
             let datasets = frame.groups.iter().map(|(dataset, _)| self.settings.stream(dataset));
-            if let Some(wait) = self.streams.park(&header.file, &datasets.collect::<Vec<_>>()) {
+            if let Some(wait) = self.counters.streams.park(&header.file, &datasets.collect::<Vec<_>>()) {
                 self.parked.push((claim.id.clone(), wait));
                 return Ok(());
             }
         }
-        self.load.batch.push(&frame, now());
+        splice(&mut self.load.batch, &frame, self.budget.as_mut(), &self.counters);
         self.load.claims.push(claim.id.clone());
         Ok(())
     }
+}
+
+/// Adds the records of a frame, but for those that are shed, and within the budget of fields.
+fn splice(
+    batch: &mut Batch,
+    frame: &DecodedFrame<'_>,
+    mut budget: Option<&mut FieldBudget>,
+    counters: &Counters,
+) {
+    let is_shedding = counters.shedding.is_on();
+    batch.push_reshaped(frame, now(), |dataset, document| {
+        if is_shedding && let Some(level) = counters.shedding.level_of(document) {
+            counters.note_shed(dataset, level);
+            return Reshaped::Shed;
+        }
+        match budget.as_mut().and_then(|budget| budget.fit(dataset, document)) {
+            Some(document) => {
+                counters.note_unmapped(dataset);
+                Reshaped::To(document)
+            }
+            None => Reshaped::AsItIs,
+        }
+    });
 }
 
 /// Nanoseconds since 1970.

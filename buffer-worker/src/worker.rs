@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use weir_buffer::{Buffer, BufferError, Claim, ClaimId, STALLED_AFTER};
+use weir_indexer::fields::{FIELD_BUDGET, FieldBudget};
 use weir_indexer::{Batch, DocumentSettings, Index, SetupError};
 
 use crate::backoff::Backoff;
@@ -17,6 +18,7 @@ use crate::counters::{Counters, Counts};
 use crate::gate::Gate;
 use crate::limits::Limits;
 use crate::load::Loader;
+use crate::shed::{LOOK_INTERVAL, ShedSettings};
 use crate::streams::Streams;
 use crate::watch::Watch;
 use crate::{claim, deliver, depth, poison};
@@ -41,6 +43,10 @@ pub struct WorkerSettings {
     pub bulk_bytes: usize,
     /// Bulks under way at the same time, unless the index knows better.
     pub in_flight: usize,
+    /// Attributes of one stream that are mapped, where the index has a limit of that at all.
+    pub field_budget: usize,
+    /// What is not indexed while the buffer is nearly full.
+    pub shed: Option<ShedSettings>,
     /// When to end.
     pub mode: Mode,
 }
@@ -53,6 +59,8 @@ impl WorkerSettings {
             documents: DocumentSettings::default(),
             bulk_bytes: 8 * 1024 * 1024,
             in_flight: 2,
+            field_budget: FIELD_BUDGET,
+            shed: None,
             mode: Mode::Forever,
         }
     }
@@ -120,7 +128,7 @@ impl<B: Buffer, I: Index> Worker<B, I> {
             Some(_) => Limits::fixed(settings.bulk_bytes),
             None => Limits::adaptive(settings.in_flight, settings.bulk_bytes),
         };
-        let counters = Arc::new(Counters::new(limits));
+        let counters = Arc::new(Counters::new(limits, &index, settings.shed.clone()));
         Worker {
             shared: Arc::new(Shared {
                 buffer,
@@ -224,9 +232,11 @@ struct Pump<'a, B, I> {
 impl<'a, B: Buffer, I: Index> Pump<'a, B, I> {
     fn new(shared: &'a Arc<Shared<B, I>>) -> Result<Pump<'a, B, I>, WorkError> {
         let settings = &shared.settings;
-        let loader =
-            Loader::new(settings.documents.clone(), shared.limits.bulk_bytes(), Arc::clone(&shared.streams))
-                .map_err(WorkError::Decoder)?;
+        // The embedded index maps nothing.
+        let budget = shared.limits.is_adaptive().then(|| FieldBudget::new(settings.field_budget));
+        let (documents, bulk_bytes) = (settings.documents.clone(), shared.limits.bulk_bytes());
+        let loader = Loader::new(documents, bulk_bytes, Arc::clone(&shared.counters), budget)
+            .map_err(WorkError::Decoder)?;
         let in_flight = shared.index.in_flight().unwrap_or(settings.in_flight).max(1);
         Ok(Pump {
             shared,
@@ -242,6 +252,9 @@ impl<'a, B: Buffer, I: Index> Pump<'a, B, I> {
         let mut end = pin!(end);
         let mut renew = tokio::time::interval(RENEW_INTERVAL);
         renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look = tokio::time::interval(LOOK_INTERVAL);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let may_shed = self.shared.counters.shedding.is_configured();
         loop {
             let (has_room, has_load) =
                 self.loader.as_ref().map_or((false, false), |loader| (loader.has_room(), loader.has_load()));
@@ -249,6 +262,7 @@ impl<'a, B: Buffer, I: Index> Pump<'a, B, I> {
                 biased;
                 () = &mut end => return,
                 _ = renew.tick() => self.renew(),
+                _ = look.tick(), if may_shed => self.look_at_depth(),
                 Some(ended) = self.tasks.join_next() => self.reap(ended),
                 more = claims.recv(), if has_room => match more {
                     Some(more) => self.load(more).await,
@@ -326,6 +340,18 @@ impl<'a, B: Buffer, I: Index> Pump<'a, B, I> {
         self.tasks.spawn(async move {
             if let Err(error) = shared.buffer.renew(&shared.settings.name, &claims).await {
                 tracing::debug!(%error, "cannot renew claims");
+            }
+            None
+        });
+    }
+
+    /// Finds out whether the buffer is nearly full.
+    fn look_at_depth(&mut self) {
+        let shared = Arc::clone(self.shared);
+        self.tasks.spawn(async move {
+            // Whoever claims reports an error.
+            if let Ok(depth) = shared.buffer.depth().await {
+                shared.counters.shedding.note_depth(depth.bytes);
             }
             None
         });

@@ -20,6 +20,12 @@ pub const BULK_BYTES_MAX: u64 = 100 << 20;
 const BULK_BYTES_MIN: u64 = 64 << 10;
 /// Smallest bound of the buffer, in bytes: some frames of every file that is being read.
 const BUFFER_BYTES_MIN: u64 = 1 << 20;
+/// Levels that may be shed: what is wrong is never.
+const LEVELS_SHED: &[(&str, &str)] =
+    &[("trace", "trace"), ("debug", "debug"), ("info", "info"), ("notice", "notice")];
+/// Default and largest number of attributes of one stream that are mapped: the templates allow a thousand fields.
+const FIELD_BUDGET: u16 = 400;
+const FIELD_BUDGET_MAX: u16 = 900;
 /// Longest namespace of a data stream, in bytes. Source: ECS, `data_stream.namespace`.
 const NAMESPACE_BYTES_MAX: usize = 100;
 /// Characters that cannot stand in the name of an index. Source: Elasticsearch, create index API.
@@ -46,6 +52,9 @@ pub struct BufferConfig {
     /// `partitions`: parallel streams of the buffer, from 1. Default 1. Raise it when one Redis core is the limit and
     /// Redis is a cluster; the same on all shippers and workers.
     pub partitions: u16,
+    /// `shed`: levels whose records are not indexed while the buffer is more than three quarters full, and counted.
+    /// Default: none. Name `debug` where it may be missing for a while, so that an outage costs less time.
+    pub shed: Vec<String>,
 }
 
 impl BufferConfig {
@@ -58,8 +67,15 @@ impl BufferConfig {
             certificate: certificate(buffer),
             max_bytes: size(buffer, "max_bytes", BUFFER_BYTES_MIN, u64::MAX, 1 << 30),
             partitions: buffer.number("partitions", 1..=PARTITIONS_MAX, 1),
+            shed: shed(buffer),
         }
     }
+}
+
+fn shed(buffer: &mut Reader<'_, '_>) -> Vec<String> {
+    let levels = buffer.strings("shed");
+    let known = |level| buffer.one_of("shed", level, LEVELS_SHED);
+    levels.into_iter().filter_map(known).map(str::to_owned).collect()
 }
 
 /// `[index]`: Elasticsearch or OpenSearch.
@@ -86,6 +102,9 @@ pub struct IndexConfig {
     pub bulk_bytes: u64,
     /// `in_flight`: bulk requests at the same time, from 1. Default 2. Raise it for clusters of many nodes.
     pub in_flight: u16,
+    /// `field_budget`: attributes of one stream that are mapped, from 1 to 900. Default 400. What a service invents beyond
+    /// them is stored below `unmapped`. Lower it where many workers or restarts each meet others first.
+    pub field_budget: u16,
     /// `gzip`: compress bulk requests. Default false. Worth it when the network between is slower than 1 Gbit/s.
     pub gzip: bool,
     /// `retention`: how long the servers keep records. Default: none, as the cluster has it. Part of what is set up.
@@ -106,6 +125,7 @@ impl IndexConfig {
             namespace: index.parsed("namespace", check_namespace).unwrap_or_else(|| "default".into()),
             bulk_bytes: size(index, "bulk_bytes", BULK_BYTES_MIN, BULK_BYTES_MAX, 8 << 20),
             in_flight: index.number("in_flight", 1..=IN_FLIGHT_MAX, 2),
+            field_budget: index.number("field_budget", 1..=FIELD_BUDGET_MAX, FIELD_BUDGET),
             gzip: index.flag("gzip", false),
             retention: retention(index),
         }

@@ -83,6 +83,17 @@ pub struct Batch {
     heads: Vec<GroupText>,
 }
 
+/// What becomes of a document on its way into a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reshaped {
+    /// It goes as it is.
+    AsItIs,
+    /// This goes in its place: one JSON object without a newline.
+    To(String),
+    /// It does not go: its bytes count as done with the record before it.
+    Shed,
+}
+
 /// What is the same for all records of a group.
 #[derive(Debug, Default)]
 struct GroupText {
@@ -100,6 +111,16 @@ impl Batch {
 
     /// Appends all records of a frame. `ingested`: now, nanoseconds since 1970.
     pub fn push(&mut self, frame: &DecodedFrame<'_>, ingested: i64) {
+        self.push_reshaped(frame, ingested, |_, _| Reshaped::AsItIs);
+    }
+
+    /// The same; `reshape` is asked about each document, with its dataset.
+    pub fn push_reshaped(
+        &mut self,
+        frame: &DecodedFrame<'_>,
+        ingested: i64,
+        mut reshape: impl FnMut(&str, &[u8]) -> Reshaped,
+    ) {
         let header = &frame.header;
         let number = self.frames.len() as u32;
         let first = self.items.len() as u32;
@@ -120,7 +141,20 @@ impl Batch {
             push_u64(&mut self.body, record.offset);
             self.body.extend_from_slice(b",\"event.sequence\":");
             push_i64(&mut self.body, sequence);
-            self.body.extend_from_slice(b"}\n");
+            self.body.push(b'}');
+            let dataset = frame.groups.get(record.group).map_or("", |(dataset, _)| dataset);
+            match reshape(dataset, self.body.get(document_start..).unwrap_or_default()) {
+                Reshaped::AsItIs => {}
+                Reshaped::To(document) => {
+                    self.body.truncate(document_start);
+                    self.body.extend_from_slice(document.as_bytes());
+                }
+                Reshaped::Shed => {
+                    self.body.truncate(action_start);
+                    continue;
+                }
+            }
+            self.body.push(b'\n');
             let (time, offset, end) = (record.time, record.offset, self.body.len());
             self.items.push(Item {
                 action_start,

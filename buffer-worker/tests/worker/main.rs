@@ -9,6 +9,10 @@ mod credentials;
 #[cfg(test)]
 mod draining;
 #[cfg(test)]
+mod fair;
+#[cfg(test)]
+mod limited;
+#[cfg(test)]
 mod outcomes;
 #[cfg(test)]
 mod process;

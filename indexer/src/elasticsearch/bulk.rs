@@ -10,15 +10,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use elasticsearch::http::Method;
-use serde_json::value::RawValue;
-use serde_json::{Map, json};
-use weir_record::Field;
+use serde_json::json;
 use weir_record::schema::ATTRIBUTES;
 
 use super::nodes::{Content, Nodes, Request};
 use super::outcome::{self, Verdicts};
 use super::server::{Distribution, Server};
 use crate::batch::{Batch, Item};
+use crate::fields::{is_attribute, unmapped};
 use crate::index::{IndexError, Outcome};
 use crate::letter::DeadLetter;
 
@@ -200,7 +199,7 @@ async fn heal(nodes: &Nodes, server: &Server, batch: &Batch, selection: &[u32], 
     let (mut places, mut body) = (Vec::new(), Vec::new());
     for (place, (outcome, index)) in outcomes.iter().zip(selection).enumerate() {
         let Some(item) = batch.items().get(*index as usize).filter(|_| is_clash(outcome)) else { continue };
-        let Some(document) = without_attributes(batch.document(item)) else { continue };
+        let Some(document) = unmapped(batch.document(item), |_, _| true) else { continue };
         body.extend_from_slice(action_of(batch, item));
         body.extend_from_slice(document.as_bytes());
         body.push(b'\n');
@@ -245,48 +244,9 @@ fn is_clash(outcome: &Outcome) -> bool {
     reason.contains(ATTRIBUTES) || reason.contains("total fields")
 }
 
-/// The document with its attributes below `unmapped`; none where it has no attributes, or is no JSON.
-fn without_attributes(document: &[u8]) -> Option<String> {
-    let mut members: std::collections::BTreeMap<String, Box<RawValue>> =
-        serde_json::from_slice(document).ok()?;
-    let mut unmapped = Map::new();
-    let names: Vec<String> = members.keys().filter(|name| is_attribute(name)).cloned().collect();
-    for name in names {
-        let value: serde_json::Value = serde_json::from_str(members.remove(&name)?.get()).ok()?;
-        match name.strip_prefix(ATTRIBUTES).and_then(|rest| rest.strip_prefix('.')) {
-            Some(path) => {
-                unmapped.insert(path.to_owned(), value);
-            }
-            None => unmapped.extend(value.as_object().cloned().unwrap_or_default()),
-        }
-    }
-    if unmapped.is_empty() {
-        return None;
-    }
-    let unmapped = serde_json::value::to_raw_value(&unmapped).ok()?;
-    members.insert(Field::Unmapped.name().to_owned(), unmapped);
-    serde_json::to_string(&members).ok()
-}
-
-fn is_attribute(name: &str) -> bool {
-    name.strip_prefix(ATTRIBUTES).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn attributes_move_below_unmapped_and_all_else_stays() {
-        let healed = without_attributes(
-            br#"{"message":"m","attributes.a":{"b":1.10},"attributes.c.d":"x","attributesque":1}"#,
-        );
-        assert_eq!(
-            healed.as_deref(),
-            Some(r#"{"attributesque":1,"message":"m","unmapped":{"a":{"b":1.1},"c.d":"x"}}"#)
-        );
-        assert_eq!(without_attributes(br#"{"message":"m"}"#), None);
-    }
 
     #[test]
     fn a_clash_is_counted_by_the_attribute_that_the_server_names() {

@@ -18,7 +18,7 @@ const ELASTICSEARCH: &str = "WEIR_TEST_ELASTICSEARCH";
 const OPENSEARCH: &str = "WEIR_TEST_OPENSEARCH";
 
 /// Runs `test` on both servers, as far as they are there.
-async fn on_both<F: Future<Output = ()>>(name: &str, test: impl Fn(Arc<SearchServer>) -> F) {
+pub async fn on_both<F: Future<Output = ()>>(name: &str, test: impl Fn(Arc<SearchServer>) -> F) {
     for variable in [ELASTICSEARCH, OPENSEARCH] {
         if let Some(server) = SearchServer::from_environment(variable, name) {
             let server = Arc::new(server);
@@ -32,7 +32,7 @@ fn batch_of(server: &SearchServer, service: &str, fragments: &[String]) -> Arc<B
     batch(server.settings().documents, &[frame(file(1), 0, service, fragments)])
 }
 
-async fn total(index: &impl Search, query: &str) -> u64 {
+pub async fn total(index: &impl Search, query: &str) -> u64 {
     let request = SearchRequest { limit: 0, ..SearchRequest::new(Query::parse(query).expect(query)) };
     index.search(&request).await.expect("an answer").total
 }

@@ -3,5 +3,7 @@
 mod damage;
 mod elasticsearch;
 mod embedded;
+mod outcomes;
+mod proxy;
 mod search;
 mod support;

@@ -77,6 +77,7 @@ impl Follower {
         self.note_gone(&sightings, &seen, now);
         self.undecided.retain(|who, _| seen.contains(who));
         let nothing = sightings.is_empty();
+        let asked_back = if self.first_scan { self.asked_back() } else { HashSet::new() };
         let mut strangers = Vec::new();
         let mut returned = Vec::new();
         let mut twins = Vec::new();
@@ -84,7 +85,8 @@ impl Follower {
             match self.inodes.get(&sighting.who).copied() {
                 None => strangers.push(sighting),
                 Some(Standing::Followed(key)) => self.sighted(key, &sighting, now),
-                Some(Standing::Dormant(content)) if self.is_at_rest(&content, &sighting) => {}
+                Some(Standing::Dormant(content))
+                    if self.is_at_rest(&content, &sighting) && !asked_back.contains(&content) => {}
                 Some(Standing::Dormant(content)) => returned.push((content, Some(sighting))),
                 Some(Standing::Twin(content)) => twins.push((content, sighting)),
                 Some(Standing::Skipped) if sighting.presence == Presence::Gone => {}
@@ -94,7 +96,8 @@ impl Follower {
         }
         self.scanned_at = began;
         if self.first_scan {
-            returned.extend(self.missing_since_last_life(&seen).into_iter().map(|content| (content, None)));
+            let missing = self.missing_since_last_life(&seen, &asked_back);
+            returned.extend(missing.into_iter().map(|content| (content, None)));
         }
         self.resume(returned, now);
         for (content, sighting) in twins {
@@ -297,17 +300,43 @@ impl Follower {
         None
     }
 
-    /// Contents of the last life whose files are not there: returns those that are not done, the others have vanished.
-    fn missing_since_last_life(&mut self, seen: &HashSet<FileIdentity>) -> Vec<FileIdentity> {
+    /// Contents that were done, and that the buffer stands before the end of: the index has lost what it had of them. What
+    /// is not there any more of these is counted as vanished.
+    fn asked_back(&self) -> HashSet<FileIdentity> {
+        let is_done = |entry: &&Entry| {
+            matches!(entry.state, EntryState::Live | EntryState::Vanished { .. })
+                && entry.indexed > 0
+                && entry.indexed >= entry.size
+        };
+        let done: Vec<&Entry> = self.checkpoint.entries().filter(is_done).collect();
+        let keys = done.iter().map(|entry| self.key(&entry.identity)).collect();
+        // Without an answer this process ends.
+        let positions = self.locate(keys).unwrap_or_default();
+        done.iter()
+            .zip(positions)
+            .filter(|(entry, position)| position.pushed.is_some_and(|pushed| pushed < entry.indexed))
+            .map(|(entry, _)| entry.identity)
+            .collect()
+    }
+
+    /// Contents of the last life whose files are not there: returns those that are not done, or asked back, the others
+    /// have vanished.
+    fn missing_since_last_life(
+        &mut self,
+        seen: &HashSet<FileIdentity>,
+        asked_back: &HashSet<FileIdentity>,
+    ) -> Vec<FileIdentity> {
         let is_missing = |entry: &&Entry| {
             let who = without_generation(entry.identity);
             // Of an earlier generation of a file that is there nothing is left but, perhaps, a copy.
             let is_there =
                 seen.contains(&who) && self.inodes.get(&who) == Some(&Standing::Dormant(entry.identity));
-            entry.state == EntryState::Live && !is_there
+            let is_wanted = entry.state == EntryState::Live || asked_back.contains(&entry.identity);
+            is_wanted && !is_there
         };
         let missing = self.checkpoint.entries().filter(is_missing);
-        let (done, open): (Vec<&Entry>, Vec<&Entry>) = missing.partition(|entry| entry.indexed >= entry.size);
+        let is_done = |entry: &&Entry| entry.indexed >= entry.size && !asked_back.contains(&entry.identity);
+        let (done, open): (Vec<&Entry>, Vec<&Entry>) = missing.partition(is_done);
         let open = open.iter().map(|entry| entry.identity).collect();
         let done: Vec<FileIdentity> = done.iter().map(|entry| entry.identity).collect();
         let at_secs = (nanos_now() / 1_000_000_000) as u64;

@@ -97,16 +97,12 @@ pub async fn run(mut arguments: UpArgs) -> anyhow::Result<ExitCode> {
     let mut sources = sources(&arguments, &config, demo.as_ref(), &inputs)?;
     sources.extend(inputs.iter().map(|input| input.source.clone()));
     describe_host(&mut sources, config.metadata);
-    let plan = Plan {
-        data,
-        sources,
-        inputs,
-        page,
-        demo,
-        worker: WorkerSettings::from_config(&config),
-        metrics: config.metrics.clone(),
-    };
+    let mut worker = WorkerSettings::from_config(&config);
     let redis = redis_buffer("--redis", arguments.redis.as_deref(), &config.buffer)?;
+    if let (None, Some(shed)) = (&redis, &mut worker.shed) {
+        shed.above_bytes = MEMORY_BUFFER_BYTES / 4 * 3;
+    }
+    let plan = Plan { data, sources, inputs, page, demo, worker, metrics: config.metrics.clone() };
     match elasticsearch(&arguments, &config)? {
         Some(settings) => {
             let index = Arc::new(Elasticsearch::connect(&settings).map_err(bad_use)?);
