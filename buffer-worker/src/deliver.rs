@@ -71,6 +71,9 @@ pub(crate) async fn run<B: Buffer, I: Index>(
     claims: Vec<ClaimId>,
     first: impl Future<Output = Result<Vec<Outcome>, IndexError>>,
 ) -> Arc<Batch> {
+    if weir_process::is_sabotaged("acknowledge-early") {
+        acknowledge(&shared, &claims).await;
+    }
     let pending: Vec<u32> = (0..batch.len() as u32).collect();
     let mut delivery = Delivery {
         items_max: pending.len(),

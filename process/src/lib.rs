@@ -53,6 +53,19 @@ pub fn begin() {
     drop(rustls::crypto::ring::default_provider().install_default());
 }
 
+/// Whether this process is to break its promise in the way of this name, which the environment has in `WEIR_SABOTAGE`:
+/// the controls of the chaos suite show that it is found out.
+#[cfg(feature = "sabotage")]
+pub fn is_sabotaged(how: &str) -> bool {
+    std::env::var("WEIR_SABOTAGE").is_ok_and(|sabotage| sabotage == how)
+}
+
+/// Never: only a build with the feature `sabotage` can break its promise.
+#[cfg(not(feature = "sabotage"))]
+pub const fn is_sabotaged(_how: &str) -> bool {
+    false
+}
+
 /// Runs a command on a runtime and turns its end into an exit code. An error is printed once, with its causes, on
 /// one line.
 pub fn run(

@@ -323,6 +323,9 @@ impl Follower {
             Event::Pushed { file, epoch, end } => {
                 if let Some(file) = self.files.get_mut(&file).filter(|file| file.epoch == epoch) {
                     file.pushed = file.pushed.max(end);
+                    if weir_process::is_sabotaged("pushed-trusted") {
+                        file.indexed = file.indexed.max(end);
+                    }
                 }
             }
             Event::Indexed { file, offset } => {
@@ -330,6 +333,7 @@ impl Follower {
                     file.indexed = file.indexed.max(offset.min(file.offset));
                 }
             }
+            Event::Rewind { .. } if weir_process::is_sabotaged("rewind-dropped") => {}
             Event::Rewind { file: key, epoch, to } => {
                 if let Some(file) = self.files.get_mut(&key).filter(|file| file.epoch == epoch) {
                     let offset = to.unwrap_or(file.indexed);

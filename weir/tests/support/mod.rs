@@ -201,6 +201,11 @@ impl Random {
         let told = std::env::var("WEIR_TEST_SEED").ok().map(|seed| seed.parse().unwrap());
         let seed = told.unwrap_or_else(unique);
         println!("WEIR_TEST_SEED={seed}");
+        Random::seeded(seed)
+    }
+
+    /// The numbers of this seed, which somebody else has printed.
+    pub fn seeded(seed: u64) -> Random {
         Random(seed)
     }
 
@@ -211,6 +216,16 @@ impl Random {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % bound
+    }
+
+    /// From zero to less than one, in thousandths.
+    pub fn fraction(&mut self) -> f64 {
+        self.below(1000) as f64 / 1000.0
+    }
+
+    /// One of several.
+    pub fn choose<T: Copy>(&mut self, several: &[T]) -> T {
+        several[self.below(several.len() as u64) as usize]
     }
 }
 
