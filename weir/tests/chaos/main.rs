@@ -2,8 +2,8 @@
 //! and random faults of all of it at once. When the faults stop, every line that was written has to be in the index,
 //! once, byte for byte.
 //!
-//! It goes in rounds: faults for a while, calm until everything is indexed, judgement over all that was ever written. The
-//! faults, their times and lengths come from a seed, which is printed; what they meet depends on the machine. How long,
+//! It goes in rounds: faults for a while, calm until everything is indexed, judgement: the number of documents of each
+//! service after every round, and every document at the end, or when a number is wrong. The faults, their times and lengths come from a seed, which is printed; what they meet depends on the machine. How long,
 //! which seed and which index is told by `scripts/chaos`, through the environment; as a test among others it takes about
 //! a minute. See docs/delivering.md.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it has to be")]
@@ -137,6 +137,10 @@ fn play(settings: &Settings, stage: &Stage, written: &Arc<Written>) -> Ending {
                 ending.longest_calm = ending.longest_calm.max(took);
             }
             Err(left) => ending.failure = Some(ending.failure.unwrap_or_default() + &left),
+        }
+        if began.elapsed() < settings.length && stage.counts_are_right(written) {
+            stage.story.tell("judgement", format!("{} lines, {} documents", written.total(), written.total()));
+            continue;
         }
         ending.verdict = stage.judge(written);
         stage.story.tell("judgement", ending.verdict.to_string());

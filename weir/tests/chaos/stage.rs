@@ -16,7 +16,7 @@ use super::process::{Process, write};
 use super::proxy::Proxy;
 use super::story::Story;
 use super::support::{free_port, text};
-use super::writers::{SERVICES, Written};
+use super::writers::{SERVICES, Service, Written};
 
 /// Shippers, each with services of its own.
 pub const SHIPPERS: usize = 2;
@@ -172,6 +172,14 @@ impl Stage {
     pub fn count(&self) -> Option<u64> {
         let streams: Vec<String> = SERVICES.iter().map(|service| stream(service.name)).collect();
         Node::count(&self.node_url, &streams.join(","))
+    }
+
+    /// Whether there are as many documents of each service as lines were written, and no dead letters. Cheap.
+    pub fn counts_are_right(&self, written: &Written) -> bool {
+        let count = |service: &str| Node::count(&self.node_url, &stream(service));
+        let lines = written.lines();
+        let is_right = |(service, lines): (&Service, u64)| count(service.name) == Some(lines);
+        SERVICES.iter().zip(lines).all(is_right) && count("dead_letter") == Some(0)
     }
 
     /// Compares everything that was written with everything that is in the index.

@@ -17,13 +17,13 @@ use super::round::Clock;
 use super::support::Random;
 
 /// Lines of one burst: mostly few, sometimes more than a frame holds.
-const BURST_LINES_MAX: u64 = 24;
+const BURST_LINES_MAX: u64 = 12;
 const FLOOD_LINES_MAX: u64 = 4_000;
 
 /// One burst of so many is a flood.
-const FLOOD_ONE_IN: u64 = 150;
+const FLOOD_ONE_IN: u64 = 300;
 
-/// Pauses between bursts are random, up to this: with the above about a hundred lines a second and service.
+/// Pauses between bursts are random, up to this: with the above some eighty lines a second and service.
 const PAUSE_MAX: Duration = Duration::from_millis(300);
 
 /// A line of so many is written in two halves, with a pause between.
