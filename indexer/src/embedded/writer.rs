@@ -169,9 +169,19 @@ impl Writer {
             }
         }
         let mut outcomes = Vec::with_capacity(selection.len());
+        let mut uncovered = batch.frames();
         for index in selection {
             let outcome = match batch.items().get(*index as usize) {
-                Some(item) => self.add_item(batch, item),
+                Some(item) => {
+                    // Frames of one bulk may overlap: what an earlier one has brought is a duplicate in a later one.
+                    while let Some((frame, later)) = uncovered.split_first()
+                        && frame.items.end <= *index
+                    {
+                        self.cover(batch, frame, selection);
+                        uncovered = later;
+                    }
+                    self.add_item(batch, item)
+                }
                 None => Ok(Outcome::Rejected { status: 400, reason: "no such item".to_owned() }),
             };
             match outcome {
@@ -179,7 +189,7 @@ impl Writer {
                 Err(error) => return self.fail(reply, &error),
             }
         }
-        for frame in batch.frames() {
+        for frame in uncovered {
             self.cover(batch, frame, selection);
         }
         self.waiting.push((reply, outcomes));

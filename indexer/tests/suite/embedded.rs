@@ -73,6 +73,17 @@ async fn what_was_indexed_is_there_after_reopening_and_a_repeat_is_a_duplicate()
 }
 
 #[tokio::test]
+async fn frames_of_one_bulk_that_overlap_are_indexed_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let index = Embedded::open(&settings(directory.path())).expect("a new index");
+    // A shipper that was sent back pushes anew what in part still waits.
+    let outcomes = bulk(&index, &[frame_of(1, 5, 10), frame_of(2, 0, 3), frame_of(1, 0, 20)]).await;
+    assert_eq!(count(&outcomes, &Outcome::Duplicate), 10);
+    assert_eq!(total(&index, "*").await, 23);
+    assert_eq!(total(&index, "\"record 7\"").await, 1);
+}
+
+#[tokio::test]
 async fn bytes_without_records_advance_the_position_too_and_a_gap_holds_it() {
     let directory = tempfile::tempdir().expect("a directory");
     let index = Embedded::open(&settings(directory.path())).expect("a new index");

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::round::{Clock, Weather};
-use super::stage::Stage;
+use super::stage::{Server, Stage};
 use super::support::Random;
 
 mod index;
@@ -81,9 +81,18 @@ impl Lane {
                 Lane::Worker(number) => programs::worker(&mut play, number),
                 Lane::Redis => redis::fault(&mut play),
                 Lane::RedisNetwork => network::redis(&mut play),
-                Lane::Index => index::fault(&mut play),
-                Lane::IndexNetwork => network::index(&mut play),
+                Lane::Index => server(stage, |server| index::fault(&mut play, server)),
+                Lane::IndexNetwork => server(stage, |server| network::index(&mut play, server)),
             }
+        }
+    }
+
+    /// Whether there is such a victim.
+    pub fn is_on(self, stage: &Stage) -> bool {
+        match self {
+            Lane::Worker(number) => number < stage.workers.len(),
+            Lane::Index | Lane::IndexNetwork => stage.server.is_some(),
+            Lane::Shipper(_) | Lane::Redis | Lane::RedisNetwork => true,
         }
     }
 
@@ -98,6 +107,10 @@ impl Lane {
             Lane::IndexNetwork => "index-network".to_owned(),
         }
     }
+}
+
+fn server(stage: &Stage, fault: impl FnOnce(&Server)) {
+    fault(stage.server.as_ref().expect("without a server nothing of it is disturbed"));
 }
 
 impl Play<'_> {

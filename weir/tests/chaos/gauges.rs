@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use super::stage::{NAMESPACE, Stage};
+use super::index::number_in;
+use super::stage::Stage;
 use super::writers::Written;
 
 /// How often everybody is asked.
@@ -64,8 +64,7 @@ impl Gauges {
     /// Begins to ask.
     pub fn start(stage: &Stage, written: Arc<Written>) -> Gauges {
         let state = Arc::<Mutex<State>>::default();
-        let ports: Vec<u16> = stage.metrics.iter().map(|(_, port)| *port).collect();
-        let count = format!("{}/logs-*-{NAMESPACE}/_count", stage.node_url);
+        let (ports, count) = (stage.metrics.clone(), stage.index.count_url());
         let task = stage.runtime().spawn(ask(Arc::clone(&state), ports, count, written));
         Gauges { state, task }
     }
@@ -106,8 +105,7 @@ async fn ask(state: Arc<Mutex<State>>, ports: Vec<u16>, count: String, written: 
                 state.lock().unwrap_or_else(PoisonError::into_inner).take(program, &text);
             }
         }
-        let answer = get(&count).await.and_then(|text| serde_json::from_str::<Value>(&text).ok());
-        let documents = answer.and_then(|answer| answer["count"].as_u64());
+        let documents = get(&count).await.and_then(|text| number_in(&text));
         let total = written.total();
         state.lock().unwrap_or_else(PoisonError::into_inner).take_documents(documents, total);
         tokio::time::sleep(INTERVAL).await;

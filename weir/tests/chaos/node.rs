@@ -4,13 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::support::free_port;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
-
-use super::support::{free_port, request};
-
-/// Documents of one answer.
-const PAGE: usize = 5_000;
 
 /// A real server with data of its own.
 pub struct Node {
@@ -72,39 +67,6 @@ impl Node {
         self.process = Pid::from_raw(process.parse().expect("a process's number"));
         let log = Path::new(value("SEARCH_LOG").expect("it names its log"));
         self.directory = log.parent().expect("a log is in a directory").to_owned();
-    }
-
-    /// How many documents these streams have; none where it does not answer.
-    pub fn count(url: &str, streams: &str) -> Option<u64> {
-        let path = format!("{url}/{streams}/_count?ignore_unavailable=true&allow_no_indices=true");
-        let (status, body) = request("GET", &path, None)?;
-        let answer: Value = serde_json::from_str(&body).ok()?;
-        answer["count"].as_u64().filter(|_| status == 200)
-    }
-
-    /// The messages of all documents of a stream.
-    pub fn messages(url: &str, stream: &str, mut see: impl FnMut(&str)) {
-        let ask = |path: &str, body: Option<Value>| {
-            let body = body.map(|body| body.to_string());
-            let (status, answer) = request("POST", &format!("{url}/{path}"), body.as_deref())
-                .unwrap_or_else(|| panic!("the index does not answer {path}"));
-            assert!(status == 200 || status == 404, "{path}: {status} {answer}");
-            (status == 200).then(|| serde_json::from_str::<Value>(&answer).expect("an answer is JSON"))
-        };
-        if ask(&format!("{stream}/_refresh"), None).is_none() {
-            return;
-        }
-        let first = json!({ "size": PAGE, "_source": ["message"], "sort": ["_doc"] });
-        let mut answer = ask(&format!("{stream}/_search?scroll=5m"), Some(first));
-        while let Some(page) = &answer {
-            let hits = page["hits"]["hits"].as_array().expect("an answer has hits");
-            if hits.is_empty() {
-                return;
-            }
-            hits.iter().for_each(|hit| see(hit["_source"]["message"].as_str().unwrap_or_default()));
-            let next = json!({ "scroll": "5m", "scroll_id": page["_scroll_id"] });
-            answer = ask("_search/scroll", Some(next));
-        }
     }
 }
 

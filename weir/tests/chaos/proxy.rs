@@ -55,7 +55,8 @@ pub enum Heal {
     Resume,
     /// They are reset.
     Reset,
-    /// Nothing ever comes through them again, as when something in between has forgotten them.
+    /// Nothing ever comes through them again, as when something in between has forgotten them: the server is told, the
+    /// client is not.
     Forget,
 }
 
@@ -77,10 +78,6 @@ struct State {
 }
 
 impl State {
-    fn is_forgotten(&self, number: u64) -> bool {
-        number < self.forgotten_below
-    }
-
     fn is_reset(&self, number: u64) -> bool {
         number < self.reset_below || matches!(self.fault, Some(Fault::Cut))
     }
@@ -154,20 +151,29 @@ async fn serve(mut client: TcpStream, upstream: u16, number: u64, mut state: wat
         return;
     };
     drop(server.set_nodelay(true));
-    let both = {
+    let end = {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
-        let requests = Pump { number, state: state.clone(), is_answer: false, passed: 0 };
-        let answers = Pump { number, state: state.clone(), is_answer: true, passed: 0 };
+        let requests = Pump { state: state.clone(), is_answer: false, passed: 0 };
+        let answers = Pump { state: state.clone(), is_answer: true, passed: 0 };
         tokio::select! {
             end = requests.run(from_client, to_server) => end,
             end = answers.run(from_server, to_client) => end,
-            () = reset(state, number) => Ok(End::Reset),
+            () = reset(state.clone(), number) => Ok(End::Reset),
+            () = forgotten(state, number) => Ok(End::Forgotten),
         }
     };
-    if matches!(both, Ok(End::Reset) | Err(_)) {
-        drop(client.set_zero_linger());
-        drop(server.set_zero_linger());
+    match end {
+        Ok(End::Closed) => {}
+        Ok(End::Forgotten) => {
+            drop(server);
+            // Whatever it still sends, until it gives up.
+            drop(tokio::io::copy(&mut client, &mut tokio::io::sink()).await);
+        }
+        Ok(End::Reset) | Err(_) => {
+            drop(client.set_zero_linger());
+            drop(server.set_zero_linger());
+        }
     }
 }
 
@@ -178,9 +184,15 @@ async fn reset(mut state: watch::Receiver<State>, number: u64) {
     }
 }
 
+/// Resolves when this connection is dead without knowing it.
+async fn forgotten(mut state: watch::Receiver<State>, number: u64) {
+    if state.wait_for(|state| number < state.forgotten_below).await.is_err() {
+        std::future::pending().await
+    }
+}
+
 /// One direction of a connection.
 struct Pump {
-    number: u64,
     state: watch::Receiver<State>,
     is_answer: bool,
     /// Bytes that were passed on since a reset in the middle of an answer was due.
@@ -192,6 +204,7 @@ enum End {
     /// Closed in order.
     Closed,
     Reset,
+    Forgotten,
 }
 
 impl Pump {
@@ -203,10 +216,6 @@ impl Pump {
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
             let length = from.read(&mut chunk).await?;
-            if length == 0 && self.state.borrow().is_forgotten(self.number) {
-                // Not even the end comes through.
-                std::future::pending::<()>().await;
-            }
             if length == 0 {
                 to.shutdown().await?;
                 return Ok(End::Closed);
@@ -220,9 +229,6 @@ impl Pump {
     async fn pass(&mut self, mut rest: &[u8], to: &mut (impl AsyncWrite + Unpin)) -> io::Result<End> {
         while !rest.is_empty() {
             let state = *self.state.borrow_and_update();
-            if state.is_forgotten(self.number) {
-                return Ok(End::Closed);
-            }
             let (part, pause) = match state.fault {
                 Some(Fault::Silence) => {
                     // Its other end lives as long as the proxy.

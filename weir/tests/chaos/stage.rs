@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use weir_buffer::testing::TestRedis;
-use weir_buffer::{Buffer as _, RedisBuffer, RedisSettings};
+use weir_buffer::{Buffer as _, FileLedger, RedisBuffer, RedisSettings};
 
+use super::index::{Index, NAMESPACE};
 use super::node::Node;
 use super::oracle::{Oracle, Verdict};
 use super::process::{Process, write};
@@ -21,11 +22,11 @@ use super::writers::{SERVICES, Service, Written};
 /// Shippers, each with services of its own.
 pub const SHIPPERS: usize = 2;
 
-/// Workers.
+/// Workers; an embedded index has one.
 pub const WORKERS: usize = 2;
 
-/// The namespace of all data streams.
-pub const NAMESPACE: &str = "chaos";
+/// The service, so to speak, of what was refused for good.
+const DEAD_LETTERS: &str = "dead_letter";
 
 /// A state directory on a disk of this size fills up in no time.
 const SMALL_DISK: &str = "1m";
@@ -44,18 +45,16 @@ pub struct Stage {
     pub redis: Mutex<TestRedis>,
     /// Between the programs and Redis.
     pub redis_network: Proxy,
-    /// The index's server.
-    pub node: Mutex<Node>,
-    /// The address of the index, past the network.
-    pub node_url: String,
-    /// Between the workers and the index.
-    pub index_network: Proxy,
+    /// The index.
+    pub index: Index,
+    /// Its server; none where the index is embedded.
+    pub server: Option<Server>,
     /// The shippers.
     pub shippers: [Mutex<Process>; SHIPPERS],
     /// The workers.
-    pub workers: [Mutex<Process>; WORKERS],
-    /// Addresses of metrics, of shippers and workers.
-    pub metrics: Vec<(String, u16)>,
+    pub workers: Vec<Mutex<Process>>,
+    /// Ports of metrics, of shippers and workers.
+    pub metrics: Vec<u16>,
     /// See [`Writer`](super::writers::Writer).
     pub names: RwLock<()>,
     /// Whether the second shipper's state is on a disk of its own.
@@ -65,41 +64,66 @@ pub struct Stage {
     runtime: Runtime,
 }
 
+/// A search server, and the network before it.
+pub struct Server {
+    /// The server.
+    pub node: Mutex<Node>,
+    /// Between the workers and it.
+    pub network: Proxy,
+    /// Its address, past the network.
+    pub url: String,
+}
+
 /// Locks what a thread that has panicked may have left: its panic is what fails the run.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Stage {
-    /// Starts everything; none, after saying so, where Redis cannot be run.
-    pub fn start(kind: &'static str, sabotage: Option<&'static str>) -> Option<Stage> {
+    /// Starts everything; none, after saying so, where Redis cannot be run. `kind`: of server, as scripts/search-server
+    /// calls it; none for the embedded index.
+    pub fn start(kind: Option<&'static str>, sabotage: Option<&'static str>) -> Option<Stage> {
         let redis = TestRedis::start_with(&["--appendonly", "yes", "--appendfsync", "everysec"])?;
         let runtime = Runtime::new().expect("a runtime");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let root = directory.path();
-        let node = Node::start(kind);
         let proxy = |port| Proxy::start(runtime.handle(), port).expect("a port to listen on");
-        let (redis_network, index_network) = (proxy(redis.port()), proxy(node.port()));
-        let metrics: Vec<(String, u16)> = (0..SHIPPERS)
-            .map(|number| format!("shipper-{number}"))
-            .chain((0..WORKERS).map(|number| format!("worker-{number}")))
-            .map(|name| (name, free_port()))
-            .collect();
+        let redis_network = proxy(redis.port());
+        let server = kind.map(Node::start).map(|node| {
+            let (network, url) = (proxy(node.port()), node.url());
+            Server { node: Mutex::new(node), network, url }
+        });
+        let page = free_port();
+        let mut metrics = Vec::new();
+        let mut program = |name: String, arguments: Vec<String>, text: &dyn Fn(u16) -> String| {
+            let port = free_port();
+            write(&root.join(format!("{name}.toml")), &text(port));
+            metrics.push(port);
+            Mutex::new(Process::new(name, root, arguments, sabotage))
+        };
         let shippers = std::array::from_fn(|number| {
-            let (name, port) = &metrics[number];
-            write_configuration(
-                root,
-                name,
-                &shipper_configuration(root, number, *port, redis_network.port()),
-            );
-            Mutex::new(process(root, name, "ship", sabotage))
+            let name = format!("shipper-{number}");
+            let text = |port| shipper_configuration(root, number, port, redis_network.port());
+            program(name.clone(), role("ship", root, &name), &text)
         });
-        let workers = std::array::from_fn(|number| {
-            let (name, port) = &metrics[SHIPPERS + number];
-            let text = worker_configuration(*port, redis_network.port(), index_network.port());
-            write_configuration(root, name, &text);
-            Mutex::new(process(root, name, "work", sabotage))
-        });
+        let workers = match &server {
+            Some(server) => (0..WORKERS)
+                .map(|number| {
+                    let name = format!("worker-{number}");
+                    let text = |port| worker_configuration(port, redis_network.port(), server.network.port());
+                    program(name.clone(), role("work", root, &name), &text)
+                })
+                .collect(),
+            None => {
+                let name = "worker-0".to_owned();
+                let text = |_| buffer_configuration(redis_network.port());
+                vec![program(name.clone(), up(root, &name, page, redis_network.port()), &text)]
+            }
+        };
+        let index = match &server {
+            Some(server) => Index::Server { url: server.url.clone() },
+            None => Index::Page { url: format!("http://127.0.0.1:{page}") },
+        };
         let state = state(root, 1);
         std::fs::create_dir_all(&state).expect("a directory can be made");
         let stage = Stage {
@@ -107,9 +131,8 @@ impl Stage {
             redis_url: redis.unix_url(),
             redis: Mutex::new(redis),
             redis_network,
-            node_url: node.url(),
-            node: Mutex::new(node),
-            index_network,
+            index,
+            server,
             shippers,
             workers,
             metrics,
@@ -151,10 +174,9 @@ impl Stage {
     /// what is left after `patience`.
     pub fn calm(&self, written: &Written, patience: Duration) -> Result<Duration, String> {
         let began = Instant::now();
-        let buffer = RedisBuffer::new(&RedisSettings::new(&self.redis_url)).expect("a URL of our own");
         loop {
             self.processes().for_each(|process| lock(process).assert_running());
-            let open = self.runtime.block_on(unsettled(&buffer));
+            let open = self.unsettled();
             let count = self.count();
             if open.is_none() && count >= Some(written.total()) {
                 return Ok(began.elapsed());
@@ -168,29 +190,40 @@ impl Stage {
         }
     }
 
+    /// What the buffer still holds, or waits for; none: all that it ever took is indexed.
+    pub fn unsettled(&self) -> Option<String> {
+        let buffer = RedisBuffer::new(&RedisSettings::new(&self.redis_url)).expect("a URL of our own");
+        let files = match self.runtime.block_on(buffer.ledger()) {
+            Ok(files) => files,
+            Err(error) => return Some(error.to_string()),
+        };
+        let open = |file: &&FileLedger| file.position.pushed != file.position.indexed;
+        let open: Vec<String> =
+            files.iter().filter(open).map(|file| format!("{:?}", file.position)).collect();
+        (!open.is_empty()).then(|| format!("{} files are not indexed whole: {}", open.len(), open.join(", ")))
+    }
+
     /// Documents in the index, dead letters left out; none where it does not answer.
     pub fn count(&self) -> Option<u64> {
-        let streams: Vec<String> = SERVICES.iter().map(|service| stream(service.name)).collect();
-        Node::count(&self.node_url, &streams.join(","))
+        SERVICES.iter().map(|service| self.index.count(service.name)).sum()
     }
 
     /// Whether there are as many documents of each service as lines were written, and no dead letters. Cheap.
     pub fn counts_are_right(&self, written: &Written) -> bool {
-        let count = |service: &str| Node::count(&self.node_url, &stream(service));
         let lines = written.lines();
-        let is_right = |(service, lines): (&Service, u64)| count(service.name) == Some(lines);
-        SERVICES.iter().zip(lines).all(is_right) && count("dead_letter") == Some(0)
+        let is_right = |(service, lines): (&Service, u64)| self.index.count(service.name) == Some(lines);
+        SERVICES.iter().zip(lines).all(is_right) && self.index.count(DEAD_LETTERS) == Some(0)
     }
 
     /// Compares everything that was written with everything that is in the index.
     pub fn judge(&self, written: &Written) -> Verdict {
         let lines = written.lines();
         let mut oracle = Oracle::new(&lines);
-        for (index, service) in SERVICES.iter().enumerate() {
-            Node::messages(&self.node_url, &stream(service.name), |message| oracle.see(index, message));
+        for (number, service) in SERVICES.iter().enumerate() {
+            self.index.messages(service.name, |message| oracle.see(number, message));
         }
         let mut dead_letters = 0;
-        Node::messages(&self.node_url, &stream("dead_letter"), |_| dead_letters += 1);
+        self.index.messages(DEAD_LETTERS, |_| dead_letters += 1);
         oracle.verdict(&lines, dead_letters)
     }
 
@@ -209,20 +242,6 @@ impl Drop for Stage {
     }
 }
 
-/// What the buffer still holds, or waits for.
-async fn unsettled(buffer: &RedisBuffer) -> Option<String> {
-    match buffer.ledger().await {
-        Ok(files) => {
-            let open = |file: &&weir_buffer::FileLedger| file.position.pushed != file.position.indexed;
-            let open: Vec<String> =
-                files.iter().filter(open).map(|file| format!("{:?}", file.position)).collect();
-            (!open.is_empty())
-                .then(|| format!("{} files are not indexed whole: {}", open.len(), open.join(", ")))
-        }
-        Err(error) => Some(error.to_string()),
-    }
-}
-
 fn logs(root: &Path) -> PathBuf {
     root.join("logs")
 }
@@ -231,19 +250,19 @@ fn state(root: &Path, shipper: usize) -> PathBuf {
     root.join(format!("state-{shipper}"))
 }
 
-/// The data stream of a service.
-pub fn stream(service: &str) -> String {
-    format!("logs-{service}-{NAMESPACE}")
-}
-
-fn process(root: &Path, name: &str, role: &str, sabotage: Option<&'static str>) -> Process {
+fn role(role: &str, root: &Path, name: &str) -> Vec<String> {
     let configuration = root.join(format!("{name}.toml"));
-    let arguments = [role, "-c", text(&configuration)].map(str::to_owned).to_vec();
-    Process::new(name.to_owned(), root, arguments, sabotage)
+    [role, "-c", text(&configuration)].map(str::to_owned).to_vec()
 }
 
-fn write_configuration(root: &Path, name: &str, text: &str) {
-    write(&root.join(format!("{name}.toml")), text);
+/// `weir up` as the worker and the index; it has nothing to follow.
+fn up(root: &Path, name: &str, page: u16, redis: u16) -> Vec<String> {
+    let (nothing, data) = (root.join("nothing/*.log"), root.join("data"));
+    let (page, redis) = (format!("127.0.0.1:{page}"), format!("redis://127.0.0.1:{redis}/"));
+    let mut arguments = role("up", root, name);
+    let more = ["--data", text(&data), "--listen", &page, "--redis", &redis, text(&nothing)];
+    arguments.extend(more.map(str::to_owned));
+    arguments
 }
 
 fn shipper_configuration(root: &Path, number: usize, metrics: u16, redis: u16) -> String {

@@ -159,12 +159,18 @@ pub fn get_json(url: &str) -> Value {
 /// All documents that `weir up` finds, page by page, the newest first.
 pub fn found(page: &str, query: &str) -> Vec<Value> {
     let mut documents = Vec::new();
+    each_found(page, query, |document| documents.push(document.clone()));
+    documents
+}
+
+/// The same, of which nothing is kept.
+pub fn each_found(page: &str, query: &str, mut see: impl FnMut(&Value)) {
     let mut after = String::new();
     loop {
         let answer = get_json(&format!("{page}/api/search?limit=1000&q={query}&after={after}"));
         let hits = answer["hits"].as_array().unwrap();
-        documents.extend(hits.iter().map(|hit| hit["document"].clone()));
-        let Some(last) = hits.last() else { return documents };
+        hits.iter().for_each(|hit| see(&hit["document"]));
+        let Some(last) = hits.last() else { return };
         after = encoded(last["cursor"].as_str().unwrap());
     }
 }

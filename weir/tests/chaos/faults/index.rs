@@ -4,7 +4,8 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::Play;
-use crate::stage::{lock, stream};
+use crate::index::stream;
+use crate::stage::{Server, lock};
 use crate::support::request;
 use crate::writers::SERVICES;
 
@@ -17,16 +18,16 @@ const SETTINGS: [&[&str]; 4] = [
 ];
 
 /// One fault of the server.
-pub fn fault(play: &mut Play<'_>) {
+pub fn fault(play: &mut Play<'_>, server: &Server) {
     match play.random.below(6) {
-        0 => kill(play),
-        1 | 2 => pause(play),
-        _ => block(play),
+        0 => kill(play, server),
+        1 | 2 => pause(play, server),
+        _ => block(play, server),
     }
 }
 
-fn kill(play: &mut Play<'_>) {
-    let mut node = lock(&play.stage.node);
+fn kill(play: &mut Play<'_>, server: &Server) {
+    let mut node = lock(&server.node);
     let settings = play.random.choose(&SETTINGS);
     play.begin("index killed", &format!("then {settings:?}"));
     node.kill();
@@ -35,10 +36,10 @@ fn kill(play: &mut Play<'_>) {
     play.tell("started");
 }
 
-fn pause(play: &mut Play<'_>) {
+fn pause(play: &mut Play<'_>, server: &Server) {
     let length = play.length();
     play.begin("index stopped", &format!("for {length:.1?}"));
-    let node = lock(&play.stage.node);
+    let node = lock(&server.node);
     node.signal(Signal::STOP);
     play.clock.wait(length);
     node.signal(Signal::CONT);
@@ -46,20 +47,20 @@ fn pause(play: &mut Play<'_>) {
 }
 
 /// One data stream takes nothing: 403 for a write block, 429 for one by a full disk.
-fn block(play: &mut Play<'_>) {
+fn block(play: &mut Play<'_>, server: &Server) {
     let length = play.length();
     let service = play.random.choose(&SERVICES);
     let block = play.random.choose(&["write", "read_only_allow_delete"]);
     play.begin("stream blocked", &format!("{} by {block} for {length:.1?}", service.name));
-    set_block(play, service.name, block, true);
+    set_block(server, service.name, block, true);
     play.clock.wait(length);
-    set_block(play, service.name, block, false);
+    set_block(server, service.name, block, false);
     play.tell("takes documents");
 }
 
 /// A stream that is not there yet is not blocked.
-fn set_block(play: &Play<'_>, service: &str, block: &str, on: bool) {
-    let url = format!("{}/{}/_settings?ignore_unavailable=true", play.stage.node_url, stream(service));
+fn set_block(server: &Server, service: &str, block: &str, on: bool) {
+    let url = format!("{}/{}/_settings?ignore_unavailable=true", server.url, stream(service));
     let body = json!({ format!("index.blocks.{block}"): on }).to_string();
     let answer = request("PUT", &url, Some(&body));
     let accepted = matches!(answer, Some((200 | 404, _)));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Play;
 use crate::proxy::{Answer, Fault, Heal, Proxy};
+use crate::stage::Server;
 
 /// One fault of the network before Redis.
 pub fn redis(play: &mut Play<'_>) {
@@ -12,9 +13,9 @@ pub fn redis(play: &mut Play<'_>) {
 }
 
 /// One fault of the network before the index, or of a server that refuses.
-pub fn index(play: &mut Play<'_>) {
+pub fn index(play: &mut Play<'_>, server: &Server) {
     let (name, fault) = if play.random.below(2) == 0 { connection(play) } else { refusal(play) };
-    happen(play, &play.stage.index_network, name, fault);
+    happen(play, &server.network, name, fault);
 }
 
 fn connection(play: &mut Play<'_>) -> (&'static str, Fault) {
