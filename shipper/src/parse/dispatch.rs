@@ -2,6 +2,7 @@
 
 use super::draft::Draft;
 use super::format::{CERTAIN, Certainty, Detection, FITTING, Format, RECOGNISED, TEXT, Tally};
+use super::multiline::{Joiner, Multiline};
 use super::zone::{Clock, Zone};
 use super::{
     ParserSettings, access, cef, delimited, errors, haproxy, journald, json, logfmt, plain, row, syslog,
@@ -47,8 +48,14 @@ impl Parsers {
     pub(super) fn fill(&mut self, text: &str, detected: Format, draft: &mut Draft<'_>) -> Option<Format> {
         // A JSON line is one wherever it stands.
         let first = text.as_bytes().iter().copied().find(|byte| *byte != b' ').unwrap_or_default();
-        if first == b'{' && json::parse(text, draft, &mut self.inner.json) {
-            return Some(Format::Json);
+        if first == b'{' {
+            if journald::is_entry(text) && journald::parse(text, draft, &mut self.inner) {
+                return Some(Format::Journald);
+            }
+            draft.reset();
+            if json::parse(text, draft, &mut self.inner.json) {
+                return Some(Format::Json);
+            }
         }
         if !matches!(detected, Format::Auto | Format::Json | Format::Plain) {
             let taken = self.try_as(detected, Certainty::Detected, text, draft);
@@ -106,18 +113,19 @@ impl Parsers {
         understood.then_some(format)
     }
 
-    /// The format that fits the lines of a sample best; continuation lines do not count. None without lines.
+    /// The format that fits the records of a sample best; indented lines that go on none do not count. None without
+    /// lines.
     pub(super) fn judge(&mut self, sample: &[u8]) -> Option<Detection> {
         let sample = String::from_utf8_lossy(sample);
-        let lines = sample.lines().filter(|line| !line.is_empty() && !line.starts_with([' ', '\t']));
-        let lines: Vec<&str> = lines.take(SAMPLE_LINES_MAX).collect();
+        let records = records(&sample);
+        let lines: Vec<&str> = records.iter().filter_map(|record| record.lines().next()).collect();
         let mut trial = Trial::new();
         let (mut tally, mut texts) = (Tally::new(), Vec::new());
-        for &line in &lines {
+        for record in records {
             tally.line();
-            match trial.attempt(|draft| self.fill(line, Format::Auto, draft)) {
-                Some(Format::Plain) => texts.push((line, RECOGNISED)),
-                None => texts.push((line, TEXT)),
+            match trial.attempt(|draft| self.fill(record, Format::Auto, draft)) {
+                Some(Format::Plain) => texts.push((record, RECOGNISED)),
+                None => texts.push((record, TEXT)),
                 Some(format) => tally.add(format, CERTAIN),
             }
         }
@@ -135,6 +143,32 @@ impl Parsers {
         }
         tally.best()
     }
+}
+
+/// The first records of a sample: its lines, joined as they will be.
+fn records(sample: &str) -> Vec<&str> {
+    let mut joiner = Joiner::new(&Multiline::default(), Format::Auto);
+    let (mut records, mut start, mut end) = (Vec::<&str>::new(), 0, 0);
+    for with_newline in sample.split_inclusive('\n') {
+        let line = with_newline.strip_suffix('\n').unwrap_or(with_newline);
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let at = end;
+        end += with_newline.len();
+        let is_full = records.len() == SAMPLE_LINES_MAX;
+        match records.last_mut() {
+            _ if line.is_empty() => {}
+            Some(open) if joiner.continues(open.as_bytes(), line.as_bytes()) => {
+                *open = &sample[start..at + line.len()];
+            }
+            _ if line.starts_with([' ', '\t']) => {}
+            _ if is_full => break,
+            _ => {
+                start = at;
+                records.push(line);
+            }
+        }
+    }
+    records
 }
 
 /// The formats that a line beginning with this byte may have beside plain, in the order in which they are tried. A date
@@ -165,7 +199,7 @@ fn guesses(first: u8, line: &[u8]) -> &'static [Format] {
         b'[' => &[Format::ApacheError, Format::Envoy],
         b':' => &[Format::Combined, Format::Haproxy],
         b'#' => &[Format::W3c],
-        b'C' | b'L' => &[Format::Cef, Format::Syslog, Format::Combined, Format::Logfmt],
+        b'C' | b'L' => &[Format::Cef, Format::Syslog, Format::Combined, Format::Logfmt, Format::Haproxy],
         _ => &[Format::Syslog, Format::Combined, Format::Logfmt, Format::Elb, Format::S3],
     }
 }

@@ -5,6 +5,7 @@
 //! 10.0.1.2:33317 [06/Feb/2026:12:14:14.655] http-in  static/srv1   10/0/30/69/109 200   2750  - -     ----  1/1/1/1/0   0/0     {a} {} "GET / HTTP/1.1"
 //! 10.0.1.2:33313 [06/Feb/2026:12:12:51.443] fnt      bck/srv1      0/0/5007             212           --    0/0/0/0/3   0/0
 //! 10.0.1.2:33313 [06/Feb/2026:12:12:51.443] fnt/1: SSL handshake failure
+//! Connect from 10.0.1.2:33313 to 10.0.1.1:80 (fnt/HTTP)                        a frontend without a format of its own
 //! ```
 //! <https://docs.haproxy.org/3.0/configuration.html#8.2>
 
@@ -20,6 +21,9 @@ use super::row::address;
 
 /// Fills `draft` from `line`. None where it has another format: the draft has to be reset then.
 pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<()> {
+    if let Some(connection) = line.strip_prefix("Connect from ") {
+        return connect(line, connection, draft);
+    }
     let (client, rest) = line.cut(" [")?;
     let is_address = memchr(b' ', client.as_bytes()).is_none() && client.contains(':');
     is_address.then_some(())?;
@@ -36,6 +40,19 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<()> {
     draft.time(moment);
     address(client, Field::SourceIp, Field::SourceAddress, Field::SourcePort, draft);
     draft.writer.string(Field::Message, line);
+    Some(())
+}
+
+/// A connection as it was accepted, of which nothing else is said.
+fn connect(line: &str, connection: &str, draft: &mut Draft<'_>) -> Option<()> {
+    let (client, rest) = connection.cut(" to ")?;
+    let (server, frontend) = rest.cut(" (")?;
+    let (frontend, mode) = frontend.strip_suffix(')')?.split_once('/')?;
+    matches!(mode, "HTTP" | "TCP").then_some(())?;
+    draft.writer.string(Field::Message, line);
+    address(client, Field::SourceIp, Field::SourceAddress, Field::SourcePort, draft);
+    draft.writer.attribute_string("frontend_address", server);
+    draft.writer.attribute_string("frontend_name", frontend);
     Some(())
 }
 

@@ -19,6 +19,7 @@ pub(super) fn structured(program: &str, message: &str, draft: &mut Draft<'_>, in
     let understood = match text.as_bytes().first() {
         Some(b'{') => json::parse(text, draft, &mut inner.json),
         Some(b'C' | b'L') if cef::parse(text, draft).is_some() => true,
+        Some(b'M') if windows_event(text, draft).is_some() => true,
         Some(_) => match program {
             "haproxy" => haproxy::parse(text, draft).is_some(),
             "nginx" | "apache2" | "httpd" | "apache" => {
@@ -36,6 +37,70 @@ pub(super) fn structured(program: &str, message: &str, draft: &mut Draft<'_>, in
     understood
 }
 
+/// What Snare calls events of Windows.
+const WINDOWS_TAG: &str = "MSWinEventLog";
+
+/// An event of Windows as Snare and its like forward it, in columns:
+/// `MSWinEventLog, criticality, log, counter, time, id, source, user, kind of user, type, host, category, data, text,
+/// counter`.
+fn windows_event(text: &str, draft: &mut Draft<'_>) -> Option<()> {
+    const COLUMNS: usize = 15;
+    let mut columns = [""; COLUMNS];
+    let mut values = text.strip_prefix(WINDOWS_TAG)?.strip_prefix('\t')?.split('\t');
+    for column in columns.iter_mut().skip(1) {
+        *column = values.next()?;
+    }
+    let [
+        _,
+        criticality,
+        channel,
+        record,
+        time,
+        code,
+        source,
+        user,
+        user_kind,
+        kind,
+        host,
+        category,
+        data,
+        said,
+        counter,
+    ] = columns;
+    let (moment, _) = draft.clock.read_prefix(time.as_bytes()).filter(|(_, length)| *length == time.len())?;
+    values.next().is_none().then_some(())?;
+    draft.time(moment);
+    draft.writer.string(Field::Message, said);
+    draft.writer.string(Field::SyslogAppname, WINDOWS_TAG);
+    draft.put(Field::LogLogger, source);
+    if user != "N/A" {
+        draft.put(Field::UserName, user);
+    }
+    let attributes = [
+        ("criticality", criticality),
+        ("channel", channel),
+        ("record", record),
+        ("event_id", code),
+        ("user_kind", user_kind),
+        ("event_type", kind),
+        ("computer", host),
+        ("category", category),
+        ("data", data),
+        ("counter", counter),
+    ];
+    for (name, value) in attributes {
+        if !matches!(value, "" | "N/A") {
+            draft.attribute_text(name, value);
+        }
+    }
+    match kind {
+        "Success Audit" => drop(draft.writer.string(Field::EventOutcome, "success")),
+        "Failure Audit" => drop(draft.writer.string(Field::EventOutcome, "failure")),
+        _ => {}
+    }
+    Some(())
+}
+
 fn again(draft: &mut Draft<'_>, parse: impl FnOnce(&mut Draft<'_>) -> bool) -> bool {
     draft.reset();
     parse(draft)
@@ -48,6 +113,8 @@ fn has_pairs(text: &str) -> bool {
 
 /// Writes what is certain of the usual services' messages, and the level that a message begins with.
 pub(super) fn usual(program: &str, message: &str, draft: &mut Draft<'_>) {
+    // rsyslog's RFC 5424 keeps the blank that stood behind the tag.
+    let message = message.trim_start_matches(' ');
     match program {
         "sshd" | "sshd-session" => sshd(message, draft),
         "sudo" => sudo(message, draft),

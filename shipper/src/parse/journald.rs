@@ -20,6 +20,12 @@ use super::inner;
 use super::json::scan::{Cursor, Passed, Text, unescape};
 use super::keys::Meaning;
 
+/// Whether a JSON line is an entry of the journal: only there all keys are in capitals, and this one in every entry.
+pub(super) fn is_entry(line: &str) -> bool {
+    matches!(line.as_bytes(), [b'{', b'"', b'A'..=b'Z' | b'_', ..])
+        && memchr::memmem::find(line.as_bytes(), b"\"__REALTIME_TIMESTAMP\"").is_some()
+}
+
 /// Fills `draft` from `line`. False where the line is no entry: the draft has to be reset then.
 pub(super) fn parse(line: &str, draft: &mut Draft<'_>, inner: &mut Inner) -> bool {
     let mut entry = Entry::default();

@@ -19,7 +19,7 @@ use super::dispatch::Inner;
 use super::draft::Draft;
 use super::format::Certainty;
 use super::inner;
-use super::time::begins_with_time;
+use super::time::{begins_with_time, epoch};
 
 /// Fills `draft`, which is empty, from `line`. False where the line is no syslog: the draft has to be reset then.
 pub(super) fn parse(line: &str, certainty: Certainty, draft: &mut Draft<'_>, inner: &mut Inner) -> bool {
@@ -28,7 +28,7 @@ pub(super) fn parse(line: &str, certainty: Certainty, draft: &mut Draft<'_>, inn
     };
     let Some((priority, rest)) = priority(rest) else { return false };
     let filled = match rest.strip_prefix("1 ") {
-        Some(header) => rfc5424(header, draft, inner),
+        Some(header) => rfc5424(header, draft, inner).or_else(|| meraki(header, draft)),
         None => rfc3164(rest, draft, inner),
     };
     if filled.is_some() {
@@ -125,6 +125,18 @@ fn rfc5424(header: &str, draft: &mut Draft<'_>, inner: &mut Inner) -> Option<()>
         (parameters + elements <= FIELDS_MAX).then_some(())?;
         draft.structured_data(|out| push_structured_data(structured, out));
     }
+    Some(())
+}
+
+/// `1795210759.123456789 mx_1 flows src=10.0.0.5 ...`: Meraki's devices have seconds where RFC 5424 has its time.
+fn meraki(header: &str, draft: &mut Draft<'_>) -> Option<()> {
+    let (time, rest) = header.split_once(' ')?;
+    let (hostname, message) = rest.split_once(' ')?;
+    let moment = epoch(time.as_bytes()).filter(|_| time.contains('.'))?;
+    draft.reset();
+    draft.time(moment);
+    write_host(hostname, draft);
+    draft.writer.string(Field::Message, message);
     Some(())
 }
 

@@ -64,9 +64,15 @@ fn read_values(record: &str) -> Option<String> {
     let (header, record) = record.split_at(record.find('{')?);
     fn push(value: &Value, text: &mut String) {
         match value {
-            // OpenTelemetry's lists of pairs have their keys as values.
+            // The journal's messages may be such lines themselves.
+            Value::String(inner) if inner.starts_with('{') => {
+                text.push_str(&read_values(inner).unwrap_or_else(|| inner.clone()));
+            }
+            // OpenTelemetry's lists of pairs have their keys as values; a cursor is a place in the journal, and nothing
+            // of the event.
             Value::Object(members) => {
-                members.iter().filter(|(key, _)| *key != "key").for_each(|(_, value)| push(value, text));
+                let is_said = |key: &str| !matches!(key, "key" | "__CURSOR");
+                members.iter().filter(|(key, _)| is_said(key)).for_each(|(_, value)| push(value, text));
             }
             Value::Array(values) => values.iter().for_each(|value| push(value, text)),
             other => push_text(other, text),
@@ -133,6 +139,7 @@ fn is_key_of_the_format(word: &str) -> bool {
         "Host",
         "Id",
         "Query_time",
+        "Thread_id",
     ];
     KEYS.contains(&word)
 }

@@ -40,6 +40,8 @@ pub(super) enum Event {
     JavaUtil,
     /// In an entry of MySQL's slow log. `has_query`: its statement has begun.
     SlowQuery { has_query: bool },
+    /// In the three lines that MySQL begins a slow log with, at every start.
+    SlowLogHead,
 }
 
 impl Event {
@@ -53,6 +55,7 @@ impl Event {
             Some(b'#') if line.starts_with(b"# Time: ") || line.starts_with(b"# User@Host: ") => {
                 return Event::SlowQuery { has_query: false };
             }
+            Some(_) if is_slow_log_head(line) => return Event::SlowLogHead,
             Some(b'T') if is_traceback(line) => return Event::Traceback,
             Some(b'g' | b'p' | b'f') if is_go_panic(line) => return Event::Go,
             Some(b't') if is_rust_panic(line) => return Event::RustPanic,
@@ -91,6 +94,12 @@ impl Event {
             Event::Whole => None,
             Event::Json { depth } => next_json(depth, line),
             Event::SlowQuery { has_query } => next_slow_query(has_query, line),
+            Event::SlowLogHead => {
+                let is_head = line.starts_with(b"Tcp port: ")
+                    || line.starts_with(b"Time ")
+                    || line.starts_with(b"Time\t");
+                is_head.then_some(Event::SlowLogHead)
+            }
             Event::RustPanic => is_free(line).then_some(Event::Rust),
             Event::JavaUtil => {
                 let text = std::str::from_utf8(line).ok()?;
@@ -152,6 +161,10 @@ fn next_text(stamped: bool, line: &[u8], preset: Preset) -> Option<Event> {
     if is_traceback(line) {
         return Some(Event::Traceback);
     }
+    // MariaDB says in a second line what is ready for connections.
+    if line.starts_with(b"Version: '") && allows(preset, Preset::Sql) {
+        return Some(Event::Text { stamped });
+    }
     // A panic itself is written by the runtime, behind whatever line was the last; a dump alone is of its log line.
     if line.starts_with(b"goroutine ") && is_go_panic(line) {
         return Some(Event::Go);
@@ -212,12 +225,17 @@ fn next_json(depth: u32, line: &[u8]) -> Option<Event> {
 }
 
 fn next_slow_query(has_query: bool, line: &[u8]) -> Option<Event> {
-    if line.starts_with(b"# ") {
+    // A statement of the protocol's own stands as a comment.
+    if line.starts_with(b"# ") && !line.starts_with(b"# administrator command: ") {
         let is_first = line.starts_with(b"# Time: ");
         return (!has_query && !is_first).then_some(Event::SlowQuery { has_query: false });
     }
-    let is_servers_own = memchr::memmem::find(line, b", Version: ").is_some() && line.starts_with(b"/");
-    (!line.is_empty() && !is_servers_own).then_some(Event::SlowQuery { has_query: true })
+    (!line.is_empty() && !is_slow_log_head(line)).then_some(Event::SlowQuery { has_query: true })
+}
+
+/// `/usr/sbin/mysqld, Version: 8.0.39 (MySQL Community Server - GPL). started with:`.
+fn is_slow_log_head(line: &[u8]) -> bool {
+    line.ends_with(b"started with:") && memchr::memmem::find(line, b", Version: ").is_some()
 }
 
 /// Whether a line can be any text: nothing that is known to begin an event.

@@ -72,6 +72,15 @@ impl<'l> Header<'l> {
         }
     }
 
+    /// Takes over what is said of a trace.
+    fn note(&mut self, context: TraceContext<'l>) {
+        self.service = context.service.or(self.service);
+        self.trace = context.ids.or(self.trace);
+        if let Some(exported) = context.exported {
+            self.attribute("exported", exported);
+        }
+    }
+
     /// Whether there is still room for an attribute.
     pub(super) fn has_room(&self) -> bool {
         self.attributes.iter().any(Option::is_none)
@@ -337,10 +346,9 @@ impl<'l> Reader<'l> {
             return true;
         }
         if self.header.trace.is_none()
-            && let Some((service, ids)) = trace_ids(inside)
+            && let Some(context) = trace_context(inside)
         {
-            self.header.service = service;
-            self.header.trace = ids;
+            self.header.note(context);
             return true;
         }
         // Right behind the level's bracket stands the logger, whatever its name.
@@ -425,9 +433,8 @@ impl<'l> Reader<'l> {
     /// Spring Boot's `[service,trace,span] 123 --- [app] [thread] [trace-span] logger : message`, level passed.
     fn spring(&mut self) -> bool {
         let start = self.at;
-        let service_and_trace =
-            self.brackets().and_then(|(inside, length)| Some((trace_ids(inside)?, length)));
-        if let Some((_, length)) = service_and_trace {
+        let context = self.brackets().and_then(|(inside, length)| Some((trace_context(inside)?, length)));
+        if let Some((_, length)) = context {
             self.at += length;
             self.blanks();
         }
@@ -439,9 +446,8 @@ impl<'l> Reader<'l> {
             return false;
         };
         self.header.pid = Some(pid);
-        if let Some(((service, ids), _)) = service_and_trace {
-            self.header.service = service;
-            self.header.trace = ids;
+        if let Some((context, _)) = context {
+            self.header.note(context);
         }
         self.spring_brackets();
         let rest = self.rest();
@@ -460,8 +466,8 @@ impl<'l> Reader<'l> {
         let mut names: [Option<&'l str>; 2] = [None; 2];
         while let Some((inside, length)) = self.brackets() {
             let inside = inside.trim();
-            if let Some((_, ids)) = trace_ids(inside) {
-                self.header.trace = ids;
+            if let Some(context) = trace_context(inside) {
+                self.header.note(context);
             } else if let Some(place) = names.iter_mut().find(|place| place.is_none()) {
                 *place = Some(inside);
             } else {
@@ -581,17 +587,33 @@ pub(super) fn is_logger(text: &str) -> bool {
         })
 }
 
-/// `service,trace,span` (Sleuth; a fourth part says whether it is exported) or `trace-span` (Micrometer).
-#[expect(clippy::type_complexity, reason = "a service and a pair of ids, each of which may be missing")]
-fn trace_ids(text: &str) -> Option<(Option<&str>, Option<(&str, &str)>)> {
+/// What Spring's libraries write of a trace.
+#[derive(Clone, Copy, Default)]
+struct TraceContext<'l> {
+    service: Option<&'l str>,
+    /// Of the trace and the span.
+    ids: Option<(&'l str, &'l str)>,
+    /// Whether the span is exported, where it is said.
+    exported: Option<&'l str>,
+}
+
+/// `service,trace,span` and `service,trace,span,exported` (Sleuth) or `trace-span` (Micrometer).
+fn trace_context(text: &str) -> Option<TraceContext<'_>> {
     let is_id = |id: &str| matches!(id.len(), 16 | 32) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     if let Some((trace, span)) = text.split_once('-') {
-        return (is_id(trace) && is_id(span)).then_some((None, Some((trace, span))));
+        let context = TraceContext { ids: Some((trace, span)), ..TraceContext::default() };
+        return (is_id(trace) && is_id(span)).then_some(context);
     }
     let mut parts = text.split(',').map(str::trim);
     let (service, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
-    if trace.is_empty() && span.is_empty() {
-        return Some((Some(service), None));
+    let exported = parts.next().filter(|exported| !exported.is_empty());
+    let is_known = exported.is_none_or(|exported| matches!(exported, "true" | "false"));
+    if parts.next().is_some() || !is_known {
+        return None;
     }
-    (is_id(trace) && is_id(span)).then_some((Some(service), Some((trace, span))))
+    let context = TraceContext { service: Some(service), ids: None, exported };
+    if trace.is_empty() && span.is_empty() {
+        return Some(context);
+    }
+    (is_id(trace) && is_id(span)).then_some(TraceContext { ids: Some((trace, span)), ..context })
 }

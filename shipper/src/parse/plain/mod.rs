@@ -44,7 +44,10 @@ pub(super) fn parse_known(record: &str, draft: &mut Draft<'_>) -> Option<Format>
     if record.starts_with("# ") {
         return slow_query::parse(record, draft).map(|()| Format::Mysql);
     }
-    let (format, header) = dialect::read(first_line(record), draft.clock)?;
+    let first = first_line(record);
+    let Some((format, header)) = dialect::read(first, draft.clock) else {
+        return slow_query::parse_head(first, record, draft).map(|()| Format::Mysql);
+    };
     write(record, &header, draft);
     Some(format)
 }
