@@ -9,7 +9,8 @@ const WORDS = { ok: "Indexing", warning: "Look here", error: "Not indexing" };
 class Numbers {
   constructor(metrics) {
     this.at = Date.now();
-    this.metrics = metrics;
+    // Answers are read with their numbers as they are written, and 1.0 is not written as JavaScript would.
+    this.metrics = metrics.map((metric) => ({ ...metric, value: Number(metric.value) }));
   }
 
   all(name) {

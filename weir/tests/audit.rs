@@ -1,4 +1,4 @@
-//! `weir audit`: what is whole is called whole, and what was removed behind everybody's back is named.
+//! `weir audit`: what is whole is called whole, and what was removed behind everybody's back is named. `weir top` beside it.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it has to be")]
 
 use std::fs;
@@ -259,6 +259,14 @@ fn weir_up_audits_itself() {
     let answer = answer.unwrap();
     let counts = ["records", "missing", "duplicated"].map(|what| totals(&answer, what));
     assert_eq!(counts, [200, 0, 0], "{answer}");
+
+    let top = run(&["top", "--once", "--interval", "100ms", &page]);
+    assert_eq!(top.code, Some(0), "{}", top.stderr);
+    for words in ["records/s", "0 frames", "indexed/s", "0 dead letters", "breaker closed"] {
+        assert!(top.stdout.contains(words), "{words}: {}", top.stdout);
+    }
+    let nobody = run(&["top", "--once", "--interval", "10ms", "http://127.0.0.1:1"]);
+    assert_eq!((nobody.code, &*nobody.stdout), (Some(1), "http://127.0.0.1:1: does not answer\n"));
     assert_eq!(up.stop(), Some(0), "{}", up.stderr());
 }
 

@@ -264,7 +264,14 @@ pub struct Page {
 
 impl Page {
     pub async fn serve<S: Search>(search: Arc<S>) -> Page {
-        let settings = PageSettings::new(([127, 0, 0, 1], 0).into());
+        Page::serve_with(search, |settings| settings).await
+    }
+
+    pub async fn serve_with<S: Search>(
+        search: Arc<S>,
+        change: impl FnOnce(PageSettings) -> PageSettings,
+    ) -> Page {
+        let settings = change(PageSettings::new(([127, 0, 0, 1], 0).into()));
         let listener = bind(&settings).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::Deserialize;
@@ -25,6 +26,8 @@ pub struct Judge<'a, S> {
     index: &'a S,
     standings: Standings,
     since: Option<SystemTime>,
+    /// How the members of records are written that a worker may have left out.
+    shed: Arc<[String]>,
     from_end: Box<dyn Fn(&Path) -> bool + Send + Sync>,
     files: HashMap<FileKey, Judged>,
     /// Ranges in which something was missing when it was looked for; nothing of them is counted yet.
@@ -71,28 +74,40 @@ struct Shared {
 }
 
 impl<'a, S: Search> Judge<'a, S> {
-    /// Nothing was taken yet. `from_end`: whether a path's source begins at the end of its files.
+    /// Nothing was taken yet. `shed`: levels of records that may have been left out. `from_end`: whether a path's source begins at the end of its files.
     pub fn new(
         index: &'a S,
         standings: Standings,
         since: Option<SystemTime>,
+        shed: Vec<String>,
         from_end: impl Fn(&Path) -> bool + Send + Sync + 'static,
     ) -> Judge<'a, S> {
+        let shed = shed.iter().map(|level| format!("\"log.level\":\"{level}\"")).collect();
         let from_end = Box::new(from_end);
-        Judge { index, standings, since, from_end, files: HashMap::new(), open: Vec::new(), open_records: 0 }
+        Judge {
+            index,
+            standings,
+            since,
+            shed,
+            from_end,
+            files: HashMap::new(),
+            open: Vec::new(),
+            open_records: 0,
+        }
     }
 
     /// Compares the records of one frame.
     pub async fn take(&mut self, frame: &DecodedFrame<'_>) -> Result<(), SearchError> {
         let key = frame.header.file;
         let shared = frame.groups.iter().find_map(|(_, shared)| read_shared(shared));
+        let shed = Arc::clone(&self.shed);
         let file = self.file(key, shared.as_ref(), frame.header.sequence_base);
         if !file.is_wanted {
             return Ok(());
         }
         file.report.bytes = file.report.bytes.max(frame.header.end);
         file.report.records += frame.len() as u64;
-        let expected = file.sort(frame);
+        let expected = file.sort(frame, &shed);
         let (Some(shared), Some(first), Some(last)) = (shared, expected.first(), expected.last()) else {
             return Ok(());
         };
@@ -211,12 +226,15 @@ impl<'a, S: Search> Judge<'a, S> {
 
 impl Judged {
     /// Counts the records of a frame that do not have to be in the index, and returns the others.
-    fn sort(&mut self, frame: &DecodedFrame<'_>) -> Vec<Expected> {
+    fn sort(&mut self, frame: &DecodedFrame<'_>, shed: &[String]) -> Vec<Expected> {
         let mut expected = Vec::with_capacity(frame.len());
         for (at, record) in frame.records().enumerate() {
             let end = frame.get(at + 1).map_or(frame.header.end, |next| next.offset);
             let id = String::from_utf8_lossy(&frame.id(&record).to_text()).into_owned();
-            let record = Expected { id, offset: record.offset, end };
+            let is_shed =
+                |member: &String| memchr::memmem::find(record.document, member.as_bytes()).is_some();
+            let may_be_shed = shed.iter().any(is_shed);
+            let record = Expected { id, offset: record.offset, end, may_be_shed };
             match self.standing.place_of(record.offset) {
                 Place::Index => expected.push(record),
                 Place::Buffer => self.report.waiting += 1,
@@ -234,6 +252,9 @@ impl Judged {
         let before = missing.len();
         missing.retain(|record| !is_dead(record));
         self.report.dead = (before - missing.len()) as u64;
+        let before = missing.len();
+        missing.retain(|record| !record.may_be_shed);
+        self.report.shed = (before - missing.len()) as u64;
         if self.begins_late && self.report.indexed > 0 {
             // All that is missing from the first byte on, without a break.
             let mut end = missing.first().map_or(0, |first| if first.offset == 0 { 0 } else { u64::MAX });

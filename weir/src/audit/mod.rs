@@ -54,6 +54,8 @@ pub struct Plan {
     pub shipper: ShipSettings,
     /// Files that were last written before are left alone.
     pub since: Option<SystemTime>,
+    /// Levels of records that a worker may leave out while the buffer is nearly full.
+    pub shed: Vec<String>,
     /// How long the index may take to show what it stored.
     pub settle: Duration,
 }
@@ -72,7 +74,7 @@ pub async fn audit<B: Buffer, S: Search>(plan: Plan, buffer: &B, index: &S) -> a
     })?;
     let ledger = buffer.ledger().await.context("cannot ask the buffer where the files stand")?;
     let standings = Standings::new(rereading.known(), ledger, source);
-    let mut judge = Judge::new(index, standings, plan.since, from_end);
+    let mut judge = Judge::new(index, standings, plan.since, plan.shed, from_end);
     let again = Arc::new(MemoryBuffer::new(READ_BYTES_MAX));
     tokio::select! {
         read = rereading.run(Arc::clone(&again)) => drop(read?),

@@ -46,6 +46,8 @@ pub struct FileReport {
     pub unread: u64,
     /// Records that were there before a source with `start = "end"` met the file.
     pub skipped: u64,
+    /// Records of levels that may be left out while the buffer is nearly full, and were.
+    pub shed: u64,
     /// Documents that are one too many.
     pub duplicated: u64,
     /// Records that are nowhere.
@@ -66,6 +68,7 @@ impl FileReport {
         self.waiting += other.waiting;
         self.unread += other.unread;
         self.skipped += other.skipped;
+        self.shed += other.shed;
         self.duplicated += other.duplicated;
         self.missing += other.missing;
     }
@@ -140,6 +143,10 @@ impl Report {
             "records of several lines were joined otherwise when they were shipped",
         );
         remark(total.skipped, "records were there before a source with start = \"end\" met their file");
+        remark(
+            total.shed,
+            "records were left out while the buffer was nearly full, as the configuration allows",
+        );
         remark(self.gone, "files are gone from the disk and cannot be compared");
         remark(
             self.gone_bytes_missing,

@@ -61,7 +61,8 @@ pub async fn run(arguments: AuditArgs) -> anyhow::Result<ExitCode> {
         (Some(buffer), Some(index)) => {
             let index = Elasticsearch::connect(&index).map_err(bad_use)?;
             let shipper = file_settings(&arguments.paths, arguments.state, &config)?;
-            let plan = Plan { shipper, since: since.map(Into::into), settle: arguments.settle };
+            let (since, shed) = (since.map(Into::into), config.buffer.shed.clone());
+            let plan = Plan { shipper, since, shed, settle: arguments.settle };
             audit(plan, &buffer, &index).await?
         }
         (None, None) => arguments.ask(since).await?,

@@ -19,20 +19,22 @@ pub struct Running<B, I> {
     shipper: Arc<Watched>,
     worker: Arc<Counters>,
     settings: ShipSettings,
+    shed: Vec<String>,
     buffer: Arc<B>,
     index: Arc<I>,
 }
 
 impl<B, I> Running<B, I> {
-    /// Of a shipper with these settings, between this buffer and this index.
+    /// Of a shipper with these settings, between this buffer and this index. `shed`: levels that the worker may leave out.
     pub fn new(
         shipper: Arc<Watched>,
         worker: Arc<Counters>,
         settings: ShipSettings,
+        shed: Vec<String>,
         buffer: &Arc<B>,
         index: &Arc<I>,
     ) -> Running<B, I> {
-        Running { shipper, worker, settings, buffer: Arc::clone(buffer), index: Arc::clone(index) }
+        Running { shipper, worker, settings, shed, buffer: Arc::clone(buffer), index: Arc::clone(index) }
     }
 }
 
@@ -49,7 +51,8 @@ impl<B: Buffer, I: Search> Pipeline for Running<B, I> {
 
     fn audit(&self, since: Option<i64>) -> Audited {
         let since = since.map(|nanos| UNIX_EPOCH + Duration::from_nanos(nanos.max(0) as u64));
-        let plan = Plan { shipper: self.settings.clone(), since, settle: SETTLE };
+        let (shipper, shed) = (self.settings.clone(), self.shed.clone());
+        let plan = Plan { shipper, since, shed, settle: SETTLE };
         let (buffer, index) = (Arc::clone(&self.buffer), Arc::clone(&self.index));
         Box::pin(async move {
             let report = audit(plan, &*buffer, &*index).await.map_err(|error| format!("{error:#}"))?;

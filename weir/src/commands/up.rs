@@ -151,6 +151,7 @@ async fn pipeline<B: Buffer, I: Index + Search>(
         .map_err(|error| bad_use(format!("{:#}", anyhow::Error::new(error))))?;
 
     let (stop_worker, worker_stopped) = watch::channel(());
+    let shed = plan.worker.shed.as_ref().map(|shed| shed.levels.clone()).unwrap_or_default();
     let worker = Worker::new(Arc::clone(&buffer), Arc::clone(&index), plan.worker);
     let counters = worker.counters();
     let worker = tokio::spawn(worker.run(ended(worker_stopped)));
@@ -162,7 +163,7 @@ async fn pipeline<B: Buffer, I: Index + Search>(
     serve_metrics(plan.metrics, &watched, &counters).await?;
     let page = PageSettings {
         drift: Some(Arc::new(ShippedDrift(shipper.progress()))),
-        pipeline: Some(Arc::new(Running::new(watched, counters, ship_settings, &buffer, &index))),
+        pipeline: Some(Arc::new(Running::new(watched, counters, ship_settings, shed, &buffer, &index))),
         ..plan.page
     };
     let (stop_page, page_stopped) = watch::channel(());
