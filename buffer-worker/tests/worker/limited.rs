@@ -37,7 +37,9 @@ impl Limited {
         let port = free.to_string();
         let mut command = Command::new(script());
         command.args(["start", kind, "--port", &port, "--heap", "256m"]);
-        limits.iter().for_each(|limit| drop(command.args(["-E", limit])));
+        for limit in limits {
+            command.args(["-E", limit]);
+        }
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Some(Limited { kind, url: format!("http://127.0.0.1:{port}"), port })

@@ -6,14 +6,15 @@ use std::process::Command;
 use std::sync::Arc;
 
 use serde_json::Value;
+use tokio::sync::oneshot;
 use weir_buffer::MemoryBuffer;
 use weir_config::Config;
 use weir_indexer::{Elasticsearch, Index, SetupError};
-use weir_worker::Worker;
 use weir_worker::cli::elasticsearch_settings;
+use weir_worker::{Mode, Worker};
 
 use crate::outcomes::{ONCE, settings};
-use crate::support::{DOCUMENTS, end, frames_of, indexed, push};
+use crate::support::{DOCUMENTS, end, frames_of, indexed, push, until};
 
 /// All that a worker needs: it makes streams from templates that are there, and adds documents to them.
 const WORKER_RIGHTS: &str = r#"{"name":"worker","role_descriptors":{"worker":{"cluster":["monitor"],
@@ -66,8 +67,13 @@ impl Secured {
     }
 
     fn key(&self, rights: &str) -> String {
+        format!("api_key = \"{}\"", self.new_key(rights).1)
+    }
+
+    /// Its name for the server, and what it is sent as.
+    fn new_key(&self, rights: &str) -> (String, String) {
         let key = self.ask("POST", "_security/api_key", rights);
-        format!("api_key = \"{}\"", key["encoded"].as_str().unwrap())
+        (key["id"].as_str().unwrap().to_owned(), key["encoded"].as_str().unwrap().to_owned())
     }
 }
 
@@ -103,4 +109,38 @@ async fn the_documented_rights_are_enough_to_set_up_and_to_deliver_and_no_more_a
     let stranger = server.connect(&namespace, "api_key = \"bm86Ym9keQ==\"");
     let error = stranger.ensure_setup().await.expect_err("nobody knows this key");
     assert!(error.to_string().contains("401"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_revoked_stops_everything_until_its_file_has_another() {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let Some(server) = Secured::from_environment() else { return };
+    let namespace = format!("t{}r", std::process::id());
+    server.connect(&namespace, &server.key(SETUP_RIGHTS)).setup().await.expect("set up");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("key");
+    let (id, key) = server.new_key(WORKER_RIGHTS);
+    std::fs::write(&file, key).unwrap();
+    let buffer = MemoryBuffer::new(1 << 30);
+    let message = |offset| format!("line {offset}");
+    push(&buffer, &frames_of("revoked", 1, 2, message)).await;
+    let mut all = settings(Mode::Forever);
+    all.documents.namespace.clone_from(&namespace);
+    let index = server.connect(&namespace, &format!("api_key = {{ file = \"{}\" }}", file.display()));
+    let worker = Worker::new(Arc::new(buffer.clone()), Arc::new(index), all);
+    let counters = worker.counters();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(worker.run(async { drop(stopped.await) }));
+    until("the first are indexed", async || indexed(&buffer, 1).await == end(2)).await;
+
+    server.ask("DELETE", "_security/api_key", &format!("{{\"ids\":[\"{id}\"]}}"));
+    push(&buffer, &frames_of("revoked", 2, 2, message)).await;
+    until("the key is refused", async || !counters.is_ready()).await;
+    assert_eq!(indexed(&buffer, 2).await, 0);
+    std::fs::write(&file, server.new_key(WORKER_RIGHTS).1).unwrap();
+    until("the rest is indexed with another", async || indexed(&buffer, 2).await == end(2)).await;
+    drop(stop);
+    let counts = running.await.unwrap().unwrap();
+    assert_eq!((counts.documents, counts.rejected), (4 * DOCUMENTS, 0));
+    server.ask("DELETE", &format!("_data_stream/logs-*-{namespace}"), "");
 }

@@ -229,10 +229,10 @@ impl Played<'_> {
         assert_eq!(outcomes, [Outcome::Indexed], "{}", self.row.name);
     }
 
-    /// Sends while the fault lasts, ends it, and sends again.
-    async fn play(&self) -> [(Vec<Fate>, String); 2] {
+    /// Sends while the fault lasts, ends it, and sends again. None, said loudly: the server lacks what it takes.
+    async fn play(&self) -> Option<[(Vec<Fate>, String); 2]> {
         let batch = self.batch(&self.server.settings().documents);
-        match self.row.fault {
+        Some(match self.row.fault {
             Fault::Nothing => [self.send(&self.index, &batch).await, self.send(&self.index, &batch).await],
             Fault::Setting(name, value) => self.under_setting(name, json!(value), &batch).await,
             Fault::Pipeline(elasticsearch, opensearch) => {
@@ -240,7 +240,14 @@ impl Played<'_> {
                 let processor: Value = serde_json::from_str(processor).expect("JSON");
                 let name = format!("{}-{}", self.row.name, self.server.namespace);
                 let path = format!("_ingest/pipeline/{name}");
-                self.put(&path, json!({"processors": [processor]})).await;
+                let body = json!({"processors": [processor]});
+                let answer = self.server.request(Method::Put, &path, Some(body)).await;
+                if answer.to_string().contains("No processor type exists") {
+                    let reason = format!("SKIPPED: {}: this server has no such processor", self.row.name);
+                    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{reason}");
+                    eprintln!("{reason}");
+                    return None;
+                }
                 let sent = self.under_setting("index.default_pipeline", json!(name), &batch).await;
                 self.server.request(Method::Delete, &path, None).await;
                 sent
@@ -271,7 +278,7 @@ impl Played<'_> {
                 [first, self.send(&behind, &batch).await]
             }
             Fault::NoTemplate => self.without_template().await,
-        }
+        })
     }
 
     async fn under_setting(&self, name: &str, value: Value, batch: &Arc<Batch>) -> [(Vec<Fate>, String); 2] {
@@ -322,7 +329,7 @@ async fn each_document_meets_the_fate_that_the_table_names() {
                 continue;
             }
             let played = Played { row, server: &server, index: index.clone(), is_opensearch };
-            let [(first, told), (second, told_again)] = played.play().await;
+            let Some([(first, told), (second, told_again)]) = played.play().await else { continue };
             assert_eq!(first, row.fates, "{}, while it lasts: {told}", row.name);
             assert_eq!(second, row.afterwards, "{}, afterwards: {told_again}", row.name);
             let stored = |fates: &[Fate]| fates.iter().filter(|fate| **fate == Indexed).count();
