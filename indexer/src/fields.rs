@@ -19,7 +19,7 @@ pub const FIELD_BUDGET: usize = 400;
 const SETTLED_AFTER: u32 = 10_000;
 
 /// Of a settled stream one document in so many is looked at.
-const LOOK_EVERY: u32 = 16;
+const LOOK_EVERY: u32 = 32;
 
 /// Streams that are kept in mind: a bound of memory, 32 MB at the default budget.
 const STREAMS_MAX: usize = 10_000;
