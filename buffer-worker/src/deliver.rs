@@ -15,9 +15,13 @@ use crate::limits::Signal;
 use crate::load::now;
 use crate::worker::Shared;
 
-/// An overloaded index is sent less at once, but not less than this, in bytes: an index that takes no bulk of this size
-/// is short of something else, and many small bulks are more work for it, not less.
+/// An overloaded index is sent less at once, but not at once less than this, in bytes: an index that takes no bulk of
+/// this size is short of something else, and many small bulks are more work for it, not less.
 const OVERLOADED_BYTES_MIN: usize = 1024 * 1024;
+
+/// After so many attempts, some three seconds, it may be that it never takes that much: its limit
+/// (`indexing_pressure.memory.limit`) is small, or others fill it. From then on it is sent as little as it takes.
+const OVERLOADED_ATTEMPTS_MAX: u32 = 5;
 
 /// Attempts that store nothing of a stream before its records are parked: about ten seconds.
 const STANDSTILLS_MAX: u32 = 8;
@@ -353,7 +357,9 @@ impl<B: Buffer, I: Index> Delivery<B, I> {
 
     /// The next attempts send half as many documents at once.
     fn send_less(&mut self) {
-        let items_min = self.items_in(OVERLOADED_BYTES_MIN).min(self.batch.len()).max(1);
+        let is_patient = self.attempts <= OVERLOADED_ATTEMPTS_MAX;
+        let items_min =
+            if is_patient { self.items_in(OVERLOADED_BYTES_MIN).min(self.batch.len()).max(1) } else { 1 };
         self.items_max = (self.selection().len() / 2).max(items_min);
     }
 

@@ -33,6 +33,8 @@ pub enum Behaviour {
     Slow,
     /// Bulks of more than [`MUCH_BYTES`] are answered 429, others are stored.
     OverloadedByMuch,
+    /// Bulks of more than [`LITTLE_BYTES`] are answered 429, others are stored.
+    OverloadedByLittle,
     /// Bulks of more than [`MUCH_BYTES`] are answered 413, others are stored.
     TooLarge,
     /// As above, but the connection breaks instead of the 413.
@@ -51,6 +53,9 @@ pub enum Behaviour {
 
 /// More than this is too much for a server that is overloaded by much.
 pub const MUCH_BYTES: usize = 2 * 1024 * 1024;
+
+/// More than this is too much for a server that is overloaded by little: less than the smallest bulk.
+pub const LITTLE_BYTES: usize = 200 * 1024;
 
 /// Documents with this in them are refused for good.
 pub const REFUSED: &str = "refuse me";
@@ -299,6 +304,9 @@ impl BulkServer {
             Behaviour::Overloaded => return (false, Some((429, "{}".to_owned()))),
             Behaviour::Cut => return (false, None),
             Behaviour::OverloadedByMuch if is_much => {
+                return (false, Some((429, "{}".to_owned())));
+            }
+            Behaviour::OverloadedByLittle if body.len() > LITTLE_BYTES => {
                 return (false, Some((429, "{}".to_owned())));
             }
             _ => {}

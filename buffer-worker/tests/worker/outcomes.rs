@@ -15,7 +15,9 @@ use weir_indexer::{Elasticsearch, ElasticsearchSettings, Search, SearchRequest};
 use weir_record::query::Query;
 use weir_worker::{Counts, Healed, Mode, Worker, WorkerSettings};
 
-use crate::bulk_server::{Behaviour, BulkServer, CLASHING, DIVERTED, MUCH_BYTES, POISON, REFUSED};
+use crate::bulk_server::{
+    Behaviour, BulkServer, CLASHING, DIVERTED, LITTLE_BYTES, MUCH_BYTES, POISON, REFUSED,
+};
 use crate::support::{self, DOCUMENTS, buffer, end, frames, frames_with, ids, indexed, push, until};
 
 pub fn index(server: &BulkServer) -> Arc<Elasticsearch> {
@@ -135,6 +137,21 @@ async fn a_bulk_that_alone_is_too_much_for_the_server_is_sent_in_parts() {
         assert!(server.bodies().iter().any(|bytes| *bytes > MUCH_BYTES), "{:?}", server.bodies());
         assert_eq!(server.repeats(), 0, "{behaviour:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_never_takes_the_smallest_bulk_gets_it_in_parts_in_the_end() {
+    let Some(redis) = TestRedis::start() else { return };
+    let server = BulkServer::start(|_| Behaviour::OverloadedByLittle).await;
+    let buffer = buffer(&redis);
+    push(&buffer, &frames_with(1, 1, |_| "long ".repeat(2_000))).await;
+    let settings = WorkerSettings { bulk_bytes: 1024 * 1024, ..settings(ONCE) };
+    let worker = Worker::new(Arc::new(buffer.clone()), index(&server), settings);
+    let counts = tokio::time::timeout(support::PATIENCE, worker.run(std::future::pending())).await;
+    let counts = counts.unwrap().unwrap();
+    assert_eq!((counts.indexed, counts.frames), (DOCUMENTS, 1));
+    assert!(server.bodies().iter().any(|bytes| *bytes > LITTLE_BYTES), "{:?}", server.bodies());
+    assert_eq!(server.repeats(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
