@@ -278,14 +278,20 @@ fn every_line_is_indexed_once_whatever_fails() {
     let mut ending = play(&settings, &stage, &written);
     ending.failure = ending.failure.or_else(|| miscounted(&gauges));
     report(&settings, &stage, &written, &ending, &gauges);
+    let audited = stage.audit();
+    if let Some((_, audit)) = &audited {
+        println!("chaos: weir audit\n{audit}");
+    }
     if let Some(sabotage) = settings.sabotage.filter(|sabotage| *sabotage != NO_SABOTAGE) {
         assert!(ending.verdict.missing > 0, "{sabotage} was not found out: {}", ending.verdict);
         assert_eq!(stage.unsettled(), None, "it is not done: what is missing may only be late");
+        assert!(audited.is_none_or(|(is_whole, _)| !is_whole), "weir audit has not found it");
         println!("chaos: {sabotage} was found out");
         return;
     }
     if ending.failure.is_some() || !ending.verdict.is_good() {
         panic!("{}", explain(&settings, &mut stage, &ending));
     }
+    assert!(audited.is_none_or(|(is_whole, _)| is_whole), "weir audit says that something is amiss");
     assert!(written.total() > 0 && ending.rounds > 0, "nothing was written");
 }

@@ -16,7 +16,7 @@ use super::oracle::{Oracle, Verdict};
 use super::process::{Process, write};
 use super::proxy::Proxy;
 use super::story::Story;
-use super::support::{free_port, text};
+use super::support::{free_port, run, text};
 use super::writers::{SERVICES, Service, Written};
 
 /// Shippers, each with services of its own.
@@ -103,7 +103,9 @@ impl Stage {
         };
         let shippers = std::array::from_fn(|number| {
             let name = format!("shipper-{number}");
-            let text = |port| shipper_configuration(root, number, port, redis_network.port());
+            let index = server.as_ref().map(|server| index_configuration(&server.url));
+            let index = index.unwrap_or_default();
+            let text = |port| shipper_configuration(root, number, port, redis_network.port()) + &index;
             program(name.clone(), role("ship", root, &name), &text)
         });
         let workers = match &server {
@@ -227,6 +229,24 @@ impl Stage {
         oracle.verdict(&lines, dead_letters)
     }
 
+    /// What `weir audit` says of both shippers, and whether it calls everything whole; none over the embedded index, whose
+    /// process follows no files.
+    pub fn audit(&self) -> Option<(bool, String)> {
+        self.server.as_ref()?;
+        let mut is_whole = true;
+        let mut reports = String::new();
+        for number in 0..SHIPPERS {
+            let configuration = self.root().join(format!("shipper-{number}.toml"));
+            let ended = run(&["audit", "--settle", "10s", "-c", text(&configuration)]);
+            is_whole &= ended.code == Some(0);
+            reports.push_str(&ended.stdout);
+            if ended.stdout.is_empty() {
+                reports.push_str(&ended.stderr);
+            }
+        }
+        Some((is_whole, reports))
+    }
+
     /// Leaves everything where it is, for whoever wants to know more, and names the place.
     pub fn keep(&mut self) -> PathBuf {
         self.directory.take().map(TempDir::keep).unwrap_or_default()
@@ -283,10 +303,14 @@ fn shipper_configuration(root: &Path, number: usize, metrics: u16, redis: u16) -
 
 fn worker_configuration(metrics: u16, redis: u16, index: u16) -> String {
     format!(
-        "[index]\nelasticsearch = \"http://127.0.0.1:{index}\"\nnamespace = \"{NAMESPACE}\"\nbulk_bytes = \"256KiB\"\n\
-         {}[metrics]\nworker = \"127.0.0.1:{metrics}\"\n",
+        "{}bulk_bytes = \"256KiB\"\n{}[metrics]\nworker = \"127.0.0.1:{metrics}\"\n",
+        index_configuration(&format!("http://127.0.0.1:{index}")),
         buffer_configuration(redis)
     )
+}
+
+fn index_configuration(url: &str) -> String {
+    format!("[index]\nelasticsearch = \"{url}\"\nnamespace = \"{NAMESPACE}\"\n")
 }
 
 fn buffer_configuration(redis: u16) -> String {
