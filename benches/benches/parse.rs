@@ -6,7 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use weir_record::Timestamp;
 use weir_record::document::FieldSet;
 use weir_record::schema::Field;
-use weir_shipper::parse::{Format, Multiline, Parser, ParserSettings, Zone};
+use weir_shipper::parse::{Format, Multiline, Parser, ParserSettings, Wrapping, Zone};
 
 /// Different lines, so that branches cannot be learnt from one.
 const LINES: usize = 1024;
@@ -132,6 +132,94 @@ fn java_lines() -> Vec<String> {
     })
 }
 
+/// Each format, and what the golden files with its lines are called.
+const GOLDEN: &[(Format, &str)] = &[
+    (Format::Auto, "json-loggers"),
+    (Format::Json, "json-ecs"),
+    (Format::Logfmt, "logfmt-"),
+    (Format::Combined, "combined-"),
+    (Format::Common, "common-"),
+    (Format::Envoy, "envoy-"),
+    (Format::Haproxy, "haproxy-"),
+    (Format::Elb, "elb-"),
+    (Format::S3, "s3-"),
+    (Format::Squid, "squid-"),
+    (Format::NginxError, "nginx_error-"),
+    (Format::ApacheError, "apache_error-"),
+    (Format::Syslog, "syslog-"),
+    (Format::Cef, "cef-"),
+    (Format::Leef, "leef-"),
+    (Format::W3c, "w3c-iis."),
+    (Format::Csv, "csv-header"),
+    (Format::Tsv, "tsv-"),
+    (Format::Cri, "cri-mixed"),
+    (Format::Docker, "docker-"),
+    (Format::Journald, "journald-"),
+    (Format::Klog, "klog"),
+    (Format::Logcat, "logcat"),
+    (Format::Redis, "redis"),
+    (Format::Postgresql, "postgresql"),
+    (Format::Mysql, "mysql."),
+    (Format::Mongodb, "mongodb"),
+    (Format::Rabbitmq, "rabbitmq"),
+    (Format::Hadoop, "kafka"),
+    (Format::Openstack, "openstack"),
+    (Format::Coredns, "coredns"),
+    (Format::Celery, "celery"),
+    (Format::Dpkg, "dpkg"),
+    (Format::Java, "springboot"),
+    (Format::Python, "python"),
+    (Format::Go, "go"),
+    (Format::Node, "json-pino"),
+    (Format::Rust, "tracing"),
+    (Format::Ruby, "ruby"),
+    (Format::Dotnet, "dotnet"),
+    (Format::Php, "php"),
+    (Format::Plain, "generic"),
+];
+
+/// Lines of the golden files whose names begin so, without what continues a record, as often as is needed.
+fn golden_lines(name: &str) -> Vec<String> {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../shipper/tests/formats");
+    let entries =
+        std::fs::read_dir(directory).expect("the golden files").map(|entry| entry.expect("one").path());
+    let mut paths: Vec<_> = entries
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .filter(|path| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(name)))
+        .collect();
+    paths.sort();
+    let texts = paths.iter().map(|path| std::fs::read_to_string(path).expect("UTF-8"));
+    let lines: Vec<String> =
+        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    assert!(!lines.is_empty(), "{name} has lines");
+    lines.into_iter().filter(|line| !line.starts_with([' ', '\t'])).collect()
+}
+
+/// What each format costs, a line of its golden files; where an engine wraps lines, unwrapping too.
+fn formats(criterion: &mut Criterion) {
+    assert!(GOLDEN.iter().map(|(format, _)| format).eq(Format::ALL), "every format is measured");
+    let mut group = criterion.benchmark_group("format");
+    for (format, name) in GOLDEN {
+        let lines = golden_lines(name);
+        let mut parser = Parser::new(&ParserSettings { format: *format, ..ParserSettings::default() });
+        parser.detect(lines.join("\n").as_bytes());
+        let wrapping = Wrapping::of(lines[0].as_bytes());
+        let (mut out, mut scratch) = (Vec::with_capacity(1 << 20), Vec::new());
+        group.throughput(Throughput::Elements(lines.len() as u64));
+        group.bench_function(format.as_str(), |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                for line in &lines {
+                    let piece = wrapping.and_then(|wrapping| wrapping.read(line.as_bytes(), &mut scratch));
+                    let text = piece.map_or(line.as_bytes(), |piece| piece.text);
+                    black_box(parser.parse(text, READ_TIME, 0, &mut out));
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
 fn parsers(criterion: &mut Criterion) {
     let formats: [(&str, Format, Vec<String>); 7] = [
         ("json", Format::Json, json_lines()),
@@ -216,5 +304,5 @@ fn time_stamps(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parsers, joining, splitting, time_stamps);
+criterion_group!(benches, parsers, formats, joining, splitting, time_stamps);
 criterion_main!(benches);

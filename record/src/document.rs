@@ -7,7 +7,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::json::{push_escaped, push_i64, push_string};
+use crate::json::{push_escaped, push_i64, push_quotes_escaped, push_string};
 use crate::level::Level;
 use crate::limits::{FIELDS_MAX, KEY_BYTES_MAX};
 use crate::schema::{ATTRIBUTES, Field, Origin};
@@ -163,6 +163,16 @@ impl<'a> DocumentWriter<'a> {
     pub fn string(&mut self, field: Field, value: &str) -> bool {
         self.open(field) && {
             push_string(self.out, value);
+            true
+        }
+    }
+
+    /// As [`string`](Self::string), for text without control characters: whoever knows saves the look.
+    pub fn printable(&mut self, field: Field, value: &str) -> bool {
+        self.open(field) && {
+            self.out.push(b'"');
+            push_quotes_escaped(self.out, value.as_bytes());
+            self.out.push(b'"');
             true
         }
     }

@@ -28,12 +28,12 @@ pub fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// Whether a text has control characters; most have none.
-fn has_control(text: &[u8]) -> bool {
+pub fn has_control(text: &[u8]) -> bool {
     text.iter().fold(false, |any, &byte| any | (byte < 0x20))
 }
 
 /// As [`push_escaped`], for a text without control characters.
-fn push_quotes_escaped(out: &mut Vec<u8>, text: &[u8]) {
+pub fn push_quotes_escaped(out: &mut Vec<u8>, text: &[u8]) {
     out.reserve(text.len());
     let mut done = 0;
     for at in memchr::memchr2_iter(b'"', b'\\', text) {

@@ -4,159 +4,18 @@
 //! Where `<name>` begins with a format's name, up to a dash, `auto` must detect that format. An optional
 //! `<name>.settings.json` holds `format` and `columns` as the configuration has them.
 
+#[path = "support/golden.rs"]
+mod golden;
 mod support;
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
-use support::{read_document, words_lost};
-use weir_shipper::parse::{Envelope, Format, Parser, ParserSettings, Wrapping};
+use golden::{READ_TIME, document, golden_files};
+use support::words_lost;
+use weir_shipper::parse::{Format, Parser, ParserSettings};
 
-/// 2026-11-21T12:00:00Z, when the files are read.
-const READ_TIME: i64 = 1_795_262_400_000_000_000;
-/// As much of a file as the shipper looks at first.
-const SAMPLE_BYTES_MAX: usize = 64 * 1024;
 /// Fewer would not show a format's variants.
 const LINES_MIN: usize = 20;
-
-/// A golden file.
-struct Golden {
-    path: PathBuf,
-    name: String,
-    text: Vec<u8>,
-}
-
-/// A record of a golden file, out of what a container engine has around its lines.
-struct Record {
-    text: Vec<u8>,
-    envelope: Envelope<'static>,
-}
-
-fn golden_files() -> Vec<Golden> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats");
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(&directory)
-        .expect("the directory of the golden files")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
-        .collect();
-    paths.sort();
-    assert!(!paths.is_empty(), "there are golden files");
-    let read = |path: PathBuf| Golden {
-        name: path.file_stem().expect("a name").to_string_lossy().into_owned(),
-        text: std::fs::read(&path).expect("a golden file"),
-        path,
-    };
-    paths.into_iter().map(read).collect()
-}
-
-impl Golden {
-    fn settings(&self) -> ParserSettings {
-        let Ok(text) = std::fs::read(self.path.with_extension("settings.json")) else {
-            return ParserSettings::default();
-        };
-        let settings: HashMap<String, Value> = serde_json::from_slice(&text).expect("settings are JSON");
-        let format = settings.get("format").map_or(Format::Auto, |name| {
-            name.as_str().expect("a format's name").parse().expect("a known format")
-        });
-        let columns = settings.get("columns").and_then(Value::as_array).into_iter().flatten();
-        let columns = columns.map(|name| name.as_str().expect("a column's name").to_owned()).collect();
-        ParserSettings { format, columns, ..ParserSettings::default() }
-    }
-
-    /// The format that the file's name promises.
-    fn promised(&self) -> Option<Format> {
-        self.name.split('-').next()?.parse().ok()
-    }
-
-    /// The records of the file and their documents.
-    fn documents(&self) -> Vec<(String, Map<String, Value>)> {
-        let mut parser = Parser::new(&self.settings());
-        let sample = self.text.get(..SAMPLE_BYTES_MAX).unwrap_or(&self.text);
-        let detection = parser.detect(sample).expect("a golden file has lines");
-        let is_told = self.settings().format != Format::Auto || self.wrapping().is_some();
-        if let Some(promised) = self.promised().filter(|_| !is_told) {
-            assert_eq!(detection.format, promised, "{}: {detection:?}", self.name);
-        }
-        let parse = |record: Record| {
-            let document = document(&mut parser, &record);
-            (String::from_utf8_lossy(&record.text).into_owned(), document)
-        };
-        self.records().into_iter().map(parse).collect()
-    }
-
-    /// What a container engine has around the lines.
-    fn wrapping(&self) -> Option<Wrapping> {
-        Wrapping::of(self.text.split(|byte| *byte == b'\n').next().expect("a line"))
-    }
-
-    /// The records of the file: its lines, unwrapped and joined as the shipper does it.
-    fn records(&self) -> Vec<Record> {
-        if let Some(wrapping) = self.wrapping() {
-            return unwrapped(wrapping, &self.text);
-        }
-        let plain = |text| Record { text, envelope: Envelope::default() };
-        joined(&mut Parser::new(&self.settings()), &self.text).into_iter().map(plain).collect()
-    }
-
-    fn expected(&self) -> Vec<Map<String, Value>> {
-        let text = std::fs::read_to_string(self.path.with_extension("expected.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).expect("an expectation is JSON")).collect()
-    }
-
-    fn bless(&self, documents: &[(String, Map<String, Value>)]) {
-        let lines: String =
-            documents.iter().map(|(_, document)| format!("{}\n", Value::Object(document.clone()))).collect();
-        std::fs::write(self.path.with_extension("expected.jsonl"), lines).expect("written");
-    }
-}
-
-/// A record's document, with the service that the line itself names.
-fn document(parser: &mut Parser, record: &Record) -> Map<String, Value> {
-    let mut out = Vec::new();
-    let parsed = parser.parse_within(&record.text, record.envelope, READ_TIME, 0, &mut out);
-    let service = parsed.service.map(Value::from);
-    let mut document = read_document(&out);
-    document.extend(service.map(|service| ("service.name".to_owned(), service)));
-    document
-}
-
-/// What a container wrote: its lines, of which an engine cuts long ones into pieces that follow each other here. A
-/// container inside a container is unwrapped twice.
-fn unwrapped(wrapping: Wrapping, text: &[u8]) -> Vec<Record> {
-    let (mut records, mut scratch, mut open) = (Vec::new(), Vec::new(), Vec::new());
-    for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let piece = wrapping.read(line, &mut scratch).expect("every line is wrapped");
-        open.extend_from_slice(piece.text);
-        if piece.is_partial {
-            continue;
-        }
-        let envelope = Envelope { time: Some(piece.time), stream: Some(piece.stream), ..Envelope::default() };
-        let whole = Record { text: std::mem::take(&mut open), envelope };
-        match Wrapping::of(&whole.text) {
-            Some(inner) => records.extend(unwrapped(inner, &whole.text)),
-            None => records.push(whole),
-        }
-    }
-    records
-}
-
-/// The lines of a file, joined as the shipper joins them.
-fn joined(parser: &mut Parser, text: &[u8]) -> Vec<Vec<u8>> {
-    let mut records: Vec<Vec<u8>> = Vec::new();
-    for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        match records.last_mut() {
-            Some(open) if parser.continues(open, line) => {
-                open.push(b'\n');
-                open.extend_from_slice(line);
-            }
-            _ => records.push(line.to_vec()),
-        }
-    }
-    records
-}
 
 #[test]
 fn every_golden_line_becomes_its_document() {
@@ -318,71 +177,6 @@ fn a_golden_line_alone_in_its_file_loses_nothing_either() {
             assert!(lost.is_empty(), "{}: {lost:?} of {record}\nin {document:?}", golden.name);
         }
     }
-}
-
-/// Pieces of golden lines, and what separates parts in some format or other.
-const SEPARATORS: &[&str] = &[
-    "",
-    " ",
-    "\"",
-    "=",
-    "|",
-    ",",
-    ";",
-    "\t",
-    "[",
-    "]",
-    "{",
-    "}",
-    ":",
-    "\\",
-    "<34>",
-    "\n",
-    "CEF:0|",
-    "#Fields: ",
-    " - ",
-    "é",
-];
-
-/// A line made of halves of golden lines, cut anywhere, with a separator between them.
-fn spliced(lines: &[String], choices: &[u16]) -> String {
-    let mut line = String::new();
-    for choice in choices.chunks_exact(3) {
-        let source = &lines[usize::from(choice[0]) % lines.len()];
-        let cut = source.floor_char_boundary(usize::from(choice[1]) % (source.len() + 1));
-        line.push_str(if choice[2] & 1 == 0 { &source[..cut] } else { &source[cut..] });
-        line.push_str(SEPARATORS[usize::from(choice[2] / 2) % SEPARATORS.len()]);
-    }
-    line
-}
-
-fn golden_lines() -> Vec<String> {
-    let records = golden_files().into_iter().flat_map(|golden| golden.records());
-    records.map(|record| String::from_utf8_lossy(&record.text).into_owned()).collect()
-}
-
-#[test]
-fn any_splice_of_golden_lines_becomes_a_document_in_every_format() {
-    let lines = golden_lines();
-    let columns = vec!["time".to_owned(), "level".to_owned(), "message".to_owned()];
-    let parser = |format: &Format| {
-        Parser::new(&ParserSettings {
-            format: *format,
-            columns: columns.clone(),
-            ..ParserSettings::default()
-        })
-    };
-    let mut parsers: Vec<Parser> = Format::ALL.iter().map(parser).collect();
-    bolero::check!().with_type::<Vec<u16>>().with_iterations(5_000).for_each(|choices| {
-        let line = spliced(&lines, choices);
-        for parser in &mut parsers {
-            let mut out = Vec::new();
-            let understood = parser.parse(line.as_bytes(), READ_TIME, 0, &mut out).understood;
-            let document = read_document(&out);
-            assert!(understood || document["message"] == line, "{line:?} in {document:?}");
-            parser.detect(line.as_bytes());
-        }
-    });
 }
 
 /// The shortest of some runs: what else the machine does makes a run longer, never shorter.

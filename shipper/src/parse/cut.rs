@@ -8,6 +8,9 @@ pub(super) trait Cut {
     /// What stands before and behind the first `separator`, which is not empty and has a byte that is no blank.
     fn cut(&self, separator: &str) -> Option<(&str, &str)>;
 
+    /// What stands before and behind the first blank: it is near, and a search is not worth its preparation.
+    fn cut_word(&self) -> Option<(&str, &str)>;
+
     /// The same at the last `separator`.
     fn cut_last(&self, separator: &str) -> Option<(&str, &str)>;
 }
@@ -19,6 +22,12 @@ impl Cut for str {
         let mut places = memchr_iter(byte, self.as_bytes());
         let at = places.find_map(|place| place_of(self, separator, place, offset))?;
         Some((&self[..at], &self[at + separator.len()..]))
+    }
+
+    #[inline]
+    fn cut_word(&self) -> Option<(&str, &str)> {
+        let at = self.bytes().position(|byte| byte == b' ')?;
+        Some((&self[..at], &self[at + 1..]))
     }
 
     #[inline]

@@ -289,9 +289,11 @@ impl<'a> Draft<'a> {
         let Some(text) = value.text_or_number() else { return false };
         let text = text.trim_ascii();
         // Go's slog writes what lies between its levels as `INFO+2`.
-        let name = text.split(['+', '-']).next().unwrap_or_default();
-        let level =
-            Level::from_name(name.as_bytes()).or_else(|| text.parse().ok().and_then(Level::from_number));
+        let (name, distance) = text.split_once(['+', '-']).unwrap_or((text, ""));
+        let is_distance = distance.bytes().all(|byte| byte.is_ascii_digit());
+        let level = Level::from_name(name.as_bytes())
+            .filter(|_| is_distance)
+            .or_else(|| text.parse().ok().and_then(Level::from_number));
         level.is_some_and(|level| self.writer.level(level))
     }
 
@@ -471,11 +473,19 @@ impl<'a> Draft<'a> {
     /// Writes a request's target: `url.original` and its parts.
     pub(super) fn url(&mut self, target: &str) {
         // Where nothing in it is escaped, nothing in its parts is.
-        let is_clean = weir_record::json::clean_prefix(target.as_bytes()) == target.len();
-        let write = |writer: &mut DocumentWriter<'_>, field, part: &str| match is_clean {
-            true => writer.escaped(field, part.as_bytes()),
-            false => writer.string(field, part),
-        };
+        match weir_record::json::clean_prefix(target.as_bytes()) == target.len() {
+            true => self.clean_url(target),
+            false => self.write_url(target, |writer, field, part| writer.string(field, part)),
+        }
+    }
+
+    /// As [`url`](Self::url), for a target without anything that JSON escapes.
+    pub(super) fn clean_url(&mut self, target: &str) {
+        self.write_url(target, |writer, field, part| writer.escaped(field, part.as_bytes()));
+    }
+
+    #[inline]
+    fn write_url(&mut self, target: &str, write: impl Fn(&mut DocumentWriter<'a>, Field, &str) -> bool) {
         write(&mut self.writer, Field::UrlOriginal, target);
         let url::Url { scheme, authority, path, query } = url::split(target);
         for (field, part) in [(Field::UrlScheme, scheme), (Field::UrlPath, path), (Field::UrlQuery, query)] {

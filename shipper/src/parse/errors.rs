@@ -77,7 +77,8 @@ pub(super) fn apache(line: &str, draft: &mut Draft<'_>) -> Option<()> {
     rest = after;
     let (module, level) = severity.split_once(':').unwrap_or(("", severity));
     // Apache 2.4 has eight degrees of tracing.
-    let level = level.strip_prefix("trace").map_or(level, |_| "trace");
+    let is_degree = |degree: &str| matches!(degree.as_bytes(), [b'1'..=b'8']);
+    let level = level.strip_prefix("trace").filter(|degree| is_degree(degree)).map_or(level, |_| "trace");
     let level = Level::from_name(level.as_bytes())?;
     while let Some((part, after)) = bracket(rest) {
         if !apache_part(part, draft) {
@@ -110,12 +111,16 @@ fn apache_part(part: &str, draft: &mut Draft<'_>) -> bool {
             draft.assign(Meaning::Long(Field::ProcessPid), Value::Plain(pid))
                 && (tid.is_empty() || draft.assign(Meaning::Long(Field::ProcessThreadId), Value::Plain(tid)))
         }
-        "client" | "remote" => {
+        "client" | "remote" if !value.contains(' ') && !has_source(draft) => {
             address(value, Field::SourceIp, Field::SourceAddress, Field::SourcePort, draft);
             true
         }
         _ => false,
     }
+}
+
+fn has_source(draft: &Draft<'_>) -> bool {
+    draft.writer.has(Field::SourceIp) || draft.writer.has(Field::SourceAddress)
 }
 
 /// `(13)Permission denied: [client ::1:5] AH00132: ..., referer: http://a/`: the line's later parts, which stay in the

@@ -145,8 +145,10 @@ fn sshd(message: &str, draft: &mut Draft<'_>) {
         Some((_method, user)) => user.strip_prefix("invalid user ").unwrap_or(user),
         None => who.strip_prefix("Invalid user ").unwrap_or_default(),
     };
-    let mut words = place.split(' ');
-    let (address, port) = (words.next().unwrap_or_default(), words.nth(1).unwrap_or_default());
+    let (address, rest) = place.cut_word().unwrap_or((place, ""));
+    // `port 51544 ssh2`: the word behind the next.
+    let after = rest.cut_word().map_or("", |(_, after)| after);
+    let port = after.cut_word().map_or(after, |(port, _)| port);
     draft.writer.string(Field::EventAction, action);
     draft.writer.string(Field::EventOutcome, outcome);
     if !user.is_empty() {

@@ -93,11 +93,11 @@ fn write_priority(priority: u8, draft: &mut Draft<'_>) {
 
 /// What follows `<PRI>1 ` (RFC 5424 §6).
 fn rfc5424(header: &str, draft: &mut Draft<'_>, inner: &mut Inner) -> Option<()> {
-    let (time, rest) = header.split_once(' ')?;
-    let (hostname, rest) = rest.split_once(' ')?;
-    let (appname, rest) = rest.split_once(' ')?;
-    let (procid, rest) = rest.split_once(' ')?;
-    let (msgid, rest) = rest.split_once(' ')?;
+    let (time, rest) = header.cut_word()?;
+    let (hostname, rest) = rest.cut_word()?;
+    let (appname, rest) = rest.cut_word()?;
+    let (procid, rest) = rest.cut_word()?;
+    let (msgid, rest) = rest.cut_word()?;
     let moment = match time {
         "-" => None,
         text => Some(Timestamp::parse_rfc3339(text.as_bytes())?),
@@ -130,8 +130,8 @@ fn rfc5424(header: &str, draft: &mut Draft<'_>, inner: &mut Inner) -> Option<()>
 
 /// `1795210759.123456789 mx_1 flows src=10.0.0.5 ...`: Meraki's devices have seconds where RFC 5424 has its time.
 fn meraki(header: &str, draft: &mut Draft<'_>) -> Option<()> {
-    let (time, rest) = header.split_once(' ')?;
-    let (hostname, message) = rest.split_once(' ')?;
+    let (time, rest) = header.cut_word()?;
+    let (hostname, message) = rest.cut_word()?;
     let moment = epoch(time.as_bytes()).filter(|_| time.contains('.'))?;
     draft.reset();
     draft.time(moment);
@@ -174,7 +174,7 @@ fn rfc3164(text: &str, draft: &mut Draft<'_>, inner: &mut Inner) -> Option<()> {
 
 /// `host rest`; a Cisco puts a colon behind its name, too.
 fn split_host(text: &str) -> Option<(Option<&str>, &str)> {
-    let (hostname, rest) = text.split_once(' ')?;
+    let (hostname, rest) = text.cut_word()?;
     Some((Some(hostname), rest.strip_prefix(": ").unwrap_or(rest)))
 }
 
@@ -221,7 +221,7 @@ fn without_priority(
     }
     let (moment, length) = draft.clock.read_start(line.as_bytes())?;
     let (time, rest) = line.split_at(length);
-    let (hostname, rest) = rest.strip_prefix(' ')?.split_once(' ')?;
+    let (hostname, rest) = rest.strip_prefix(' ')?.cut_word()?;
     let rest = rest.strip_prefix(": ").unwrap_or(rest);
     let tag = tag(rest);
     let is_certain = certainty != Certainty::Guessed

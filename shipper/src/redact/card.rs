@@ -9,26 +9,54 @@ const DIGITS_MAX: usize = 19;
 /// Most groups that a number is written in.
 const GROUPS_MAX: usize = 5;
 
+/// Bytes that are looked at together, and how far their places may be apart: of any 13 digits, with one separator at
+/// most between two of them, one such place is whole.
+const PLACE_BYTES: usize = 4;
+const STRIDE_BYTES: usize = DIGITS_MIN - PLACE_BYTES + 1;
+
 pub(super) fn find(line: &[u8], findings: &mut Vec<Finding>) {
-    // Of any 13 digits, with one separator at most between two of them, every stride of 12 bytes meets a digit or the
-    // byte after one.
-    let mut at = DIGITS_MIN - 1;
-    while at < line.len() {
-        let near = if line[at].is_ascii_digit() {
-            Some(at)
-        } else if is_separator(line[at]) && line[at - 1].is_ascii_digit() {
-            Some(at - 1)
-        } else {
-            None
-        };
-        let Some(inside) = near else {
-            at += DIGITS_MIN - 1;
+    let mut at = 0;
+    while let Some(place) = line.get(at..).and_then(<[u8]>::first_chunk::<PLACE_BYTES>) {
+        let next = at + STRIDE_BYTES;
+        if !may_be_digits(*place) || !is_row(*place) || !goes_on(line, at) {
+            at = next;
             continue;
-        };
-        let (start, end) = run(line, inside);
-        find_in_run(line, start, end, findings);
-        at = end.max(at) + DIGITS_MIN - 1;
+        }
+        let digit = place.iter().position(u8::is_ascii_digit);
+        at = digit.map_or(next, |digit| {
+            let (start, end) = run(line, at + digit);
+            find_in_run(line, start, end, findings);
+            end.max(next)
+        });
     }
+}
+
+/// Whether none of the bytes is a letter or a control character: digits and separators lie from 0x20 to 0x3F.
+const fn may_be_digits(place: [u8; PLACE_BYTES]) -> bool {
+    u32::from_ne_bytes(place) & 0xE0E0_E0E0 == 0x2020_2020
+}
+
+/// Whether all of the bytes are digits or separators.
+fn is_row(place: [u8; PLACE_BYTES]) -> bool {
+    const IN_ROW: [bool; 256] = {
+        let mut in_row = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            in_row[byte] = matches!(byte as u8, b'0'..=b'9' | b' ' | b'-');
+            byte += 1;
+        }
+        in_row
+    };
+    let [first, second, third, fourth] = place.map(|byte| IN_ROW[usize::from(byte)]);
+    first & second & third & fourth
+}
+
+/// Whether a row goes on before or behind one place in it: of at least 13 bytes, nine or more are around the place.
+fn goes_on(line: &[u8], at: usize) -> bool {
+    let is_row_at = |start: usize| {
+        line.get(start..).and_then(<[u8]>::first_chunk::<PLACE_BYTES>).is_some_and(|place| is_row(*place))
+    };
+    is_row_at(at + PLACE_BYTES) || at.checked_sub(PLACE_BYTES).is_some_and(is_row_at)
 }
 
 const fn is_separator(byte: u8) -> bool {

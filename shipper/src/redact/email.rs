@@ -8,8 +8,9 @@ use super::{Finding, Kind};
 const LOCAL_BYTES_MAX: usize = 64;
 const DOMAIN_BYTES_MAX: usize = 255;
 
-pub(super) fn find(line: &[u8], findings: &mut Vec<Finding>) {
-    for at in memchr_iter(b'@', line) {
+/// Looks around each `@` from the first, which stands at `first`.
+pub(super) fn find(line: &[u8], first: usize, findings: &mut Vec<Finding>) {
+    for at in memchr_iter(b'@', &line[first..]).map(|at| first + at) {
         let start = local_start(line, at);
         let end = domain_end(line, at + 1);
         if let Some((start, end)) = start.zip(end).filter(|(start, _)| !is_in_url(line, *start)) {

@@ -114,8 +114,9 @@ pub enum RedactError {
 /// Takes out of lines what must not leave the host. One for all files of a source.
 #[derive(Debug)]
 pub struct Redactor {
-    /// Literals that secrets begin with or are named by, and the rule of each.
-    secrets: Option<(packed::Searcher, Vec<secret::Rule>)>,
+    /// Literals that secrets begin with or are named by. The few short ones are searched apart: a search tells
+    /// candidates by as many bytes as its shortest literal has.
+    secrets: Vec<Literals>,
     /// Own names, in lower case, and their search.
     fields: Option<(AhoCorasick, Vec<String>)>,
     email: bool,
@@ -137,10 +138,14 @@ pub(crate) struct Finding {
 impl Redactor {
     /// Compiles the own patterns.
     pub fn new(settings: &RedactSettings) -> Result<Redactor, RedactError> {
-        let secrets = settings.secrets.then(secret::literals);
+        let secrets = if settings.secrets {
+            secret::literals().iter().filter_map(Literals::new).collect()
+        } else {
+            Vec::new()
+        };
         let patterns = settings.patterns.iter().map(|pattern| compile(pattern)).collect::<Result<_, _>>()?;
         Ok(Redactor {
-            secrets: secrets.and_then(|(literals, rules)| Some((searcher(&literals)?, rules))),
+            secrets,
             fields: own_fields(settings)?,
             email: settings.email,
             card: settings.card,
@@ -176,30 +181,33 @@ impl Redactor {
     }
 
     fn find(&self, line: &[u8], findings: &mut Vec<Finding>) {
-        if let Some((searcher, rules)) = &self.secrets {
-            let mut at = 0;
-            while let Some(found) = searcher.find_in(line, Span { start: at, end: line.len() }) {
-                at = found.start() + 1;
-                let rule = rules[found.pattern().as_usize()];
-                if let Some(bytes) = rule.check(line, found.start()..found.end()) {
-                    at = at.max(bytes.end);
-                    findings.push(Finding { kind: Kind::Secret, bytes });
-                }
-            }
-        }
+        self.secrets.iter().for_each(|literals| literals.find(line, findings));
         if let Some((searcher, names)) = &self.fields {
             let found = searcher.find_iter(line).map(|found| found.start()..found.end());
             let values = found.filter_map(|found| secret::field(line, found, names));
             findings.extend(values.map(|bytes| Finding { kind: Kind::Own, bytes }));
         }
-        if self.email {
-            email::find(line, findings);
+        if (self.email || !self.secrets.is_empty())
+            && let Some(at) = memchr::memchr(b'@', line)
+        {
+            self.find_at(line, at, findings);
         }
         if self.card {
             card::find(line, findings);
         }
         for pattern in &self.patterns {
             find_own(pattern, line, findings);
+        }
+    }
+
+    /// What has an `@`, the first at `first`: most lines have none.
+    fn find_at(&self, line: &[u8], first: usize, findings: &mut Vec<Finding>) {
+        if !self.secrets.is_empty() {
+            let passwords = secret::url_passwords(line);
+            findings.extend(passwords.map(|bytes| Finding { kind: Kind::Secret, bytes }));
+        }
+        if self.email {
+            email::find(line, first, findings);
         }
     }
 
@@ -242,8 +250,31 @@ fn own_fields(settings: &RedactSettings) -> Result<Option<(AhoCorasick, Vec<Stri
     Ok(Some((searcher, names)))
 }
 
-fn searcher(literals: &[&str]) -> Option<packed::Searcher> {
-    packed::Config::new().match_kind(packed::MatchKind::LeftmostLongest).builder().extend(literals).build()
+/// Literals that are searched together.
+#[derive(Debug)]
+struct Literals {
+    searcher: packed::Searcher,
+    rules: Vec<secret::Rule>,
+}
+
+impl Literals {
+    fn new(literals: &Vec<(&'static str, secret::Rule)>) -> Option<Literals> {
+        let mut builder = packed::Config::new().match_kind(packed::MatchKind::LeftmostLongest).builder();
+        let searcher = builder.extend(literals.iter().map(|(literal, _)| literal)).build()?;
+        Some(Literals { searcher, rules: literals.iter().map(|(_, rule)| *rule).collect() })
+    }
+
+    fn find(&self, line: &[u8], findings: &mut Vec<Finding>) {
+        let mut at = 0;
+        while let Some(found) = self.searcher.find_in(line, Span { start: at, end: line.len() }) {
+            at = found.start() + 1;
+            let rule = self.rules[found.pattern().as_usize()];
+            if let Some(bytes) = rule.check(line, found.start()..found.end()) {
+                at = at.max(bytes.end);
+                findings.push(Finding { kind: Kind::Secret, bytes });
+            }
+        }
+    }
 }
 
 fn find_own(pattern: &Regex, line: &[u8], findings: &mut Vec<Finding>) {

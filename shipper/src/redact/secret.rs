@@ -25,8 +25,6 @@ pub(super) enum Rule {
     Jwt,
     /// `Bearer token` and `Basic credentials`. RFC 6750, RFC 7617
     Scheme,
-    /// `scheme://user:password@host`. RFC 3986, 3.2.1
-    Url,
     /// PEM. RFC 7468
     PrivateKey,
     /// A word that a secret's name ends with.
@@ -62,45 +60,24 @@ const PREFIXES: [(&str, usize, usize, &[u8]); 25] = [
     ("shpat_", 32, 32, b""),
 ];
 
-/// Other literals.
-const OTHERS: [(&str, Rule); 9] = [
+/// Other literals. Of words that also stand elsewhere the part that has letters beyond `f` early: numbers in base 16,
+/// which logs are full of, then make no candidates.
+const OTHERS: [(&str, Rule); 8] = [
     ("eyJ", Rule::Jwt),
-    ("earer ", Rule::Scheme),
-    ("EARER ", Rule::Scheme),
-    ("asic ", Rule::Scheme),
-    ("ASIC ", Rule::Scheme),
-    ("://", Rule::Url),
+    ("arer ", Rule::Scheme),
+    ("ARER ", Rule::Scheme),
+    ("sic ", Rule::Scheme),
+    ("SIC ", Rule::Scheme),
     ("-----BEGIN ", Rule::PrivateKey),
     ("uthorization", Rule::Name),
     ("UTHORIZATION", Rule::Name),
 ];
 
-/// Parts of names, in the spellings that occur.
-const NAMES: [&str; 24] = [
-    "assw",
-    "ASSW",
-    "assphrase",
-    "ASSPHRASE",
-    "pwd",
-    "Pwd",
-    "PWD",
-    "ecret",
-    "ECRET",
-    "oken",
-    "OKEN",
-    "pi_key",
-    "pi-key",
-    "pi-Key",
-    "piKey",
-    "pikey",
-    "PI_KEY",
-    "ccess_key",
-    "ccessKey",
-    "CCESS_KEY",
-    "ccountKey",
-    "rivate_key",
-    "rivateKey",
-    "RIVATE_KEY",
+/// Parts of names, in the spellings that occur: of password, passwort and passwd, passphrase, pwd, secret, token, API key,
+/// access key, account key, private key.
+const NAMES: [&str; 26] = [
+    "sswo", "SSWO", "sswd", "SSWD", "sphr", "SPHR", "pwd", "Pwd", "PWD", "cret", "CRET", "oken", "OKEN",
+    "pi_k", "pi-k", "pi-K", "piKe", "pike", "PI_K", "ss_k", "ssKe", "SS_K", "untK", "te_k", "teKe", "TE_K",
 ];
 
 /// Without `_`, `-` and `.`, a secret's name ends with one of these; the others may be harmless when they are short.
@@ -119,11 +96,15 @@ const SECRET_NAMES: [&str; 11] = [
 ];
 const MAYBE_SECRET_NAMES: [&str; 3] = ["token", "accesskey", "authorization"];
 
-/// The literals to search for, and the rule of each.
-pub(super) fn literals() -> (Vec<&'static str>, Vec<Rule>) {
+/// The literals to search for, and the rule of each: the short ones, and the others.
+pub(super) fn literals() -> [Vec<(&'static str, Rule)>; 2] {
+    /// So many bytes tell a literal from nearly all of what else stands in logs.
+    const LONG: usize = 4;
     let prefixes = PREFIXES.map(|(prefix, min, max, also)| (prefix, Rule::Prefixed { min, max, also }));
     let names = NAMES.map(|name| (name, Rule::Name));
-    prefixes.into_iter().chain(OTHERS).chain(names).unzip()
+    let (short, long) =
+        prefixes.into_iter().chain(OTHERS).chain(names).partition(|(literal, _)| literal.len() < LONG);
+    [short, long]
 }
 
 /// The value of an own field, where `found` is in its name.
@@ -142,7 +123,6 @@ impl Rule {
             Rule::Prefixed { min, max, also } => prefixed(line, found, (min, max), also),
             Rule::Jwt => jwt(line, found.start),
             Rule::Scheme => scheme(line, found),
-            Rule::Url => url_password(line, found.end),
             Rule::PrivateKey => private_key(line, found),
             Rule::Name => named(line, found),
         }
@@ -187,9 +167,10 @@ fn jwt(line: &[u8], start: usize) -> Option<Range<usize>> {
 }
 
 fn scheme(line: &[u8], found: Range<usize>) -> Option<Range<usize>> {
-    // The first letter, in either case, begins the word.
-    let first = found.start.checked_sub(1)?;
-    let begins = matches!(line[first], b'B' | b'b') && (first == 0 || !is_word(line[first - 1]));
+    // The first two letters, in either case, begin the word.
+    let first = found.start.checked_sub(2)?;
+    let is_head = |head: &[u8]| line[first..found.start].eq_ignore_ascii_case(head);
+    let begins = (is_head(b"be") || is_head(b"ba")) && (first == 0 || !is_word(line[first - 1]));
     let length = run(line, found.end, b"._~+/=-");
     let token = &line[found.end..found.end + length];
     // "basic information", "bearer authentication": prose has neither digits nor capitals inside.
@@ -197,6 +178,11 @@ fn scheme(line: &[u8], found: Range<usize>) -> Option<Range<usize>> {
         || token.iter().skip(1).any(u8::is_ascii_uppercase)
         || token.ends_with(b"=");
     (begins && length >= TOKEN_BYTES_MIN && looks_random).then(|| found.end..found.end + length)
+}
+
+/// `scheme://user:password@host`, RFC 3986, 3.2.1: the passwords of a line that has an `@`.
+pub(super) fn url_passwords(line: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    memchr::memmem::find_iter(line, "://").filter_map(|at| url_password(line, at + "://".len()))
 }
 
 fn url_password(line: &[u8], start: usize) -> Option<Range<usize>> {

@@ -44,6 +44,26 @@ fn redact(settings: &RedactSettings, line: &str) -> Option<String> {
 }
 
 #[test]
+fn a_card_is_found_wherever_it_stands() {
+    let settings = RedactSettings { card: true, ..RedactSettings::default() };
+    for card in
+        ["4222222222222", "378282246310005", "4111111111111111", "4111 1111 1111 1111", "4111-1111-1111-1111"]
+    {
+        for before in 0..40 {
+            for after in ["", " end", "\"}"] {
+                let head = "x".repeat(before);
+                let redacted = redact(&settings, &format!("{head} {card}{after}"));
+                assert_eq!(
+                    redacted,
+                    Some(format!("{head} [redacted:card]{after}")),
+                    "{before} bytes before {card}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn precision_and_recall_on_the_corpus() {
     let redactor = Redactor::new(&everything()).expect("compiled");
     let (mut right, mut missed, mut wrong, mut lines) = (0, 0, 0, 0);

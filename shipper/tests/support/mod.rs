@@ -67,11 +67,12 @@ fn read_values(record: &str) -> Option<String> {
             // The journal's messages may be such lines themselves.
             Value::String(inner) if inner.starts_with('{') => {
                 text.push_str(&read_values(inner).unwrap_or_else(|| inner.clone()));
+                text.push('\n');
             }
-            // OpenTelemetry's lists of pairs have their keys as values; a cursor is a place in the journal, and nothing
-            // of the event.
+            // OpenTelemetry's lists of pairs have their keys as values; two underscores begin the journal's own fields
+            // of where an entry stands, which say nothing of the event.
             Value::Object(members) => {
-                let is_said = |key: &str| !matches!(key, "key" | "__CURSOR");
+                let is_said = |key: &str| key != "key" && !key.starts_with("__");
                 members.iter().filter(|(key, _)| is_said(key)).for_each(|(_, value)| push(value, text));
             }
             Value::Array(values) => values.iter().for_each(|value| push(value, text)),
@@ -88,7 +89,9 @@ fn read_values(record: &str) -> Option<String> {
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let is_key = |word: &&str| {
         let end = word.as_ptr() as usize - text.as_ptr() as usize + word.len();
-        text[end..].starts_with('=')
+        // A dotted key is several words.
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+        text[end..].trim_start_matches(is_part).starts_with('=')
     };
     text.split(|c: char| !c.is_alphanumeric() && c != '_')
         .filter(|word| !word.is_empty())
@@ -105,7 +108,7 @@ fn is_duration(word: &str) -> bool {
 fn is_time_word(word: &str) -> bool {
     let letters = word.trim_matches(|c: char| c.is_ascii_digit());
     letters.is_empty()
-        || matches!(letters, "T" | "Z" | "am" | "pm" | "AM" | "PM")
+        || matches!(letters, "T" | "Z" | "t" | "z" | "_" | "am" | "pm" | "AM" | "PM")
         || letters.chars().count() <= 12 && letters.chars().all(char::is_alphabetic) && is_name(letters)
 }
 

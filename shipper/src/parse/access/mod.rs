@@ -11,10 +11,19 @@ mod tail;
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr2, memrchr};
+use weir_record::json::has_control;
 use weir_record::schema::Field;
 
 use super::draft::Draft;
 use super::format::Format;
+
+/// The inside of a quoted part.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quoted<'l> {
+    pub(super) text: &'l str,
+    /// Whether a backslash is in it.
+    has_escape: bool,
+}
 
 /// The parts of a line, as they stand in it.
 struct Parts<'l> {
@@ -23,11 +32,11 @@ struct Parts<'l> {
     host: &'l str,
     user: &'l str,
     time: &'l str,
-    request: &'l str,
+    request: Quoted<'l>,
     status: &'l str,
     bytes: &'l str,
     /// Referrer and user agent.
-    combined: Option<(&'l str, &'l str)>,
+    combined: Option<(Quoted<'l>, Quoted<'l>)>,
     /// What else follows.
     tail: &'l str,
 }
@@ -39,7 +48,12 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<Format> {
     let (moment, length) = draft.clock.read_prefix(parts.time.as_bytes())?;
     (length == parts.time.len()).then_some(())?;
     draft.time(moment);
-    draft.writer.string(Field::Message, line);
+    let has_control = has_control(line.as_bytes());
+    if has_control {
+        draft.writer.string(Field::Message, line);
+    } else {
+        draft.writer.printable(Field::Message, line);
+    }
     draft.source(parts.host);
     if let Some(domain) = parts.domain {
         draft.domain(domain);
@@ -47,7 +61,7 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<Format> {
     if !matches!(parts.user, "-" | "" | "\"\"") {
         draft.writer.string(Field::UserName, parts.user);
     }
-    request(parts.request, draft);
+    quoted_request(parts.request, has_control, draft);
     if let Some(status) = short_number(parts.status) {
         draft.writer.integer(Field::HttpResponseStatusCode, status);
     }
@@ -55,10 +69,15 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<Format> {
         draft.writer.integer(Field::HttpResponseBodyBytes, bytes);
     }
     if let Some((referrer, agent)) = parts.combined {
-        for (field, text) in [(Field::HttpRequestReferrer, referrer), (Field::UserAgentOriginal, agent)] {
-            if !matches!(text, "-" | "") {
-                draft.writer.string(field, &unescape(text));
+        for (field, part) in [(Field::HttpRequestReferrer, referrer), (Field::UserAgentOriginal, agent)] {
+            if matches!(part.text, "-" | "") {
+                continue;
             }
+            // Without a backslash there is no quote in it either.
+            match part.has_escape || has_control {
+                true => draft.writer.string(field, &unescape(part.text)),
+                false => draft.writer.escaped(field, part.text.as_bytes()),
+            };
         }
     }
     let format = if parts.combined.is_some() { Format::Combined } else { Format::Common };
@@ -80,7 +99,7 @@ fn split(line: &str) -> Option<Parts<'_>> {
     let rest = &line[bracket + 1..];
     let time_end = memchr(b']', rest.as_bytes())?;
     let time = &rest[..time_end];
-    let (request, rest) = quoted(rest[time_end + 1..].strip_prefix(' ')?)?;
+    let (request, rest) = quoted_part(rest[time_end + 1..].strip_prefix(' ')?)?;
     let rest = rest.strip_prefix(' ')?;
     let (status, rest) = match rest.as_bytes() {
         [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b' ', ..] => (&rest[..3], &rest[4..]),
@@ -116,14 +135,21 @@ fn who(text: &str) -> Option<(Option<&str>, &str, &str)> {
 }
 
 /// Referrer and user agent, and what else follows them.
-fn combined_parts(rest: &str) -> Option<((&str, &str), &str)> {
-    let (referrer, rest) = quoted(rest.strip_prefix(' ')?)?;
-    let (agent, rest) = quoted(rest.strip_prefix(' ')?)?;
+fn combined_parts(rest: &str) -> Option<((Quoted<'_>, Quoted<'_>), &str)> {
+    let (referrer, rest) = quoted_part(rest.strip_prefix(' ')?)?;
+    let (agent, rest) = quoted_part(rest.strip_prefix(' ')?)?;
     Some(((referrer, agent), rest))
 }
 
 /// `GET /path?query HTTP/1.1`. What is none (bytes of a TLS handshake, for one) stays an attribute.
 pub(super) fn request(text: &str, draft: &mut Draft<'_>) {
+    let has_escape = memchr(b'\\', text.as_bytes()).is_some();
+    // Other formats' requests come from anywhere: whether they are clean is looked at.
+    quoted_request(Quoted { text, has_escape }, true, draft);
+}
+
+fn quoted_request(request: Quoted<'_>, may_need_escapes: bool, draft: &mut Draft<'_>) {
+    let text = request.text;
     if matches!(text, "-" | "") {
         return;
     }
@@ -142,7 +168,10 @@ pub(super) fn request(text: &str, draft: &mut Draft<'_>) {
         return draft.writer.attribute_string("request", &unescape(text));
     };
     draft.writer.string(Field::HttpRequestMethod, method);
-    draft.url(&unescape(target));
+    match request.has_escape || may_need_escapes {
+        true => draft.url(&unescape(target)),
+        false => draft.clean_url(target),
+    }
     if let Some(version) = version {
         draft.writer.string(Field::HttpVersion, version);
     }
@@ -155,13 +184,18 @@ fn word(text: &str) -> Option<(&str, &str)> {
 
 /// The inside of a quoted text, and what follows it.
 pub(super) fn quoted(text: &str) -> Option<(&str, &str)> {
+    quoted_part(text).map(|(part, rest)| (part.text, rest))
+}
+
+fn quoted_part(text: &str) -> Option<(Quoted<'_>, &str)> {
     let inside = text.strip_prefix('"')?;
-    let mut at = 0;
+    let (mut at, mut has_escape) = (0, false);
     loop {
         at += memchr2(b'"', b'\\', inside.as_bytes().get(at..)?)?;
         if inside.as_bytes()[at] == b'"' {
-            return Some((&inside[..at], &inside[at + 1..]));
+            return Some((Quoted { text: &inside[..at], has_escape }, &inside[at + 1..]));
         }
+        has_escape = true;
         at += 2;
     }
 }

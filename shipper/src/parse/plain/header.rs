@@ -478,7 +478,10 @@ impl<'l> Reader<'l> {
         }
         match names {
             [Some(service), Some(thread)] => {
-                self.header.service = self.header.service.or(Some(service));
+                match self.header.service {
+                    Some(known) if known != service => self.header.attribute("application", service),
+                    _ => self.header.service = Some(service),
+                }
                 self.header.thread = Some(thread);
             }
             [thread, _] => self.header.thread = thread,

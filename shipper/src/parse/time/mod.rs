@@ -32,6 +32,13 @@ const SHORTEST: usize = 13;
 impl Clock {
     /// Reads a time stamp at the start of `text`, in any shape of the table but the last; returns it with its length.
     pub(super) fn read_prefix(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
+        // What goes on in letters or digits is another word, or a time stamp that was cut.
+        let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || !byte.is_ascii();
+        let goes_on = |length: usize| text.get(length).is_some_and(is_letter);
+        self.read_shape(text).filter(|(_, length)| !goes_on(*length))
+    }
+
+    fn read_shape(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
         let (&first, &third) = (text.first()?, text.get(2)?);
         if text.len() < SHORTEST {
             return None;
