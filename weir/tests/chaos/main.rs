@@ -17,6 +17,7 @@ mod index;
 mod node;
 mod oracle;
 mod process;
+mod programs;
 mod proxy;
 mod round;
 mod stage;

@@ -1,6 +1,6 @@
 //! One of the programs under test.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -117,12 +117,4 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-/// Writes a file, for what has to be there before a program starts.
-pub fn write(path: &Path, text: &str) {
-    use std::io::Write as _;
-    File::create(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .expect("the stage can be written");
 }

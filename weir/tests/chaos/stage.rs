@@ -10,10 +10,11 @@ use tokio::runtime::Runtime;
 use weir_buffer::testing::TestRedis;
 use weir_buffer::{Buffer as _, FileLedger, RedisBuffer, RedisSettings};
 
-use super::index::{Index, NAMESPACE};
+use super::index::Index;
 use super::node::Node;
 use super::oracle::{Oracle, Verdict};
-use super::process::{Process, write};
+use super::process::Process;
+use super::programs::{Programs, audit, logs, state};
 use super::proxy::Proxy;
 use super::story::Story;
 use super::support::{free_port, run, text};
@@ -30,9 +31,6 @@ const DEAD_LETTERS: &str = "dead_letter";
 
 /// A state directory on a disk of this size fills up in no time.
 const SMALL_DISK: &str = "1m";
-
-/// Redis holds no more than this: an outage of the index fills it, and the log files have to wait.
-const BUFFER_BYTES_MAX: &str = "1MiB";
 
 /// How often it is looked whether all is indexed.
 const CALM_INTERVAL: Duration = Duration::from_millis(200);
@@ -86,47 +84,26 @@ impl Stage {
         let redis = TestRedis::start_with(&["--appendonly", "yes", "--appendfsync", "everysec"])?;
         let runtime = Runtime::new().expect("a runtime");
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let root = directory.path();
         let proxy = |port| Proxy::start(runtime.handle(), port).expect("a port to listen on");
         let redis_network = proxy(redis.port());
         let server = kind.map(Node::start).map(|node| {
             let (network, url) = (proxy(node.port()), node.url());
             Server { node: Mutex::new(node), network, url }
         });
+        let mut programs = Programs::new(directory.path(), redis_network.port(), sabotage);
+        let shippers = std::array::from_fn(|number| Mutex::new(programs.shipper(number)));
         let page = free_port();
-        let mut metrics = Vec::new();
-        let mut program = |name: String, arguments: Vec<String>, text: &dyn Fn(u16) -> String| {
-            let port = free_port();
-            write(&root.join(format!("{name}.toml")), &text(port));
-            metrics.push(port);
-            Mutex::new(Process::new(name, root, arguments, sabotage))
-        };
-        let shippers = std::array::from_fn(|number| {
-            let name = format!("shipper-{number}");
-            let index = server.as_ref().map(|server| index_configuration(&server.url));
-            let index = index.unwrap_or_default();
-            let text = |port| shipper_configuration(root, number, port, redis_network.port()) + &index;
-            program(name.clone(), role("ship", root, &name), &text)
-        });
-        let workers = match &server {
-            Some(server) => (0..WORKERS)
-                .map(|number| {
-                    let name = format!("worker-{number}");
-                    let text = |port| worker_configuration(port, redis_network.port(), server.network.port());
-                    program(name.clone(), role("work", root, &name), &text)
-                })
-                .collect(),
+        let (workers, index) = match &server {
+            Some(server) => {
+                let worker = |number| Mutex::new(programs.worker(number, server.network.port()));
+                ((0..WORKERS).map(worker).collect(), Index::Server { url: server.url.clone() })
+            }
             None => {
-                let name = "worker-0".to_owned();
-                let text = |_| buffer_configuration(redis_network.port());
-                vec![program(name.clone(), up(root, &name, page, redis_network.port()), &text)]
+                let url = format!("http://127.0.0.1:{page}");
+                (vec![Mutex::new(programs.up(page))], Index::Page { url })
             }
         };
-        let index = match &server {
-            Some(server) => Index::Server { url: server.url.clone() },
-            None => Index::Page { url: format!("http://127.0.0.1:{page}") },
-        };
-        let state = state(root, 1);
+        let state = state(directory.path(), 1);
         std::fs::create_dir_all(&state).expect("a directory can be made");
         let stage = Stage {
             story: Story::new(),
@@ -137,7 +114,7 @@ impl Stage {
             server,
             shippers,
             workers,
-            metrics,
+            metrics: programs.metrics,
             names: RwLock::new(()),
             has_small_disk: mount(&state),
             directory: Some(directory),
@@ -232,11 +209,11 @@ impl Stage {
     /// What `weir audit` says of both shippers, and whether it calls everything whole; none over the embedded index, whose
     /// process follows no files.
     pub fn audit(&self) -> Option<(bool, String)> {
-        self.server.as_ref()?;
+        let server = self.server.as_ref()?;
         let mut is_whole = true;
         let mut reports = String::new();
         for number in 0..SHIPPERS {
-            let configuration = self.root().join(format!("shipper-{number}.toml"));
+            let configuration = audit(self.root(), number, &server.url);
             let ended = run(&["audit", "--settle", "10s", "-c", text(&configuration)]);
             is_whole &= ended.code == Some(0);
             reports.push_str(&ended.stdout);
@@ -260,61 +237,6 @@ impl Drop for Stage {
             drop(Command::new("umount").arg(self.state(1)).status());
         }
     }
-}
-
-fn logs(root: &Path) -> PathBuf {
-    root.join("logs")
-}
-
-fn state(root: &Path, shipper: usize) -> PathBuf {
-    root.join(format!("state-{shipper}"))
-}
-
-fn role(role: &str, root: &Path, name: &str) -> Vec<String> {
-    let configuration = root.join(format!("{name}.toml"));
-    [role, "-c", text(&configuration)].map(str::to_owned).to_vec()
-}
-
-/// `weir up` as the worker and the index; it has nothing to follow.
-fn up(root: &Path, name: &str, page: u16, redis: u16) -> Vec<String> {
-    let (nothing, data) = (root.join("nothing/*.log"), root.join("data"));
-    let (page, redis) = (format!("127.0.0.1:{page}"), format!("redis://127.0.0.1:{redis}/"));
-    let mut arguments = role("up", root, name);
-    let more = ["--data", text(&data), "--listen", &page, "--redis", &redis, text(&nothing)];
-    arguments.extend(more.map(str::to_owned));
-    arguments
-}
-
-fn shipper_configuration(root: &Path, number: usize, metrics: u16, redis: u16) -> String {
-    let own = SERVICES.iter().filter(|service| service.shipper == number);
-    let sources: String = own
-        .map(|service| {
-            let directory = service.directory(&logs(root));
-            let (name, directory) = (service.name, directory.display());
-            format!("[[source]]\nservice = \"{name}\"\npaths = [\"{directory}/{name}.log\"]\n")
-        })
-        .collect();
-    format!(
-        "state = \"{}\"\n{sources}{}[metrics]\nshipper = \"127.0.0.1:{metrics}\"\n",
-        state(root, number).display(),
-        buffer_configuration(redis)
-    )
-}
-
-fn worker_configuration(metrics: u16, redis: u16, index: u16) -> String {
-    format!(
-        "{}bulk_bytes = \"256KiB\"\n{}[metrics]\nworker = \"127.0.0.1:{metrics}\"\n",
-        index_configuration(&format!("http://127.0.0.1:{index}")),
-        buffer_configuration(redis)
-    )
-}
-
-fn index_configuration(url: &str) -> String {
-    format!("[index]\nelasticsearch = \"{url}\"\nnamespace = \"{NAMESPACE}\"\n")
-}
-
-fn buffer_configuration(redis: u16) -> String {
-    format!("[buffer]\nredis = \"redis://127.0.0.1:{redis}/\"\nmax_bytes = \"{BUFFER_BYTES_MAX}\"\n")
 }
 
 /// Gives a directory a small disk of its own, where we may.
