@@ -1,5 +1,4 @@
 //! Drift in a real browser: lines that no parser understood stand on the page as shapes, and nothing of them does.
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it has to be")]
 
 #[expect(dead_code, reason = "the page's own tests use all of it")]
 #[path = "../../dashboards/tests/support/browser.rs"]
