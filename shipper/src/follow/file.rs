@@ -245,6 +245,13 @@ impl Followed {
         })
     }
 
+    /// Whether it can still be opened under the name that it was seen under last.
+    pub fn has_its_name(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| {
+            fs::metadata(&place.path).is_ok_and(|metadata| identity(&metadata) == place.inode)
+        })
+    }
+
     /// Whether it looked like this at the last look.
     pub fn was_seen_as(&self, seen: Seen) -> bool {
         self.seen == seen

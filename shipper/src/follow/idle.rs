@@ -28,10 +28,15 @@ impl Follower {
         if !self.growth.watch(key, &place.path, place.inode.device) {
             return Some(now + self.growth.poll_interval());
         }
-        // What was written before there was a watch is seen now.
         if !file.is_as_seen() {
             self.growth.forget(&key);
-            return Some(now);
+            if file.has_its_name() {
+                // What was written before there was a watch is seen now.
+                return Some(now);
+            }
+            // It was renamed: to look at it again and again would not tell to what.
+            self.look_for_others_soon(now);
+            return None;
         }
         let close = file.handle.is_some().then(|| now + IDLE_CLOSE.saturating_sub(file.quiet_for(now)));
         Some(close.unwrap_or(now + REST_INTERVAL).max(now + REST_AFTER))

@@ -127,7 +127,7 @@ impl Follower {
     }
 
     /// The next scan is at `at`, or before.
-    fn look_for_others_soon(&mut self, at: Instant) {
+    pub(super) fn look_for_others_soon(&mut self, at: Instant) {
         self.rescan = Some(self.rescan.map_or(at, |before| before.min(at)));
     }
 
@@ -290,7 +290,14 @@ impl Follower {
     }
 
     /// Where the buffer stands with these files. None: following ends.
-    pub(super) fn locate(&self, files: Vec<FileKey>) -> Option<Vec<Position>> {
+    pub(super) fn locate(&mut self, files: Vec<FileKey>) -> Option<Vec<Position>> {
+        let began = Instant::now();
+        let positions = self.ask_positions(&files);
+        self.waited += began.elapsed();
+        positions
+    }
+
+    fn ask_positions(&self, files: &[FileKey]) -> Option<Vec<Position>> {
         let mut positions = Vec::with_capacity(files.len());
         for chunk in files.chunks(LOCATE_FILES_MAX) {
             let (reply, answer) = sync_channel(1);

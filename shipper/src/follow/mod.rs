@@ -110,6 +110,8 @@ pub struct Follower {
     first_scan: bool,
     /// When something has to be looked for again, before the next scan would.
     rescan: Option<Instant>,
+    /// How much of the scan that is under way was waiting for the buffer.
+    waited: Duration,
     /// Since when files were not seen that are known and not followed.
     unseen: HashMap<FileIdentity, Instant>,
     /// When the last scan began, nanoseconds since 1970: what was born before is in the checkpoint, or not wanted.
@@ -180,6 +182,7 @@ impl Follower {
             ending: Ending { ended, seen: false },
             first_scan: true,
             rescan: None,
+            waited: Duration::ZERO,
             unseen: HashMap::new(),
             scanned_at: born_after + BIRTH_CLOCK_LAG,
         })
@@ -197,7 +200,7 @@ impl Follower {
             }
             if ends || chores.is_scan_due(now) {
                 self.scan(now);
-                chores.scanned(now, Instant::now());
+                chores.scanned(now, std::mem::take(&mut self.waited), Instant::now());
             }
             if chores.take_save(now) {
                 self.save();

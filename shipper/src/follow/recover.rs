@@ -56,7 +56,7 @@ impl Follower {
     /// Without a whole checkpoint only the buffer knows how often a file was truncated: the last generation that it
     /// knows is the one on the disk.
     pub(super) fn probe_generations(
-        &self,
+        &mut self,
         mut arrivals: Vec<(Arrival, Position)>,
     ) -> Vec<(Arrival, Position)> {
         if self.checkpoint.provenance() == Provenance::Whole {
@@ -136,7 +136,7 @@ impl Follower {
     }
 
     /// The generations of a file that are over and that nobody follows, the last one first.
-    fn generations_over(&self, original: &Truncated) -> Vec<(FileIdentity, Position)> {
+    fn generations_over(&mut self, original: &Truncated) -> Vec<(FileIdentity, Position)> {
         let generations: Vec<FileIdentity> = (0..original.identity.generation)
             .rev()
             .map(|generation| FileIdentity { generation, ..original.identity })

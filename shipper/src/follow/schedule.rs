@@ -88,9 +88,10 @@ impl Chores {
         now >= self.next_scan
     }
 
-    /// A scan is over.
-    pub fn scanned(&mut self, began: Instant, ended: Instant) {
-        let took: Duration = ended.saturating_duration_since(began);
+    /// A scan is over. `waited`: how much of it was no work, but waiting for the buffer to say where new files stand. An
+    /// outage must not be followed by another, several times as long, in which nobody looks for files.
+    pub fn scanned(&mut self, began: Instant, waited: Duration, ended: Instant) {
+        let took = ended.saturating_duration_since(began).saturating_sub(waited);
         self.scan_pause = ended + took * SCAN_PAUSE_FACTOR;
         self.next_scan = self.scan_pause.max(began + SCAN_INTERVAL);
     }
@@ -156,12 +157,23 @@ mod tests {
         let mut chores = Chores::new(now);
         assert!(chores.is_scan_due(now));
         let ended = now + Duration::from_millis(10);
-        chores.scanned(now, ended);
+        chores.scanned(now, Duration::ZERO, ended);
         chores.wake(ended);
         assert!(!chores.is_scan_due(ended + Duration::from_millis(39)));
         assert!(chores.is_scan_due(ended + Duration::from_millis(40)));
-        chores.scanned(ended, ended);
+        chores.scanned(ended, Duration::ZERO, ended);
         chores.wake(ended);
         assert!(chores.is_scan_due(ended));
+    }
+
+    #[test]
+    fn a_scan_that_had_to_wait_for_the_buffer_does_not_put_off_the_next() {
+        let now = Instant::now();
+        let mut chores = Chores::new(now);
+        let (outage, ended) = (Duration::from_secs(3600), now + Duration::from_secs(3601));
+        chores.scanned(now, outage, ended);
+        chores.wake(ended);
+        assert!(!chores.is_scan_due(ended + Duration::from_millis(3999)));
+        assert!(chores.is_scan_due(ended + Duration::from_secs(4)));
     }
 }
