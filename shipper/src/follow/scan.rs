@@ -302,20 +302,21 @@ impl Follower {
 
     /// Contents that were done, and that the buffer stands before the end of: the index has lost what it had of them. What
     /// is not there any more of these is counted as vanished.
-    fn asked_back(&self) -> HashSet<FileIdentity> {
+    fn asked_back(&mut self) -> HashSet<FileIdentity> {
         let is_done = |entry: &&Entry| {
             matches!(entry.state, EntryState::Live | EntryState::Vanished { .. })
                 && entry.indexed > 0
                 && entry.indexed >= entry.size
         };
-        let done: Vec<&Entry> = self.checkpoint.entries().filter(is_done).collect();
-        let keys = done.iter().map(|entry| self.key(&entry.identity)).collect();
+        let done = self.checkpoint.entries().filter(is_done);
+        let done: Vec<(FileIdentity, u64)> = done.map(|entry| (entry.identity, entry.indexed)).collect();
+        let keys = done.iter().map(|(content, _)| self.key(content)).collect();
         // Without an answer this process ends.
         let positions = self.locate(keys).unwrap_or_default();
-        done.iter()
+        done.into_iter()
             .zip(positions)
-            .filter(|(entry, position)| position.pushed.is_some_and(|pushed| pushed < entry.indexed))
-            .map(|(entry, _)| entry.identity)
+            .filter(|((_, indexed), position)| position.pushed.is_some_and(|pushed| pushed < *indexed))
+            .map(|((content, _), _)| content)
             .collect()
     }
 
