@@ -110,6 +110,8 @@ pub struct Follower {
     first_scan: bool,
     /// When something has to be looked for again, before the next scan would.
     rescan: Option<Instant>,
+    /// When the last scan looked into the directories.
+    scanned: Instant,
     /// How much of the scan that is under way was waiting for the buffer.
     waited: Duration,
     /// Since when files were not seen that are known and not followed.
@@ -182,6 +184,7 @@ impl Follower {
             ending: Ending { ended, seen: false },
             first_scan: true,
             rescan: None,
+            scanned: Instant::now(),
             waited: Duration::ZERO,
             unseen: HashMap::new(),
             scanned_at: born_after + BIRTH_CLOCK_LAG,

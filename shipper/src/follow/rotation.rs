@@ -99,8 +99,13 @@ impl Follower {
         file.lose_place();
         let since = *file.missing_since.get_or_insert(now);
         let missing = now.saturating_duration_since(since);
-        // What is not decided yet may be its twin.
-        if missing < quiet || (missing < quiet * MISSING_FACTOR && !self.undecided.is_empty()) {
+        // Nobody has looked for it since, or what is not decided yet may be its twin.
+        let is_looked_for = self.scanned > since;
+        if missing < quiet
+            || !is_looked_for
+            || (missing < quiet * MISSING_FACTOR && !self.undecided.is_empty())
+        {
+            self.look_for_others_soon(now);
             return self.schedule.set(key, (since + quiet).max(now + quiet / 4));
         }
         if file.has_rest() {

@@ -68,6 +68,7 @@ impl Follower {
     /// Finds new files, and notes where the known ones are now.
     pub(super) fn scan(&mut self, now: Instant) {
         let began = nanos_now();
+        self.scanned = now;
         if !self.undecided.is_empty() {
             self.discovery.look_at_everything();
         }
