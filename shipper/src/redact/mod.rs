@@ -139,7 +139,7 @@ impl Redactor {
     /// Compiles the own patterns.
     pub fn new(settings: &RedactSettings) -> Result<Redactor, RedactError> {
         let secrets = if settings.secrets {
-            secret::literals().iter().filter_map(Literals::new).collect()
+            secret::literals().iter().filter_map(|literals| Literals::new(literals)).collect()
         } else {
             Vec::new()
         };
@@ -258,7 +258,7 @@ struct Literals {
 }
 
 impl Literals {
-    fn new(literals: &Vec<(&'static str, secret::Rule)>) -> Option<Literals> {
+    fn new(literals: &[(&'static str, secret::Rule)]) -> Option<Literals> {
         let mut builder = packed::Config::new().match_kind(packed::MatchKind::LeftmostLongest).builder();
         let searcher = builder.extend(literals.iter().map(|(literal, _)| literal)).build()?;
         Some(Literals { searcher, rules: literals.iter().map(|(_, rule)| *rule).collect() })
