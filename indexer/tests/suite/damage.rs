@@ -228,8 +228,8 @@ async fn a_search_that_meets_damage_has_it_set_aside_while_everything_runs() {
     // In place: the index has the file mapped.
     let store = victim(directory.path(), 1, ".store");
     let length = store.metadata().expect("there").len() as usize;
-    let file = fs::File::options().write(true).open(&store).expect("writable");
-    std::os::unix::fs::FileExt::write_all_at(&file, &vec![0xa5; length * 2 / 3], 0).expect("written");
+    let damaged = fs::File::options().write(true).open(&store).expect("writable");
+    std::os::unix::fs::FileExt::write_all_at(&damaged, &vec![0xa5; length * 2 / 3], 0).expect("written");
     until("the rest is found", async || {
         let request = SearchRequest { limit: 5000, ..SearchRequest::new(Query::All) };
         let found = index.search(&request).await;
@@ -239,6 +239,12 @@ async fn a_search_that_meets_damage_has_it_set_aside_while_everything_runs() {
     assert!(directories(directory.path())[0].contains("damaged"), "{:?}", directories(directory.path()));
     let outcomes = bulk(&index, &[frame_of(2, 100, 10)]).await;
     assert_eq!(count(&outcomes, &Outcome::Indexed), 10, "what comes in is indexed");
+    // With a new partition old ones are looked at: what was set aside is not forgotten.
+    bulk(&index, &[frame_of(3, 0, FULL)]).await;
+    drop(index);
+    let index = Embedded::open(&small(directory.path())).expect("opened without it");
+    let position = index.positions().into_iter().find(|(key, _)| *key == file(1));
+    assert_eq!(position, Some((file(1), 0)), "the next start has its records sent again");
 }
 
 const SMALL_DISK: &str = "WEIR_TEST_EMBEDDED_SMALL_DISK";
