@@ -82,7 +82,7 @@ fn what_mariadb_logs_is_understood() {
     assert!(statement["event.duration"].as_u64() > Some(20_000_000), "{statement}");
     assert_eq!(statement["user.name"], "root", "{statement}");
     // It has no line with its time: only the first entry of a second has one.
-    assert!(slow.iter().all(|entry| is_of_now(entry)), "{slow:#?}");
+    assert!(slow.iter().all(is_of_now), "{slow:#?}");
     assert_eq!(statement["source.address"], "localhost", "{statement}");
     assert_eq!(statement["attributes.Rows_sent"], 1, "{statement}");
     assert!(statement["message"].as_str().unwrap().contains("\n  'two lines' from orders;"), "{statement}");
