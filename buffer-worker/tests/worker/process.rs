@@ -144,7 +144,7 @@ async fn servers_that_are_not_there_are_waited_for_and_named_once() {
     until("it asked for the index", async || server.turned_away() >= 2).await;
     server.set_up(true);
     // The index is there, the buffer is not yet: it goes on asking.
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     redis.restart();
     let buffer = buffer(&redis);
     push(&buffer, &frames(1, 2)).await;

@@ -20,6 +20,9 @@ use crate::settings::Start;
 /// Files whose positions are asked for together.
 const LOCATE_FILES_MAX: usize = 1000;
 
+/// Room in `event.sequence` for one segment of a journal: as many nanoseconds as it has bytes at most.
+const JOURNAL_SPACING: i64 = 64 << 20;
+
 /// Files of one scan that are said each by itself: of thousands, one line is enough.
 pub const MET_SAID_MAX: usize = 10;
 
@@ -221,6 +224,7 @@ impl Follower {
     fn arrive(&mut self, mut arrivals: Vec<Arrival>, now: Instant) {
         // The order in which they were born is the order of their lines.
         arrivals.sort_by_key(|arrival| arrival.entry.sequence_base);
+        self.space_journals(&mut arrivals);
         if self.first_scan {
             // Whatever happens from here on: the next start knows these files, wherever they were rotated to meanwhile.
             arrivals.iter().for_each(|arrival| self.checkpoint.put(arrival.entry.clone()));
@@ -238,6 +242,27 @@ impl Follower {
             let key = self.follow(arrival, position, now);
             // Its head tells its twins, which may be there already.
             self.look_closely(key, now);
+        }
+    }
+
+    /// Segments of a journal are made faster than the file system's clock ticks: those that it calls equally old are told
+    /// apart by their names, and none begins before the one before it ends.
+    fn space_journals(&mut self, arrivals: &mut [Arrival]) {
+        let is_journal = |arrival: &Arrival| self.settings.sources[arrival.source].origin.is_some();
+        arrivals.sort_by_cached_key(|arrival| {
+            let sighting = arrival.sighting.as_ref().filter(|_| is_journal(arrival));
+            // The one that is written to has no number yet.
+            let name = sighting.map(|seen| (seen.presence == Presence::Listed, seen.found.path.clone()));
+            (arrival.entry.sequence_base, name)
+        });
+        for arrival in arrivals {
+            if self.settings.sources[arrival.source].origin.is_none() {
+                continue;
+            }
+            let next = self.journals_next.entry(arrival.source).or_insert(i64::MIN);
+            let base = arrival.entry.sequence_base.max(*next);
+            arrival.entry.sequence_base = base;
+            *next = base.saturating_add(JOURNAL_SPACING);
         }
     }
 

@@ -110,6 +110,8 @@ pub struct Follower {
     first_scan: bool,
     /// When something has to be looked for again, before the next scan would.
     rescan: Option<Instant>,
+    /// By source: `event.sequence` that the next segment of its journal begins at, or after.
+    journals_next: HashMap<usize, i64>,
     /// When the last scan looked into the directories.
     scanned: Instant,
     /// How much of the scan that is under way was waiting for the buffer.
@@ -184,6 +186,7 @@ impl Follower {
             ending: Ending { ended, seen: false },
             first_scan: true,
             rescan: None,
+            journals_next: HashMap::new(),
             scanned: Instant::now(),
             waited: Duration::ZERO,
             unseen: HashMap::new(),
