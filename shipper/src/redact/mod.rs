@@ -11,7 +11,7 @@ mod secret;
 use std::ops::Range;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, Span, packed};
+use aho_corasick::{AhoCorasick, Input, MatchKind, Span, packed};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use regex::bytes::{Regex, RegexBuilder};
@@ -109,6 +109,9 @@ pub enum RedactError {
     /// There are too many names.
     #[error("the names of the fields to redact cannot be searched for")]
     Fields(#[source] aho_corasick::BuildError),
+    /// Secrets cannot be searched for.
+    #[error("secrets cannot be searched for")]
+    Secrets(#[source] aho_corasick::BuildError),
 }
 
 /// Takes out of lines what must not leave the host. One for all files of a source.
@@ -139,7 +142,8 @@ impl Redactor {
     /// Compiles the own patterns.
     pub fn new(settings: &RedactSettings) -> Result<Redactor, RedactError> {
         let secrets = if settings.secrets {
-            secret::literals().iter().filter_map(|literals| Literals::new(literals)).collect()
+            let literals = secret::literals();
+            literals.iter().map(|literals| Literals::new(literals)).collect::<Result<_, _>>()?
         } else {
             Vec::new()
         };
@@ -253,27 +257,55 @@ fn own_fields(settings: &RedactSettings) -> Result<Option<(AhoCorasick, Vec<Stri
 /// Literals that are searched together.
 #[derive(Debug)]
 struct Literals {
-    searcher: packed::Searcher,
+    search: Search,
     rules: Vec<secret::Rule>,
 }
 
+/// Finds the next literal, the longest where several begin.
+#[derive(Debug)]
+enum Search {
+    Packed(packed::Searcher),
+    /// Where the processor has not what `Packed` needs: so many literals take AVX2.
+    Automaton(AhoCorasick),
+}
+
 impl Literals {
-    fn new(literals: &[(&'static str, secret::Rule)]) -> Option<Literals> {
+    fn new(literals: &[(&'static str, secret::Rule)]) -> Result<Literals, RedactError> {
+        let texts = || literals.iter().map(|(text, _)| text);
         let mut builder = packed::Config::new().match_kind(packed::MatchKind::LeftmostLongest).builder();
-        let searcher = builder.extend(literals.iter().map(|(literal, _)| literal)).build()?;
-        Some(Literals { searcher, rules: literals.iter().map(|(_, rule)| *rule).collect() })
+        let search = match builder.extend(texts()).build() {
+            Some(searcher) => Search::Packed(searcher),
+            None => Search::automaton(texts())?,
+        };
+        Ok(Literals { search, rules: literals.iter().map(|(_, rule)| *rule).collect() })
     }
 
     fn find(&self, line: &[u8], findings: &mut Vec<Finding>) {
         let mut at = 0;
-        while let Some(found) = self.searcher.find_in(line, Span { start: at, end: line.len() }) {
-            at = found.start() + 1;
-            let rule = self.rules[found.pattern().as_usize()];
-            if let Some(bytes) = rule.check(line, found.start()..found.end()) {
+        while let Some((pattern, bytes)) = self.search.find(line, at) {
+            at = bytes.start + 1;
+            if let Some(bytes) = self.rules[pattern].check(line, bytes) {
                 at = at.max(bytes.end);
                 findings.push(Finding { kind: Kind::Secret, bytes });
             }
         }
+    }
+}
+
+impl Search {
+    fn automaton<'t>(texts: impl Iterator<Item = &'t &'static str>) -> Result<Search, RedactError> {
+        let mut builder = AhoCorasick::builder();
+        let automaton = builder.match_kind(MatchKind::LeftmostLongest).build(texts);
+        automaton.map(Search::Automaton).map_err(RedactError::Secrets)
+    }
+
+    /// Which literal, and where.
+    fn find(&self, line: &[u8], from: usize) -> Option<(usize, Range<usize>)> {
+        let found = match self {
+            Search::Packed(searcher) => searcher.find_in(line, Span { start: from, end: line.len() }),
+            Search::Automaton(automaton) => automaton.find(Input::new(line).range(from..)),
+        };
+        found.map(|found| (found.pattern().as_usize(), found.start()..found.end()))
     }
 }
 

@@ -96,6 +96,23 @@ fn precision_and_recall_on_the_corpus() {
     assert!(recall >= RECALL_MIN && precision >= PRECISION_MIN, "recall {recall}, precision {precision}");
 }
 
+#[test]
+fn a_processor_without_vectors_finds_the_same() {
+    let fast = Redactor::new(&everything()).expect("compiled");
+    let mut slow = Redactor::new(&everything()).expect("compiled");
+    for (literals, texts) in slow.secrets.iter_mut().zip(secret::literals()) {
+        literals.search = Search::automaton(texts.iter().map(|(text, _)| text)).expect("built");
+    }
+    let found = |redactor: &Redactor, line: &str| {
+        let mut findings = Vec::new();
+        redactor.find(line.as_bytes(), &mut findings);
+        findings
+    };
+    for (line, _) in corpus() {
+        assert_eq!(found(&slow, &line), found(&fast, &line), "{line}");
+    }
+}
+
 /// Two rules may find parts of one thing: an address that is a password's host.
 fn found_inside_another(finding: &Finding, expected: &[Finding]) -> bool {
     expected.iter().any(|other| {
