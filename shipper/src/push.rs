@@ -50,7 +50,6 @@ pub struct Pusher<B> {
 }
 
 struct Unsettled {
-    epoch: u32,
     pushed: u64,
     indexed: Option<u64>,
     /// Since when `indexed` has not moved.
@@ -133,26 +132,29 @@ impl<B: Buffer> Pusher<B> {
         match *answer {
             Pushed::Accepted => {
                 self.progress.pushed(out.frame.bytes.len());
-                self.note(file, epoch, end);
+                self.note(file, end);
                 self.tell(Event::Pushed { file, epoch, end });
             }
             // A timed-out push that did land: the next frame fits.
             Pushed::Expected(Some(at)) if at == end => {
-                self.note(file, epoch, end);
+                self.note(file, end);
                 self.tell(Event::Pushed { file, epoch, end });
             }
             Pushed::Expected(to) => {
+                // Perhaps the follower has nothing to send from there on: what is there is watched all the same.
+                if let Some(at) = to {
+                    self.note(file, at);
+                }
                 self.progress.rewound();
                 self.tell(Event::Rewind { file, epoch, to });
             }
         }
     }
 
-    fn note(&mut self, file: FileKey, epoch: u32, pushed: u64) {
-        let fresh = Unsettled { epoch, pushed, indexed: None, since: Instant::now() };
-        let file = self.unsettled.entry(file).or_insert(fresh);
-        file.epoch = epoch;
-        file.pushed = pushed;
+    /// The buffer has so much of a file.
+    fn note(&mut self, file: FileKey, pushed: u64) {
+        let fresh = Unsettled { pushed, indexed: None, since: Instant::now() };
+        self.unsettled.entry(file).or_insert(fresh).pushed = pushed;
     }
 
     async fn locate(&mut self, files: &[FileKey]) -> Vec<Position> {
@@ -165,7 +167,7 @@ impl<B: Buffer> Pusher<B> {
                         if let Some(pushed) =
                             position.pushed.filter(|pushed| Some(*pushed) != position.indexed)
                         {
-                            self.note(*file, 0, pushed);
+                            self.note(*file, pushed);
                         }
                     }
                     return positions;
@@ -206,24 +208,25 @@ impl<B: Buffer> Pusher<B> {
     /// Takes one file's position. True: its `indexed` has stood still for long.
     fn compare(&mut self, file: FileKey, position: Position) -> bool {
         let Some(known) = self.unsettled.get_mut(&file) else { return false };
-        if position.pushed.is_none_or(|pushed| pushed < known.pushed) {
-            let epoch = known.epoch;
-            self.unsettled.remove(&file);
-            self.progress.rewound();
-            self.tell(Event::Rewind { file, epoch, to: position.pushed });
-            return false;
+        let before = known.pushed;
+        if let Some(pushed) = position.pushed {
+            known.pushed = pushed;
         }
         if position.indexed != known.indexed {
             known.indexed = position.indexed;
             known.since = Instant::now();
         }
-        let (pushed, stalled) = (known.pushed, known.since.elapsed() >= REPAIR_AFTER);
+        let stalled = known.since.elapsed() >= REPAIR_AFTER;
+        if position.pushed.is_none_or(|pushed| pushed < before) {
+            self.progress.rewound();
+            self.tell(Event::Lost { file, to: position.pushed });
+        }
         if let Some(offset) = position.indexed {
             self.tell(Event::Indexed { file, offset });
-            if offset >= pushed {
-                self.unsettled.remove(&file);
-                return false;
-            }
+        }
+        if position.pushed.is_none_or(|pushed| position.indexed >= Some(pushed)) {
+            self.unsettled.remove(&file);
+            return false;
         }
         stalled
     }
@@ -235,7 +238,7 @@ impl<B: Buffer> Pusher<B> {
             let Some(known) = self.unsettled.get_mut(&file) else { continue };
             // Asked again only after it has stood still for as long once more.
             known.since = Instant::now();
-            let (epoch, pushed) = (known.epoch, known.pushed);
+            let pushed = known.pushed;
             let Some(indexed) = known.indexed else { continue };
             if self.buffer.rewind(&file, pushed, indexed).await.is_ok_and(|done| done) {
                 tracing::warn!(
@@ -245,7 +248,7 @@ impl<B: Buffer> Pusher<B> {
                 );
                 self.unsettled.remove(&file);
                 self.progress.rewound();
-                self.tell(Event::Rewind { file, epoch, to: Some(indexed) });
+                self.tell(Event::Lost { file, to: Some(indexed) });
             }
         }
     }

@@ -31,6 +31,14 @@ pub enum Event {
         /// What the buffer has.
         to: Option<u64>,
     },
+    /// The buffer has lost the end of what it had of a file: go back there, whatever was sent meanwhile. None: it knows
+    /// nothing of the file.
+    Lost {
+        /// Which file.
+        file: FileKey,
+        /// What the buffer has.
+        to: Option<u64>,
+    },
     /// The index has a file's bytes up to `offset`.
     Indexed {
         /// Which file.

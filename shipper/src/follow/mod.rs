@@ -342,15 +342,14 @@ impl Follower {
                     file.indexed = file.indexed.max(offset.min(file.offset));
                 }
             }
-            Event::Rewind { .. } if weir_process::is_sabotaged("rewind-dropped") => {}
+            Event::Rewind { .. } | Event::Lost { .. } if weir_process::is_sabotaged("rewind-dropped") => {}
             Event::Rewind { file: key, epoch, to } => {
-                if let Some(file) = self.files.get_mut(&key).filter(|file| file.epoch == epoch) {
-                    let offset = to.unwrap_or(file.indexed);
-                    tracing::info!(path = %file.path.display(), from = file.offset, to = offset, "the buffer is at another offset: going there");
-                    file.seek(offset);
-                    self.schedule.set(key, Instant::now());
+                // Of frames that were sent before the last rewind nothing needs to be known.
+                if self.files.get(&key).is_some_and(|file| file.epoch == epoch) {
+                    self.go_to(key, to);
                 }
             }
+            Event::Lost { file, to } => self.go_to(file, to),
             Event::Grown { watch } => {
                 if let Some(key) = self.growth.take(watch).filter(|key| self.files.contains_key(key)) {
                     self.schedule.set(key, Instant::now());
@@ -358,6 +357,15 @@ impl Follower {
             }
             Event::Wake | Event::Drained => {}
         }
+    }
+
+    /// Goes on where the buffer stands with a file; where it knows nothing of it, at what is indexed.
+    fn go_to(&mut self, key: FileKey, to: Option<u64>) {
+        let Some(file) = self.files.get_mut(&key) else { return };
+        let offset = to.unwrap_or(file.indexed);
+        tracing::info!(path = %file.path.display(), from = file.offset, to = offset, "the buffer is at another offset: going there");
+        file.seek(offset);
+        self.schedule.set(key, Instant::now());
     }
 
     /// Where records have to be for this to end, once no more lines will come.
@@ -391,7 +399,7 @@ impl Follower {
             if matches!(event, Event::Drained) {
                 break;
             }
-            if !matches!(event, Event::Rewind { .. }) {
+            if !matches!(event, Event::Rewind { .. } | Event::Lost { .. }) {
                 self.handle(event);
             }
         }

@@ -1,5 +1,6 @@
 //! The follower on a real file system, with the buffer in memory: what is written is what arrives, once.
 
+mod answers;
 mod basics;
 mod compressed;
 mod copies;
