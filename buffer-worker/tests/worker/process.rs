@@ -11,9 +11,12 @@ use crate::support::{DOCUMENTS, buffer, end, frames, ids, indexed, push, until};
 
 const FRAMES: u64 = 300;
 
+/// What a worker says is written there.
+const LOG: &str = "worker.stderr";
+
 struct Program {
     process: Child,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Program {
@@ -27,15 +30,21 @@ impl Program {
             server.url
         );
         std::fs::write(&config, text).unwrap();
+        let log = std::fs::File::create(directory.path().join(LOG)).unwrap();
         let process = Command::new(env!("CARGO_BIN_EXE_weir-worker"))
             .arg("-c")
             .arg(&config)
             .args(more)
             .stdin(Stdio::null())
-            .stderr(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
-        Program { process, _directory: directory }
+        Program { process, directory }
+    }
+
+    /// What it has said so far.
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join(LOG)).unwrap()
     }
 
     fn signal(&self, name: &str) {
@@ -135,7 +144,6 @@ fn bad_use_is_one_clear_line_and_exit_code_2() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_are_not_there_are_waited_for_and_named_once() {
-    use std::io::Read as _;
     let Some(mut redis) = TestRedis::start() else { return };
     let server = BulkServer::start(|_| Behaviour::Good).await;
     redis.kill();
@@ -144,15 +152,14 @@ async fn servers_that_are_not_there_are_waited_for_and_named_once() {
     until("it asked for the index", async || server.turned_away() >= 2).await;
     server.set_up(true);
     // The index is there, the buffer is not yet: it goes on asking.
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    until("it asked for the buffer", async || program.said().contains("the buffer is not usable")).await;
     redis.restart();
     let buffer = buffer(&redis);
     push(&buffer, &frames(1, 2)).await;
     until("it found both", async || indexed(&buffer, 1).await == end(2)).await;
     program.signal("TERM");
     assert_eq!(program.end().await.code(), Some(0));
-    let mut text = String::new();
-    program.process.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    let text = program.said();
     let lines = |words: &str| text.lines().filter(|line| line.contains(words)).count();
     assert_eq!((lines("the index is not usable"), lines("the index is back")), (1, 1), "{text}");
     assert_eq!((lines("the buffer is not usable"), lines("the buffer is back")), (1, 1), "{text}");

@@ -27,6 +27,8 @@ pub enum Lane {
     Index,
     /// The network before the index.
     IndexNetwork,
+    /// For controls: the buffer, while nothing leaves it.
+    Backlog,
 }
 
 /// Victims are left alone for a random time between two faults, up to this. With faults of some seconds each, each is
@@ -55,7 +57,7 @@ pub struct Play<'a> {
 }
 
 impl Lane {
-    /// Every lane.
+    /// Every lane but that of controls, whose victims the others have too.
     pub const ALL: [Lane; 8] = [
         Lane::Shipper(0),
         Lane::Shipper(1),
@@ -83,6 +85,7 @@ impl Lane {
                 Lane::RedisNetwork => network::redis(&mut play),
                 Lane::Index => server(stage, |server| index::fault(&mut play, server)),
                 Lane::IndexNetwork => server(stage, |server| network::index(&mut play, server)),
+                Lane::Backlog => redis::lose_backlog(&mut play),
             }
         }
     }
@@ -92,7 +95,7 @@ impl Lane {
         match self {
             Lane::Worker(number) => number < stage.workers.len(),
             Lane::Index | Lane::IndexNetwork => stage.server.is_some(),
-            Lane::Shipper(_) | Lane::Redis | Lane::RedisNetwork => true,
+            Lane::Shipper(_) | Lane::Redis | Lane::RedisNetwork | Lane::Backlog => true,
         }
     }
 
@@ -105,6 +108,7 @@ impl Lane {
             Lane::RedisNetwork => "redis-network".to_owned(),
             Lane::Index => "index".to_owned(),
             Lane::IndexNetwork => "index-network".to_owned(),
+            Lane::Backlog => "backlog".to_owned(),
         }
     }
 }

@@ -97,13 +97,12 @@ impl Settings {
     }
 
     /// Who is disturbed. Of a control, only what the broken promise is needed for: other faults may mend it.
-    fn lanes(&self) -> impl Iterator<Item = Lane> {
-        let is_wanted = |lane: &Lane| match self.sabotage {
-            None => true,
-            Some("acknowledge-early") => matches!(lane, Lane::Worker(_) | Lane::IndexNetwork),
-            Some(_) => matches!(lane, Lane::Worker(_) | Lane::Redis),
-        };
-        Lane::ALL.into_iter().filter(is_wanted)
+    fn lanes(&self) -> &'static [Lane] {
+        match self.sabotage {
+            None => &Lane::ALL,
+            Some("acknowledge-early") => &[Lane::Worker(0), Lane::Worker(1), Lane::IndexNetwork],
+            Some(_) => &[Lane::Backlog],
+        }
     }
 
     fn round(&self) -> Duration {
@@ -170,8 +169,8 @@ fn disturb(
     random: &mut Random,
 ) -> Result<(), String> {
     let clock = &Clock::new(settings.round());
-    let lanes = settings.lanes().filter(|lane| lane.is_on(stage));
-    let lanes = lanes.map(|lane| (lane, random.below(u64::MAX)));
+    let lanes = settings.lanes().iter().filter(|lane| lane.is_on(stage));
+    let lanes = lanes.map(|lane| (*lane, random.below(u64::MAX)));
     let lanes: Vec<_> = lanes.collect();
     std::thread::scope(|scope| {
         let mut threads = Vec::new();

@@ -3,7 +3,9 @@
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use rustix::process::Signal;
 use weir_buffer::testing::TestRedis;
 
 use super::Play;
@@ -15,6 +17,9 @@ const GROUP: &str = "weir";
 
 /// A power cut takes up to so many bytes that were not on the disk yet.
 const TAIL_BYTES_MAX: u64 = 64 * 1024;
+
+/// Services write hundreds of lines in so long.
+const BACKLOG_TIME: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy)]
 enum Fault {
@@ -111,6 +116,18 @@ pub fn fault(play: &mut Play<'_>) {
             while_set(play, &redis, "redis read-only", &set, &["REPLICAOF", "NO", "ONE"]);
         }
     }
+}
+
+/// The workers stop, the services go on writing, and Redis loses what waits in it.
+pub fn lose_backlog(play: &mut Play<'_>) {
+    let signal = |signal| play.stage.workers.iter().for_each(|worker| lock(worker).signal(signal));
+    signal(Signal::STOP);
+    play.tell("all workers stopped");
+    play.clock.wait(BACKLOG_TIME);
+    let redis = lock(&play.stage.redis);
+    once(play, &redis, "redis flushed", &["FLUSHALL"]);
+    signal(Signal::CONT);
+    play.tell("all workers go on");
 }
 
 fn once(play: &Play<'_>, redis: &TestRedis, name: &'static str, command: &[&str]) {
