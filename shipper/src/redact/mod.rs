@@ -117,9 +117,8 @@ pub enum RedactError {
 /// Takes out of lines what must not leave the host. One for all files of a source.
 #[derive(Debug)]
 pub struct Redactor {
-    /// Literals that secrets begin with or are named by. The few short ones are searched apart: a search tells
-    /// candidates by as many bytes as its shortest literal has.
-    secrets: Vec<Literals>,
+    /// Literals that secrets begin with or are named by.
+    secrets: Option<Literals>,
     /// Own names, in lower case, and their search.
     fields: Option<(AhoCorasick, Vec<String>)>,
     email: bool,
@@ -141,12 +140,7 @@ pub(crate) struct Finding {
 impl Redactor {
     /// Compiles the own patterns.
     pub fn new(settings: &RedactSettings) -> Result<Redactor, RedactError> {
-        let secrets = if settings.secrets {
-            let literals = secret::literals();
-            literals.iter().map(|literals| Literals::new(literals)).collect::<Result<_, _>>()?
-        } else {
-            Vec::new()
-        };
+        let secrets = settings.secrets.then(|| Literals::new(&secret::literals())).transpose()?;
         let patterns = settings.patterns.iter().map(|pattern| compile(pattern)).collect::<Result<_, _>>()?;
         Ok(Redactor {
             secrets,
@@ -185,13 +179,15 @@ impl Redactor {
     }
 
     fn find(&self, line: &[u8], findings: &mut Vec<Finding>) {
-        self.secrets.iter().for_each(|literals| literals.find(line, findings));
+        if let Some(literals) = &self.secrets {
+            literals.find(line, findings);
+        }
         if let Some((searcher, names)) = &self.fields {
             let found = searcher.find_iter(line).map(|found| found.start()..found.end());
             let values = found.filter_map(|found| secret::field(line, found, names));
             findings.extend(values.map(|bytes| Finding { kind: Kind::Own, bytes }));
         }
-        if (self.email || !self.secrets.is_empty())
+        if (self.email || self.secrets.is_some())
             && let Some(at) = memchr::memchr(b'@', line)
         {
             self.find_at(line, at, findings);
@@ -206,7 +202,7 @@ impl Redactor {
 
     /// What has an `@`, the first at `first`: most lines have none.
     fn find_at(&self, line: &[u8], first: usize, findings: &mut Vec<Finding>) {
-        if !self.secrets.is_empty() {
+        if self.secrets.is_some() {
             let passwords = secret::url_passwords(line);
             findings.extend(passwords.map(|bytes| Finding { kind: Kind::Secret, bytes }));
         }
@@ -261,7 +257,7 @@ struct Literals {
     rules: Vec<secret::Rule>,
 }
 
-/// Finds the next literal, the longest where several begin.
+/// Finds the next literal. No two begin at one place.
 #[derive(Debug)]
 enum Search {
     Packed(packed::Searcher),
@@ -272,7 +268,7 @@ enum Search {
 impl Literals {
     fn new(literals: &[(&'static str, secret::Rule)]) -> Result<Literals, RedactError> {
         let texts = || literals.iter().map(|(text, _)| text);
-        let mut builder = packed::Config::new().match_kind(packed::MatchKind::LeftmostLongest).builder();
+        let mut builder = packed::Config::new().match_kind(packed::MatchKind::LeftmostFirst).builder();
         let search = match builder.extend(texts()).build() {
             Some(searcher) => Search::Packed(searcher),
             None => Search::automaton(texts())?,
@@ -295,7 +291,7 @@ impl Literals {
 impl Search {
     fn automaton<'t>(texts: impl Iterator<Item = &'t &'static str>) -> Result<Search, RedactError> {
         let mut builder = AhoCorasick::builder();
-        let automaton = builder.match_kind(MatchKind::LeftmostLongest).build(texts);
+        let automaton = builder.match_kind(MatchKind::LeftmostFirst).build(texts);
         automaton.map(Search::Automaton).map_err(RedactError::Secrets)
     }
 
