@@ -54,6 +54,9 @@ impl Follower {
         let keys = arrivals.iter().map(|arrival| self.key(&arrival.entry.identity)).collect();
         let Some(positions) = self.locate(keys) else { return };
         let arrivals = self.probe_generations(arrivals.into_iter().zip(positions).collect());
+        if self.broken_off {
+            return;
+        }
         for (arrival, position) in arrivals {
             let key = self.follow(arrival, position, now);
             self.look_closely(key, now);
@@ -75,6 +78,9 @@ impl Follower {
             }
         }
         self.arrive(arrivals, now);
+        if self.broken_off {
+            return;
+        }
         // Only now all contents are known whose twins these may be.
         if !compressed.is_empty() {
             self.look_at_heads(now);
@@ -238,6 +244,9 @@ impl Follower {
             let others = self.recover_copies(probed, now);
             arrivals = self.without_history(others);
         }
+        if self.broken_off {
+            return;
+        }
         for (arrival, position) in arrivals {
             let key = self.follow(arrival, position, now);
             // Its head tells its twins, which may be there already.
@@ -318,6 +327,7 @@ impl Follower {
     pub(super) fn locate(&mut self, files: Vec<FileKey>) -> Option<Vec<Position>> {
         let began = Instant::now();
         let positions = self.ask_positions(&files);
+        self.broken_off |= positions.is_none();
         self.waited += began.elapsed();
         positions
     }

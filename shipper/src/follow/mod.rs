@@ -108,6 +108,8 @@ pub struct Follower {
     stop: Arc<AtomicBool>,
     ending: Ending,
     first_scan: bool,
+    /// The scan that is under way got no answer from the buffer, because following ends: what it found says nothing.
+    broken_off: bool,
     /// When something has to be looked for again, before the next scan would.
     rescan: Option<Instant>,
     /// By source: `event.sequence` that the next segment of its journal begins at, or after.
@@ -185,6 +187,7 @@ impl Follower {
             stop,
             ending: Ending { ended, seen: false },
             first_scan: true,
+            broken_off: false,
             rescan: None,
             journals_next: HashMap::new(),
             scanned: Instant::now(),
@@ -409,6 +412,10 @@ impl Follower {
     /// Saves what changed. A disk that is full, or a directory that cannot be written, stops nothing: the buffer knows
     /// how far each file was read, and the next save tries again.
     fn save(&mut self) {
+        if self.first_scan && self.broken_off {
+            // Files may have been taken for something that they are not: what the last life knew is better.
+            return;
+        }
         for file in self.files.values() {
             if !self.checkpoint.get(&file.identity).is_some_and(|entry| file.is_saved_as(entry)) {
                 self.checkpoint.put(file.entry());

@@ -79,6 +79,9 @@ impl Follower {
         self.undecided.retain(|who, _| seen.contains(who));
         let nothing = sightings.is_empty();
         let asked_back = if self.first_scan { self.asked_back() } else { HashSet::new() };
+        if self.broken_off {
+            return;
+        }
         let mut strangers = Vec::new();
         let mut returned = Vec::new();
         let mut twins = Vec::new();
@@ -101,6 +104,10 @@ impl Follower {
             returned.extend(missing.into_iter().map(|content| (content, None)));
         }
         self.resume(returned, now);
+        if self.broken_off {
+            // Without the contents of the last life a copy of one would be a stranger.
+            return;
+        }
         for (content, sighting) in twins {
             strangers.extend(self.sighted_twin(content, sighting, now));
         }

@@ -19,11 +19,34 @@ struct Unsure {
     inner: Mutex<MemoryBuffer>,
     /// It takes nothing.
     is_away: AtomicBool,
+    /// It does not tell where files stand.
+    is_silent: AtomicBool,
+    /// How often it was asked that.
+    asked: AtomicUsize,
     /// Frames of the batch whose answer was lost.
     unanswered: AtomicUsize,
 }
 
 impl Unsure {
+    fn new(inner: MemoryBuffer) -> Arc<Unsure> {
+        Arc::new(Unsure {
+            inner: Mutex::new(inner),
+            is_away: AtomicBool::new(false),
+            is_silent: AtomicBool::new(false),
+            asked: AtomicUsize::new(0),
+            unanswered: AtomicUsize::new(0),
+        })
+    }
+
+    /// Waits until it was asked so often.
+    async fn asked(&self, count: usize) {
+        let deadline = Instant::now() + DEADLINE;
+        while self.asked.load(Ordering::SeqCst) < count {
+            assert!(Instant::now() < deadline, "it is not asked where files stand");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     fn inner(&self) -> MemoryBuffer {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -49,6 +72,10 @@ impl Buffer for Unsure {
     }
 
     async fn positions(&self, files: &[FileKey]) -> Result<Vec<Position>, BufferError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.is_silent.load(Ordering::SeqCst) {
+            return Err(BufferError::Full { bytes: 1, bytes_max: 1 });
+        }
         self.inner().positions(files).await
     }
 
@@ -113,11 +140,8 @@ async fn what_was_pushed_without_an_answer_and_lost_after_it_is_sent_again() {
     append(&rig.log("a.log"), &text);
     let end = fs::metadata(rig.log("a.log")).expect("there").len();
 
-    let buffer = Arc::new(Unsure {
-        inner: Mutex::new(MemoryBuffer::new(1 << 30)),
-        is_away: AtomicBool::new(true),
-        unanswered: AtomicUsize::new(0),
-    });
+    let buffer = Unsure::new(MemoryBuffer::new(1 << 30));
+    buffer.is_away.store(true, Ordering::SeqCst);
     let shipper = Shipper::new(rig.settings(Mode::Follow)).expect("started");
     let progress = shipper.progress();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -143,4 +167,37 @@ async fn what_was_pushed_without_an_answer_and_lost_after_it_is_sent_again() {
     pushed_to(&buffer, end, "what was lost is not sent again").await;
     drop(stop);
     running.await.expect("no panic").expect("a clean end");
+}
+
+/// Which file is a copy of which is only known with the contents of the last life, and these are followed only when the
+/// buffer has told where they stand.
+#[tokio::test]
+async fn a_start_that_is_stopped_while_the_buffer_is_away_takes_no_copy_for_a_file_of_its_own() {
+    let mut rig = Rig::new().await;
+    rig.append("a.log", 20);
+    rig.start();
+    rig.expect_all_exactly_once().await;
+    rig.acknowledge().await;
+    rig.stop().await;
+    rig.append("a.log", 5);
+    rig.copytruncate("a.log", "a.log.1");
+
+    let buffer = Unsure::new(MemoryBuffer::clone(&rig.buffer));
+    buffer.is_silent.store(true, Ordering::SeqCst);
+    let shipper = Shipper::new(rig.settings(Mode::Follow)).expect("started");
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(shipper.run(Arc::clone(&buffer), async {
+        drop(stopped.await);
+    }));
+    buffer.asked(2).await;
+    drop(stop);
+    // The following thread notices the stop within a few of these.
+    buffer.asked(buffer.asked.load(Ordering::SeqCst) + 3).await;
+    buffer.is_silent.store(false, Ordering::SeqCst);
+    running.await.expect("no panic").expect("a clean end");
+
+    rig.append("a.log", 3);
+    rig.start();
+    rig.expect_all_exactly_once_for_good().await;
+    rig.stop().await;
 }

@@ -101,6 +101,7 @@ impl Settings {
         match self.sabotage {
             None => &Lane::ALL,
             Some("acknowledge-early") => &[Lane::Worker(0), Lane::Worker(1), Lane::IndexNetwork],
+            Some("rewind-dropped") => &[Lane::Worker(0), Lane::Worker(1), Lane::Redis],
             Some(_) => &[Lane::Backlog],
         }
     }
