@@ -10,10 +10,10 @@ use weir_buffer::{Buffer, BufferError, Claim, Consumer};
 use crate::backoff::Backoff;
 use crate::worker::Shared;
 
-/// Frames of one claim: about a megabyte, which is a few milliseconds of decoding.
-const FRAMES_MAX: usize = 16;
+/// Frames of one claim: small ones come many at a time, so that each does not cost a round trip.
+const FRAMES_MAX: usize = 128;
 
-/// Bytes of one claim, encoded.
+/// Bytes of one claim, encoded: a few milliseconds of decoding.
 const BYTES_MAX: usize = 1024 * 1024;
 
 /// How long a claim waits for a frame.

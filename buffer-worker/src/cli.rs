@@ -161,6 +161,7 @@ fn buffer(from: Option<&str>, buffer: &BufferConfig) -> anyhow::Result<RedisBuff
         certificate: buffer.certificate.clone(),
         partitions: u32::from(buffer.partitions),
         bytes_max: buffer.max_bytes,
+        weights: buffer.weights.clone(),
         ..RedisSettings::new(url.expose())
     };
     RedisBuffer::new(&settings).map_err(bad_use)

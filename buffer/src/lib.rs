@@ -127,6 +127,8 @@ pub struct Claim {
 pub struct ClaimId {
     /// Part of the buffer that holds it.
     pub(crate) partition: u32,
+    /// Lane of that part.
+    pub(crate) lane: u32,
     /// Its number there: two words, as Redis numbers stream entries.
     pub(crate) entry: (u64, u64),
     /// The bytes of the file that it covers; none for an entry that no shipper wrote.
@@ -231,7 +233,7 @@ pub trait Buffer: Send + Sync + 'static {
 
 /// Claims frames; one per worker. When it is dropped, others may claim what it held.
 pub trait Consumer: Send + 'static {
-    /// Up to `frames_max` frames of about `bytes_max` bytes; waits up to `wait` for the first. Frames that its own
+    /// About `frames_max` frames of about `bytes_max` bytes at most; waits up to `wait` for the first. Frames that its own
     /// earlier life, dead or stalled consumers held come first. One that was delivered
     /// [`DELIVERIES_TOGETHER_MAX`] times already comes alone: when this consumer holds no other, and no other comes
     /// before it is acknowledged or released.

@@ -380,6 +380,7 @@ impl Entry {
     fn to_claim(&self, number: u64) -> Claim {
         let id = ClaimId {
             partition: 0,
+            lane: 0,
             entry: (number, 0),
             range: Some(self.range),
             bytes: self.bytes.len() as u64,

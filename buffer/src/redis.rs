@@ -1,4 +1,4 @@
-//! The buffer in Redis: one stream per partition, compare-and-push and acknowledge as scripts.
+//! The buffer in Redis: streams, one for each lane of a partition, compare-and-push and acknowledge as scripts.
 //!
 //! Keys of partition `n` of buffer `logs`: see [`keys::Keys`]. Each request is one script or one command, so that
 //! neither a crash of ours nor a lost answer leaves it half done; each may be repeated without harm.
@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use redis::Value;
+use weir_record::stream::clean_dataset;
 use weir_record::{FileKey, SourceId};
 
 use self::keys::Keys;
+pub(crate) use self::keys::LANES;
 use self::link::{Link, RESPONSE_TIMEOUT};
 use self::reply::PushAnswer;
 use self::target::Target;
@@ -68,6 +70,7 @@ struct Shared {
     links: Vec<Link>,
     partitions: Vec<Keys>,
     bytes_max: u64,
+    weights: BTreeMap<String, f64>,
     timing: Timing,
     /// The last push found no room: the next one sends a single frame to see.
     full: AtomicBool,
@@ -100,8 +103,8 @@ impl Default for Timing {
     }
 }
 
-/// Partition and stream entry.
-type Entry = (u32, (u64, u64));
+/// Partition, lane and stream entry.
+type Entry = (u32, u32, (u64, u64));
 
 /// A frame that a consumer of this process holds: what Redis counts as its own beyond these was lost on the way.
 struct Held {
@@ -122,14 +125,16 @@ impl RedisBuffer {
     pub(crate) fn with_timing(settings: &RedisSettings, timing: Timing) -> Result<RedisBuffer, BufferError> {
         let count = settings.partitions.max(1);
         let partitions: Vec<Keys> = (0..count).map(|number| Keys::new(&settings.name, number)).collect();
+        let weights = settings.weights.iter();
         let target = Arc::new(Target::new(settings)?);
         let links = if target.is_cluster() { &partitions[..] } else { &partitions[..1] };
         Ok(RedisBuffer {
             shared: Arc::new(Shared {
-                links: links.iter().map(|keys| Link::new(target.clone(), &keys.frames)).collect(),
+                links: links.iter().map(|keys| Link::new(target.clone(), keys.frames())).collect(),
                 target,
                 partitions,
                 bytes_max: settings.bytes_max,
+                weights: weights.map(|(service, weight)| (clean_dataset(service), *weight)).collect(),
                 timing,
                 full: AtomicBool::new(false),
                 held: Mutex::default(),
@@ -200,12 +205,16 @@ impl Buffer for RedisBuffer {
         let mut depth = Depth::default();
         for (partition, keys) in (0..).zip(&self.shared.partitions) {
             let mut commands = redis::pipe();
-            commands.cmd("XLEN").arg(&keys.frames).cmd("GET").arg(&keys.bytes);
+            commands.cmd("GET").arg(&keys.bytes);
+            keys.frames.iter().for_each(|lane| {
+                commands.cmd("XLEN").arg(lane);
+            });
             let answers = self.shared.link(partition).query("XLEN", &commands, RESPONSE_TIMEOUT).await?;
-            let frames = answers.first().and_then(reply::number).unwrap_or(0);
+            let mut numbers = answers.iter().map(|answer| reply::number(answer).unwrap_or(0));
+            let (bytes, frames) = (numbers.next().unwrap_or(0), numbers.sum::<u64>());
             depth.frames += frames;
             if frames > 0 {
-                depth.bytes += answers.get(1).and_then(reply::number).unwrap_or(0);
+                depth.bytes += bytes;
             }
         }
         Ok(depth)
@@ -277,11 +286,11 @@ impl Buffer for RedisBuffer {
                 claims.iter().filter(|claim| claim.partition == partition).collect();
             let alive = format!("{}{PARKED}", keys.alive_prefix);
             for some in of_partition.chunks(ACKNOWLEDGE_MAX) {
-                let mut command = scripts::PARK.call(&[&keys.frames, &alive], some.len() * 32);
+                let mut command = scripts::PARK.call(&[keys.frames(), &alive], some.len() * 32);
                 command.arg(GROUP).arg(consumer).arg(PARKED).arg(idle_ms);
                 command.arg(2 * self.shared.stalled_ms());
                 some.iter().for_each(|claim| {
-                    command.arg(entry_text(claim.entry));
+                    command.arg(entry_name(claim));
                 });
                 self.shared.query_one(partition, "park", command).await?;
             }
@@ -355,10 +364,10 @@ impl Shared {
     fn push_command(&self, push: &Push<'_>) -> redis::Cmd {
         let header = &push.frame.header;
         let keys = &self.partitions[self.partition_of(&header.file) as usize];
-        let names = &keys.all()[..keys::OF_PUSH];
-        let mut command = scripts::PUSH.call(names, push.frame.bytes.len());
+        let mut command = scripts::PUSH.call(&keys.of_push(), push.frame.bytes.len());
         command.arg(&header.file.to_bytes()[..]).arg(header.start).arg(header.end);
         command.arg(push.safe).arg(self.bytes_max).arg(&push.frame.bytes[..]);
+        command.arg(&push.frame.dataset);
         command
     }
 
@@ -367,10 +376,10 @@ impl Shared {
             let of_partition: Vec<&ClaimId> =
                 claims.iter().filter(|claim| claim.partition == partition).collect();
             for some in of_partition.chunks(ACKNOWLEDGE_MAX) {
-                let mut command = scripts::HOLD.call(&[&keys.frames], some.len() * 32);
+                let mut command = scripts::HOLD.call(&[keys.frames()], some.len() * 32);
                 command.arg(GROUP).arg(consumer).arg(idle_ms);
                 for claim in some {
-                    command.arg(entry_text(claim.entry));
+                    command.arg(entry_name(claim));
                 }
                 self.query_one(partition, "hold", command).await?;
             }
@@ -389,6 +398,12 @@ impl Shared {
 
     fn partition_of(&self, file: &FileKey) -> u32 {
         keys::partition_of(file, self.partitions.len() as u32)
+    }
+
+    /// The stream of a lane, counted over all partitions.
+    fn stream(&self, lane: usize) -> &str {
+        let lanes = LANES as usize;
+        &self.partitions[lane / lanes].frames[lane % lanes]
     }
 
     fn link_of(&self, partition: u32) -> usize {
@@ -411,7 +426,7 @@ impl Shared {
     fn forget_held(&self, claims: &[ClaimId]) {
         let mut held = self.held();
         for claim in claims {
-            held.remove(&(claim.partition, claim.entry));
+            held.remove(&(claim.partition, claim.lane, claim.entry));
         }
     }
 }
@@ -441,7 +456,7 @@ async fn query_one(link: &Link, request: &'static str, command: redis::Cmd) -> R
 }
 
 fn add_acknowledged(command: &mut redis::Cmd, claim: &ClaimId) {
-    command.arg(entry_text(claim.entry));
+    command.arg(entry_name(claim));
     match &claim.range {
         Some(range) => command.arg(&range.file.to_bytes()[..]).arg(range.start).arg(range.end),
         None => command.arg("").arg(0).arg(0),
@@ -449,7 +464,11 @@ fn add_acknowledged(command: &mut redis::Cmd, claim: &ClaimId) {
     command.arg(claim.bytes);
 }
 
-/// An entry's id as Redis writes it.
-fn entry_text((time, number): (u64, u64)) -> String {
-    format!("{time}-{number}")
+/// An entry as scripts name it.
+fn entry_name(claim: &ClaimId) -> String {
+    let (time, number) = claim.entry;
+    match claim.lane {
+        0 => format!("{time}-{number}"),
+        lane => format!("{time}-{number}/{lane}"),
+    }
 }

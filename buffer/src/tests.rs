@@ -6,6 +6,7 @@ use weir_record::{FileIdentity, FileKey, Frame, FrameBuilder, Group, SourceId};
 
 use crate::{Buffer, Claim, Consumer, Push, Pushed};
 
+mod fair;
 mod faults;
 mod model;
 mod repair;

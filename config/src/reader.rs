@@ -330,6 +330,31 @@ impl<'c, 'i> Reader<'c, 'i> {
         out
     }
 
+    /// A table of numbers within a range, `{ checkout = 4, batch = 0.5 }`.
+    pub(crate) fn decimal_table(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<f64>,
+    ) -> Vec<(String, f64)> {
+        let entries = self.entries_of(key);
+        let mut out = Vec::with_capacity(entries.len());
+        for (name, value) in entries {
+            let number = match value.get_ref() {
+                DeValue::Integer(number) => number.as_str().parse().ok(),
+                DeValue::Float(number) => number.as_str().parse().ok(),
+                _ => None,
+            };
+            match number.filter(|number| range.contains(number)) {
+                Some(number) => out.push((name.value, number)),
+                None => {
+                    let message = format!("`{key}` are numbers from {} to {}", range.start(), range.end());
+                    self.fault(Fault::new(value.span(), message));
+                }
+            }
+        }
+        out
+    }
+
     /// A table of scalars; nested tables are joined to names with dots.
     pub(crate) fn scalar_table(&mut self, key: &'static str) -> Vec<(String, Scalar)> {
         let entries = self.entries_of(key);

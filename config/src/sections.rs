@@ -1,5 +1,6 @@
 //! The sections of which there is one: `[buffer]`, `[index]`, `[embedded]`, `[page]`, `[metrics]`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,9 @@ use crate::url::ServerUrl;
 
 /// Most partitions of a buffer. Each costs a blocking connection of each worker.
 pub const PARTITIONS_MAX: u16 = 64;
+/// Shares of a service, in those of others.
+const WEIGHT_MIN: f64 = 0.01;
+const WEIGHT_MAX: f64 = 100.0;
 /// Most bulk requests in flight. More only grow the server's queue.
 pub const IN_FLIGHT_MAX: u16 = 64;
 /// Largest bulk request, in bytes: the servers' own default for `http.max_content_length`.
@@ -49,9 +53,12 @@ pub struct BufferConfig {
     /// `max_bytes`: above this many bytes of frames, shippers stop reading and the log files wait. Default 1 GiB. Redis
     /// needs about as much memory free; raise it to bridge longer outages of the index.
     pub max_bytes: u64,
-    /// `partitions`: parallel streams of the buffer, from 1. Default 1. Raise it when one Redis core is the limit and
-    /// Redis is a cluster; the same on all shippers and workers.
+    /// `partitions`: parts of the buffer that may be at different nodes, from 1. Default 1. Raise it when one Redis core is
+    /// the limit and Redis is a cluster; the same on all shippers and workers.
     pub partitions: u16,
+    /// `weights`: how many times the share of others a service gets of what workers take while several have something
+    /// waiting, from 0.01 to 100. Default 1 for each. Read by workers. Raise it for what must be searchable first.
+    pub weights: BTreeMap<String, f64>,
     /// `shed`: levels whose records are not indexed while the buffer is more than three quarters full, and counted.
     /// Default: none. Name `debug` where it may be missing for a while, so that an outage costs less time.
     pub shed: Vec<String>,
@@ -67,6 +74,7 @@ impl BufferConfig {
             certificate: certificate(buffer),
             max_bytes: size(buffer, "max_bytes", BUFFER_BYTES_MIN, u64::MAX, 1 << 30),
             partitions: buffer.number("partitions", 1..=PARTITIONS_MAX, 1),
+            weights: buffer.decimal_table("weights", WEIGHT_MIN..=WEIGHT_MAX).into_iter().collect(),
             shed: shed(buffer),
         }
     }

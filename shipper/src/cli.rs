@@ -386,6 +386,7 @@ pub fn redis_buffer(
         certificate: buffer.certificate.clone(),
         partitions: u32::from(buffer.partitions),
         bytes_max: buffer.max_bytes,
+        weights: buffer.weights.clone(),
         ..RedisSettings::new(url.expose())
     };
     Ok(Some(RedisBuffer::new(&settings).map_err(bad_use)?))

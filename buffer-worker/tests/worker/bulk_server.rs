@@ -84,6 +84,8 @@ struct State {
     /// Documents by `_id`.
     stored: BTreeMap<String, Value>,
     letters: BTreeMap<String, Value>,
+    /// The streams of the documents, in the order in which they were stored.
+    order: Vec<String>,
     /// How often a document came that was stored already.
     repeats: usize,
     /// Status and type that all documents of a stream get.
@@ -127,6 +129,7 @@ impl BulkServer {
             turned_away: 0,
             stored: BTreeMap::new(),
             letters: BTreeMap::new(),
+            order: Vec::new(),
             repeats: 0,
             blocked: BTreeMap::new(),
             bodies: Vec::new(),
@@ -155,6 +158,11 @@ impl BulkServer {
 
     pub fn stored(&self) -> BTreeMap<String, Value> {
         self.state().stored.clone()
+    }
+
+    /// The streams of all documents, in the order in which they were stored.
+    pub fn order(&self) -> Vec<String> {
+        self.state().order.clone()
     }
 
     pub fn stored_count(&self) -> usize {
@@ -373,6 +381,7 @@ impl State {
             return failed(409, "version_conflict_engine_exception");
         }
         place.insert(id, parsed);
+        self.order.push(stream.to_owned());
         if !is_letter && document.contains(DIVERTED) {
             return json!({"create": {"status": 201, "failure_store": "used"}});
         }

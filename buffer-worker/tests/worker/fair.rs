@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 use weir_buffer::testing::TestRedis;
@@ -90,42 +89,36 @@ async fn a_service_that_invents_keys_stops_at_its_budget_and_loses_nothing() {
     assert_eq!(counters.unmapped(), [("inventor".to_owned(), 20 * DOCUMENTS - 29)]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_in_one_partition_does_not_hold_up_the_others() {
-    let Some(redis) = TestRedis::start() else { return };
+/// Drains a backlog of two services; how many documents of the flood were stored before the last of the other.
+async fn flood_before_quiet(weights: &[(&str, f64)]) -> u64 {
+    let Some(redis) = TestRedis::start() else { return 0 };
     let server = BulkServer::start(|_| Behaviour::Good).await;
-    server.set_delay(Duration::from_millis(20));
-    const FLOOD: u64 = 600;
-    for partitions in [1, 8] {
-        let settings = RedisSettings {
-            name: format!("lanes{partitions}"),
-            partitions,
-            ..RedisSettings::new(redis.url())
-        };
-        let buffer = RedisBuffer::new(&settings).unwrap();
-        let base = u64::from(partitions) * 100;
-        push(&buffer, &frames_of("flood", base, FLOOD, |_| "a word too much ".repeat(20))).await;
-        // Of eight quiet files most are in other partitions than the flood.
-        for quiet in 1..=8 {
-            push(&buffer, &frames_of("quiet", base + quiet, 1, |offset| format!("line {offset}"))).await;
-        }
-        let worker = Worker::new(Arc::new(buffer.clone()), index(&server), crate::outcomes::settings(ONCE));
-        let (stop, stopped) = oneshot::channel::<()>();
-        let running = tokio::spawn(worker.run(async { drop(stopped.await) }));
-        until("half of the quiet files are indexed", async || {
-            let mut arrived = 0;
-            for quiet in 1..=8 {
-                arrived += u64::from(indexed(&buffer, base + quiet).await == end(1));
-            }
-            arrived >= 4
-        })
-        .await;
-        let of_flood = indexed(&buffer, base).await / end(1);
-        eprintln!("{partitions} partitions: {of_flood} of {FLOOD} frames of the flood came before");
-        if partitions > 1 {
-            assert!(of_flood < FLOOD / 2, "{of_flood} of {FLOOD} frames of the flood came first");
-        }
-        drop(stop);
-        running.await.unwrap().unwrap();
+    let weights = weights.iter().map(|(service, weight)| ((*service).to_owned(), *weight)).collect();
+    let settings = RedisSettings { weights, ..RedisSettings::new(redis.url()) };
+    let buffer = RedisBuffer::new(&settings).unwrap();
+    let message = |offset| format!("line {offset} of a service that has much to say");
+    push(&buffer, &frames_of("flood", 1, FLOOD, message)).await;
+    for quiet in 2..10 {
+        push(&buffer, &frames_of("quiet", quiet, 25, message)).await;
     }
+    let worker = Worker::new(Arc::new(buffer.clone()), index(&server), crate::outcomes::settings(ONCE));
+    let counts = worker.run(std::future::pending()).await.unwrap();
+    assert_eq!(counts.indexed, (FLOOD + QUIET) * DOCUMENTS);
+    let order = server.order();
+    let last = order.iter().rposition(|stream| stream.contains("quiet")).unwrap();
+    order[..last].iter().filter(|stream| stream.contains("flood")).count() as u64
+}
+
+const FLOOD: u64 = 2000;
+const QUIET: u64 = 200;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_slows_another_service_by_its_share_and_weights_shift_it() {
+    let fair = flood_before_quiet(&[]).await;
+    let favoured = flood_before_quiet(&[("quiet", 4.0)]).await;
+    let (fair, favoured) = (fair as f64 / DOCUMENTS as f64, favoured as f64 / DOCUMENTS as f64);
+    eprintln!("{fair} of {FLOOD} frames of the flood before the last of {QUIET}; with weight 4, {favoured}");
+    // As many for each, and what was claimed before the two were known, and bulks that overtake each other.
+    assert!(fair < 2.0 * QUIET as f64, "{fair} frames of the flood came first");
+    assert!(favoured < fair * 0.75, "{favoured} with a weight, {fair} without");
 }

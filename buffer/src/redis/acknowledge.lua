@@ -1,6 +1,6 @@
 -- Frees frames whose records all have a final outcome, and advances `indexed` over contiguous ranges.
 -- KEYS: frames, pushed, indexed, bytes, waiting, shares, settled, done
--- ARGV: group, then for each frame: id, file, start, end, length
+-- ARGV: group, then for each frame: entry, file, start, end, length
 -- file is '' where no shipper wrote the entry. Doing this twice changes nothing more.
 
 local function advance(file, start, finish)
@@ -45,12 +45,13 @@ end
 
 local files = {}
 for i = 2, #ARGV, 5 do
-  local id, file, start, finish, length = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
+  local entry, file, start, finish, length = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   -- XACK comes first: it is allowed when Redis is out of memory, and so is then all that follows.
-  redis.call('XACK', KEYS[1], ARGV[1], id)
-  redis.call('XDEL', KEYS[1], id)
+  local lane, id = find_entry(KEYS[1], entry)
+  redis.call('XACK', lane, ARGV[1], id)
+  redis.call('XDEL', lane, id)
   if file ~= '' then
-    local member = place(file, start) .. ' ' .. finish .. ' ' .. id .. ' ' .. length
+    local member = place(file, start) .. ' ' .. finish .. ' ' .. entry .. ' ' .. length
     if redis.call('ZREM', KEYS[5], member) == 1 then
       give_back(KEYS[4], KEYS[6], string.sub(file, 1, 16), tonumber(length))
     end

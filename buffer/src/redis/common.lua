@@ -20,7 +20,7 @@ local function parse_member(text)
     file = string.sub(text, 1, 32),
     start = tonumber(string.sub(text, 33, 52)),
     finish = tonumber(finish),
-    id = id,
+    entry = id,
     length = tonumber(length),
   }
 end
@@ -33,8 +33,19 @@ local function give_back(bytes, shares, source, length)
   end
 end
 
--- The frame of a member is gone from the stream, and no living consumer holds a copy that it may yet acknowledge.
-local function is_lost(frames, group, alive_prefix, id)
+-- How many entries all lanes have.
+local function count_entries(frames)
+  local count = 0
+  for lane = 0, LANES - 1 do
+    count = count + redis.call('XLEN', lane_key(frames, lane))
+  end
+  return count
+end
+
+-- The frame of a member is gone from its lane, and no living consumer holds a copy that it may yet acknowledge.
+local function is_lost(frames, group, alive_prefix, entry)
+  local id
+  frames, id = find_entry(frames, entry)
   if #redis.call('XRANGE', frames, id, id) > 0 then
     return false
   end

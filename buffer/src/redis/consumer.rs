@@ -1,5 +1,6 @@
 //! Claiming from Redis, on a connection of its own.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,12 +10,14 @@ use redis::Value;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::keys::Keys;
+use self::lanes::Lanes;
+use super::keys::{Keys, LANES};
 use super::link::{Link, RESPONSE_TIMEOUT, is_unknown_group};
 use super::reply::{self, StreamEntry};
 use super::{GROUP, Held, Shared, query_one, scripts};
 use crate::{BufferError, Claim, ClaimId, Consumer, DELIVERIES_TOGETHER_MAX, FileRange};
 
+mod lanes;
 mod upkeep;
 
 /// A consumer tells this often within the time after which it counts as dead: two of these may get lost.
@@ -23,8 +26,8 @@ const LIVE_PARTS: u32 = 3;
 /// How often it looks whether it may have a suspect now.
 const SUSPECT_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Most frames of one read: bounds by how much a claim may exceed its bytes.
-const READ_MAX: usize = 16;
+/// Most frames that are taken over from others in one go.
+const RECLAIM_MAX: usize = 16;
 
 /// Most pending entries that are looked through for lost ones.
 const PENDING_MAX: usize = 10_000;
@@ -42,6 +45,8 @@ pub struct RedisConsumer {
     name: String,
     life: u64,
     upkeep: Vec<Upkeep>,
+    /// Of all partitions, one after the other.
+    lanes: Lanes,
     /// Frames that were claimed, and not yet looked at for gaps before them.
     unchecked: Vec<FileRange>,
     /// The link that the next claim waits at.
@@ -61,8 +66,17 @@ struct Upkeep {
     mend_at: Instant,
     /// Files are forgotten.
     prune_at: Instant,
+    /// How often dead and stalled consumers were looked for.
+    reclaims: u32,
     /// The connection for which entries that were lost on the way have been looked for.
     recovered: Option<u64>,
+}
+
+/// What lanes gave that were asked for this many frames each.
+struct Answer {
+    lanes: Vec<usize>,
+    asked: usize,
+    streams: HashMap<Vec<u8>, Vec<StreamEntry>>,
 }
 
 /// What a consumer may have next.
@@ -81,11 +95,12 @@ impl RedisConsumer {
         let (alive, dropped) = oneshot::channel();
         tokio::spawn(keep_alive(shared.clone(), name.to_owned(), dropped));
         let now = Instant::now();
-        let upkeep = || Upkeep { reclaim_at: now, mend_at: now, prune_at: now, recovered: None };
+        let upkeep = || Upkeep { reclaim_at: now, mend_at: now, prune_at: now, reclaims: 0, recovered: None };
         Ok(RedisConsumer {
             links: shared.links.iter().map(Link::another).collect(),
             life: shared.lives.fetch_add(1, Ordering::Relaxed),
             upkeep: shared.partitions.iter().map(|_| upkeep()).collect(),
+            lanes: Lanes::new(shared.partitions.len() * LANES as usize, shared.weights.clone()),
             shared,
             name: name.to_owned(),
             unchecked: Vec::new(),
@@ -102,31 +117,32 @@ impl RedisConsumer {
     /// Entries that Redis has given to this name, though this consumer never saw them: of an earlier life, or in an
     /// answer that was lost. They become free to claim.
     async fn recover(&self, partition: u32) -> Result<(), BufferError> {
-        let keys = &self.shared.partitions[partition as usize];
-        let mut pending = redis::cmd("XPENDING");
-        pending.arg(&keys.frames).arg(GROUP).arg("-").arg("+").arg(PENDING_MAX).arg(&self.name);
-        let link = self.link(partition);
-        let answer = match query_one(link, "XPENDING", pending).await {
-            Err(error) if is_unknown_group(&error) => return Ok(()),
-            answer => answer?,
-        };
-        let ids = reply::pending_ids(answer).ok_or_else(|| link.unexpected("XPENDING", &Value::Nil))?;
-        let lost = {
+        let (keys, link) = (&self.shared.partitions[partition as usize], self.link(partition));
+        let mut claims = Vec::new();
+        for (lane, frames) in (0..).zip(&keys.frames) {
+            let mut pending = redis::cmd("XPENDING");
+            pending.arg(frames).arg(GROUP).arg("-").arg("+").arg(PENDING_MAX).arg(&self.name);
+            let answer = match query_one(link, "XPENDING", pending).await {
+                Err(error) if is_unknown_group(&error) => continue,
+                answer => answer?,
+            };
+            let ids = reply::pending_ids(answer).ok_or_else(|| link.unexpected("XPENDING", &Value::Nil))?;
             let held = self.shared.held();
-            let is_lost = |entry: &(u64, u64)| !held.contains_key(&(partition, *entry));
-            ids.into_iter().filter(is_lost).collect::<Vec<_>>()
-        };
-        let claims: Vec<ClaimId> =
-            lost.into_iter().map(|entry| ClaimId { partition, entry, range: None, bytes: 0 }).collect();
+            let lost = ids.into_iter().filter(|entry| !held.contains_key(&(partition, lane, *entry)));
+            claims.extend(lost.map(|entry| ClaimId { partition, lane, entry, range: None, bytes: 0 }));
+        }
         self.shared.set_idle(&self.name, &claims, self.shared.stalled_ms()).await
     }
 
-    async fn reclaim(&self, partition: u32, frames_max: usize) -> Result<Next, BufferError> {
+    async fn reclaim(&mut self, partition: u32, frames_max: usize) -> Result<Next, BufferError> {
         let keys = &self.shared.partitions[partition as usize];
-        let mut command = scripts::RECLAIM.call(&[&keys.frames], 128);
+        let mut command = scripts::RECLAIM.call(&[keys.frames()], 128);
         command.arg(GROUP).arg(&self.name).arg(&keys.alive_prefix).arg(self.shared.stalled_ms());
-        command.arg(DELIVERIES_TOGETHER_MAX).arg(frames_max.min(READ_MAX));
+        command.arg(DELIVERIES_TOGETHER_MAX).arg(frames_max.min(RECLAIM_MAX));
         command.arg(self.shared.timing.forget_consumer_after.as_millis() as u64);
+        let calls = &mut self.upkeep[partition as usize].reclaims;
+        command.arg(*calls);
+        *calls = calls.wrapping_add(1);
         let answer = query_one(self.link(partition), "reclaim", command).await?;
         self.reclaimed(partition, answer)
     }
@@ -137,46 +153,78 @@ impl RedisConsumer {
             other => return Err(self.link(partition).unexpected("reclaim", &other)),
         };
         let mut parts = parts.into_iter();
-        match (parts.next(), parts.next(), parts.next()) {
-            (Some(Value::Int(1)), Some(entries), Some(Value::Array(deliveries))) => {
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (
+                Some(Value::Int(1)),
+                Some(entries),
+                Some(Value::Array(deliveries)),
+                Some(Value::Array(lanes)),
+            ) => {
                 let unexpected = || self.link(partition).unexpected("reclaim", &Value::Nil);
                 let entries = reply::entries(entries).ok_or_else(unexpected)?;
                 let deliveries = deliveries.iter().filter_map(reply::number);
                 let deliveries = deliveries.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
-                Ok(Next::Claims(self.take(partition, entries.into_iter().zip(deliveries))))
+                let lanes = lanes.iter().filter_map(reply::number).map(|lane| lane as u32);
+                let entries = entries.into_iter().zip(deliveries).zip(lanes);
+                let entries = entries.map(|((entry, deliveries), lane)| (entry, lane, deliveries));
+                Ok(Next::Claims(self.take(partition, entries)))
             }
             (Some(Value::Int(2)), ..) => Ok(Next::Wait),
             _ => Ok(Next::New),
         }
     }
 
-    /// Entries that nobody claimed before, of all partitions. `block`: none does not wait.
-    async fn read(&mut self, frames_max: usize, block: Option<Duration>) -> Result<Vec<Claim>, BufferError> {
+    /// Entries that nobody claimed before, of all lanes that are not busy, and one round of those that are.
+    async fn read(&mut self, frames_max: usize, bytes_max: usize) -> Result<Vec<Claim>, BufferError> {
+        let round = self.lanes.next_round(frames_max, bytes_max);
+        let quiet = self.lanes.frames_of_quiet(frames_max, bytes_max);
+        self.read_at_once(&round, Some(quiet)).await
+    }
+
+    /// Waits for entries, where no lane is known to have any.
+    async fn wait_for_entries(
+        &mut self,
+        frames_max: usize,
+        bytes_max: usize,
+        block: Duration,
+    ) -> Result<Vec<Claim>, BufferError> {
+        let count = self.lanes.frames_of_quiet(frames_max, bytes_max);
         if self.links.len() == 1 {
-            return self.read_through(0, frames_max, block).await;
+            let answer = self.ask(0, &[], Some(count), Some(block)).await;
+            return self.take_answer(0, answer).await;
         }
-        let mut claims = Vec::new();
-        let mut trouble = None;
+        let claims = self.read_at_once(&[], Some(count)).await?;
+        if !claims.is_empty() {
+            return Ok(claims);
+        }
+        self.next_turn().await;
+        let longest = WAIT_AT_ONE.max(WAIT_FOR_EACH * self.links.len() as u32);
+        let answer = self.ask(self.turn, &[], Some(count), Some(block.min(longest))).await;
+        self.take_answer(self.turn, answer).await
+    }
+
+    /// Reads through all links, without waiting for entries.
+    async fn read_at_once(
+        &mut self,
+        round: &[(usize, usize)],
+        quiet: Option<usize>,
+    ) -> Result<Vec<Claim>, BufferError> {
         let all = (0..self.links.len()).map(async |link| {
             // One node that is away must not keep the others waiting.
-            if self.links[link].is_broken().await {
+            if self.links.len() > 1 && self.links[link].is_broken().await {
                 return Ok(Vec::new());
             }
-            self.read_through(link, frames_max, None).await
+            self.ask(link, round, quiet, None).await
         });
-        for result in join_all(all).await {
-            match result {
+        let (mut claims, mut trouble) = (Vec::new(), None);
+        for (link, answer) in join_all(all).await.into_iter().enumerate() {
+            match self.take_answer(link, answer).await {
                 Ok(more) => claims.extend(more),
                 Err(error) => trouble = Some(error),
             }
         }
-        match (trouble, block) {
-            (Some(error), _) if claims.is_empty() => Err(error),
-            (None, Some(block)) if claims.is_empty() => {
-                self.next_turn().await;
-                let longest = WAIT_AT_ONE.max(WAIT_FOR_EACH * self.links.len() as u32);
-                self.read_through(self.turn, frames_max, Some(block.min(longest))).await
-            }
+        match trouble {
+            Some(error) if claims.is_empty() => Err(error),
             _ => Ok(claims),
         }
     }
@@ -192,55 +240,97 @@ impl RedisConsumer {
         }
     }
 
-    /// The same as [`read`](Self::read), of the partitions that are behind one link.
-    async fn read_through(
+    /// Asks the lanes behind one link: each busy one of `round` for its number of frames, each other for `quiet`.
+    async fn ask(
         &self,
         link: usize,
-        frames_max: usize,
+        round: &[(usize, usize)],
+        quiet: Option<usize>,
         block: Option<Duration>,
+    ) -> Result<Vec<Answer>, BufferError> {
+        let is_here = |lane: &usize| self.shared.link_of(partition_of(*lane)) == link;
+        let busy = round.iter().filter(|(lane, _)| is_here(lane));
+        let mut asked: Vec<(Vec<usize>, usize)> = busy.map(|&(lane, count)| (vec![lane], count)).collect();
+        if let Some(count) = quiet {
+            let all = 0..self.shared.partitions.len() * LANES as usize;
+            let lanes = all.filter(|lane| is_here(lane) && !self.lanes.is_busy(*lane));
+            asked.push((lanes.collect(), count));
+        }
+        asked.retain(|(lanes, _)| !lanes.is_empty());
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut commands = redis::pipe();
+        for (lanes, count) in &asked {
+            commands.add_command(self.read_command(lanes, *count, block));
+        }
+        let watchdog = block.unwrap_or_default() + RESPONSE_TIMEOUT;
+        let answers = self.links[link].query("XREADGROUP", &commands, watchdog).await?;
+        let answers = asked.into_iter().zip(answers).map(|((lanes, asked), answer)| {
+            let unexpected = || self.links[link].unexpected("XREADGROUP", &Value::Nil);
+            let streams = reply::streams(answer).ok_or_else(unexpected)?;
+            Ok(Answer { lanes, asked, streams: streams.into_iter().collect() })
+        });
+        answers.collect()
+    }
+
+    /// Makes claims of what was answered through one link.
+    async fn take_answer(
+        &mut self,
+        link: usize,
+        answer: Result<Vec<Answer>, BufferError>,
     ) -> Result<Vec<Claim>, BufferError> {
-        let partitions: Vec<u32> = (0..self.shared.partitions.len() as u32)
-            .filter(|&partition| self.shared.link_of(partition) == link)
-            .collect();
-        let stream = |&partition: &u32| &self.shared.partitions[partition as usize].frames;
+        match answer {
+            Ok(answers) => Ok(answers.into_iter().flat_map(|answer| self.take_lanes(answer)).collect()),
+            Err(error) => {
+                let partitions: Vec<u32> = (0..self.shared.partitions.len() as u32)
+                    .filter(|&partition| self.shared.link_of(partition) == link)
+                    .collect();
+                // Beside the error there may have been entries.
+                partitions.iter().for_each(|&partition| self.upkeep[partition as usize].recovered = None);
+                if !is_unknown_group(&error) {
+                    return Err(error);
+                }
+                self.create_groups(&partitions).await?;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn read_command(&self, lanes: &[usize], count: usize, block: Option<Duration>) -> redis::Cmd {
         let mut command = redis::cmd("XREADGROUP");
-        command.arg("GROUP").arg(GROUP).arg(&self.name).arg("COUNT").arg(frames_max.clamp(1, READ_MAX));
+        command.arg("GROUP").arg(GROUP).arg(&self.name).arg("COUNT").arg(count);
         if let Some(block) = block {
             // Zero would mean for ever.
             command.arg("BLOCK").arg(block.as_millis().max(1) as u64);
         }
         command.arg("STREAMS");
-        partitions.iter().map(stream).for_each(|stream| {
-            command.arg(stream);
+        lanes.iter().for_each(|&lane| {
+            command.arg(self.shared.stream(lane));
         });
-        partitions.iter().for_each(|_| {
+        lanes.iter().for_each(|_| {
             command.arg(">");
         });
-        let mut commands = redis::pipe();
-        commands.add_command(command);
-        let watchdog = block.unwrap_or_default() + RESPONSE_TIMEOUT;
-        let link = &self.links[link];
-        let answer = match link.query("XREADGROUP", &commands, watchdog).await {
-            Err(error) if is_unknown_group(&error) => {
-                self.create_groups(&partitions).await?;
-                return Ok(Vec::new());
-            }
-            answers => answers?.into_iter().next().unwrap_or_default(),
-        };
-        let streams = reply::streams(answer).ok_or_else(|| link.unexpected("XREADGROUP", &Value::Nil))?;
+        command
+    }
+
+    fn take_lanes(&mut self, answer: Answer) -> Vec<Claim> {
+        let Answer { lanes, asked, mut streams } = answer;
         let mut claims = Vec::new();
-        for (name, entries) in streams {
-            let is_it = |partition: &&u32| stream(partition).as_bytes() == name;
-            if let Some(&partition) = partitions.iter().find(is_it) {
-                claims.extend(self.take(partition, entries.into_iter().zip(std::iter::repeat(1))));
-            }
+        for lane in lanes {
+            let entries = streams.remove(self.shared.stream(lane).as_bytes()).unwrap_or_default();
+            let bytes: Vec<usize> = entries.iter().map(|entry| entry.frame.len()).collect();
+            let service = entries.last().map(|entry| String::from_utf8_lossy(&entry.service));
+            self.lanes.note(lane, asked, &bytes, service.as_deref());
+            let number = lane as u32 % LANES;
+            claims.extend(self.take(partition_of(lane), entries.into_iter().map(|entry| (entry, number, 1))));
         }
-        Ok(claims)
+        claims
     }
 
     async fn create_groups(&self, partitions: &[u32]) -> Result<(), BufferError> {
         for &partition in partitions {
-            let mut command = scripts::GROUP.call(&[&self.shared.partitions[partition as usize].frames], 8);
+            let mut command = scripts::GROUP.call(&[self.shared.partitions[partition as usize].frames()], 8);
             command.arg(GROUP);
             query_one(self.link(partition), "XGROUP CREATE", command).await?;
         }
@@ -248,28 +338,25 @@ impl RedisConsumer {
     }
 
     /// Makes claims of entries, and remembers that this consumer holds them.
-    fn take(&self, partition: u32, entries: impl Iterator<Item = (StreamEntry, u32)>) -> Vec<Claim> {
+    fn take(&self, partition: u32, entries: impl Iterator<Item = (StreamEntry, u32, u32)>) -> Vec<Claim> {
         let mut held = self.shared.held();
         entries
-            .map(|(entry, deliveries)| {
-                held.insert((partition, entry.id), Held { life: self.life, deliveries });
+            .map(|(entry, lane, deliveries)| {
+                held.insert((partition, lane, entry.id), Held { life: self.life, deliveries });
                 let bytes = entry.frame.len() as u64;
-                let id = ClaimId { partition, entry: entry.id, range: entry.range, bytes };
+                let id = ClaimId { partition, lane, entry: entry.id, range: entry.range, bytes };
                 Claim { id, bytes: entry.frame, deliveries }
             })
             .collect()
     }
 
-    /// Reads more of what is there, up to the limits.
+    /// Reads more of the lanes that are busy, up to the limits.
     async fn read_on(&mut self, mut claims: Vec<Claim>, frames_max: usize, bytes_max: usize) -> Vec<Claim> {
-        let mut asked = frames_max.min(READ_MAX);
-        let mut got = claims.len();
         let mut bytes: usize = claims.iter().map(|claim| claim.bytes.len()).sum();
-        while got >= asked && claims.len() < frames_max && bytes < bytes_max {
-            asked = (frames_max - claims.len()).min(READ_MAX);
+        while self.lanes.any_is_busy() && claims.len() < frames_max && bytes < bytes_max {
+            let round = self.lanes.next_round(frames_max - claims.len(), bytes_max - bytes);
             // What was read before must not get lost with an error: the next claim will meet the error again.
-            let Ok(more) = self.read(asked, None).await else { break };
-            got = more.len();
+            let Ok(more) = self.read_at_once(&round, None).await else { break };
             bytes += more.iter().map(|claim| claim.bytes.len()).sum::<usize>();
             claims.extend(more);
         }
@@ -312,7 +399,9 @@ impl RedisConsumer {
             self.recover(partition).await?;
             let now = Instant::now();
             let recovered = Some(self.link(partition).generation().await);
-            self.upkeep[number] = Upkeep { reclaim_at: now, mend_at: now, prune_at: now, recovered };
+            let reclaims = self.upkeep[number].reclaims;
+            self.upkeep[number] =
+                Upkeep { reclaim_at: now, mend_at: now, prune_at: now, reclaims, recovered };
         }
         let now = Instant::now();
         if self.upkeep[number].mend_at <= now {
@@ -341,6 +430,11 @@ impl RedisConsumer {
     }
 }
 
+/// The partition of a lane, counted over all of them.
+fn partition_of(lane: usize) -> u32 {
+    lane as u32 / LANES
+}
+
 impl Consumer for RedisConsumer {
     async fn claim(
         &mut self,
@@ -353,7 +447,7 @@ impl Consumer for RedisConsumer {
             self.check().await?;
         }
         if std::mem::take(&mut self.is_turn_of_new) && !self.holds_suspect() {
-            let claims = self.read(frames_max, None).await?;
+            let claims = self.read(frames_max, bytes_max).await?;
             if !claims.is_empty() {
                 let claims = self.read_on(claims, frames_max, bytes_max).await;
                 return Ok(self.hand_out(claims).await);
@@ -371,7 +465,13 @@ impl Consumer for RedisConsumer {
                 Next::Wait => tokio::time::sleep(left.min(SUSPECT_INTERVAL)).await,
                 Next::New => {
                     let block = left.min(self.shared.timing.reclaim_interval);
-                    let claims = self.read(frames_max, Some(block)).await?;
+                    let mut claims = Vec::new();
+                    if self.lanes.any_is_busy() {
+                        claims = self.read(frames_max, bytes_max).await?;
+                    }
+                    if claims.is_empty() {
+                        claims = self.wait_for_entries(frames_max, bytes_max, block).await?;
+                    }
                     if !claims.is_empty() {
                         let claims = self.read_on(claims, frames_max, bytes_max).await;
                         return Ok(self.hand_out(claims).await);

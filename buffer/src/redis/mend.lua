@@ -1,9 +1,9 @@
--- Finds frames that somebody deleted from the stream before they were indexed, and lets them be pushed again.
+-- Finds frames that somebody deleted from the lanes before they were indexed, and lets them be pushed again.
 -- KEYS: frames, pushed, indexed, bytes, waiting, shares, settled, done, gaps
 -- ARGV: group, prefix of the liveness keys, cursor, count
 -- Answers the next cursor, 0 at the end, and how many frames were lost; -1 where there was no need to look.
--- Begins to look only where the stream has fewer entries than wait, which costs nothing to know.
-if ARGV[3] == '0' and redis.call('XLEN', KEYS[1]) >= redis.call('ZCARD', KEYS[5]) then
+-- Begins to look only where the lanes have fewer entries than wait, which costs nothing to know.
+if ARGV[3] == '0' and count_entries(KEYS[1]) >= redis.call('ZCARD', KEYS[5]) then
   return {'0', -1}
 end
 
@@ -34,10 +34,11 @@ local found = redis.call('ZSCAN', KEYS[5], ARGV[3], 'COUNT', ARGV[4])
 local lost = 0
 for i = 1, #found[2], 2 do
   local member = parse_member(found[2][i])
-  if is_lost(KEYS[1], ARGV[1], ARGV[2], member.id) then
+  if is_lost(KEYS[1], ARGV[1], ARGV[2], member.entry) then
     -- ZREM comes first: it is allowed when Redis is out of memory, and so is then all that follows.
     redis.call('ZREM', KEYS[5], found[2][i])
-    redis.pcall('XACK', KEYS[1], ARGV[1], member.id)
+    local lane, id = find_entry(KEYS[1], member.entry)
+    redis.pcall('XACK', lane, ARGV[1], id)
     local source = string.sub(member.file, 1, 16)
     give_back(KEYS[4], KEYS[6], source, member.length)
     if not is_done(member) then

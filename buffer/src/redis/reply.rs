@@ -14,6 +14,8 @@ pub(super) struct StreamEntry {
     /// None where the entry was not written by our push.
     pub(super) range: Option<FileRange>,
     pub(super) frame: Bytes,
+    /// Whose it is; empty where the entry does not say.
+    pub(super) service: Vec<u8>,
 }
 
 /// What the push script answered.
@@ -149,6 +151,7 @@ fn entry(value: Value) -> Option<StreamEntry> {
     let [id, fields] = array_of(value)?;
     let id = entry_id(&bulk(id)?)?;
     let (mut file, mut start, mut end, mut frame) = (None, None, None, Bytes::new());
+    let mut service = Vec::new();
     // Nil fields: deleted, but still pending.
     if let Value::Array(fields) = fields {
         let mut fields = fields.into_iter();
@@ -157,13 +160,14 @@ fn entry(value: Value) -> Option<StreamEntry> {
                 b"file" => file = FileKey::from_bytes(&bulk(value)?),
                 b"start" => start = number(&value),
                 b"end" => end = number(&value),
+                b"service" => service = bulk(value)?,
                 b"frame" => frame = Bytes::from(bulk(value)?),
                 _ => {}
             }
         }
     }
     let range = file.zip(start).zip(end).map(|((file, start), end)| FileRange { file, start, end });
-    Some(StreamEntry { id, range, frame })
+    Some(StreamEntry { id, range, frame, service })
 }
 
 /// `1795212000000-0`.

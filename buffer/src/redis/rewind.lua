@@ -12,7 +12,7 @@ end
 local found = members(KEYS[5], file, FRAMES_MAX)
 for _, text in ipairs(found) do
   local member = parse_member(text)
-  if not is_lost(KEYS[1], ARGV[1], ARGV[2], member.id) then
+  if not is_lost(KEYS[1], ARGV[1], ARGV[2], member.entry) then
     return 0
   end
   redis.call('ZREM', KEYS[5], text)

@@ -17,15 +17,15 @@ macro_rules! script {
 
 pub(super) static PUSH: Script = script!("entry.lua" "push.lua");
 pub(super) static ACKNOWLEDGE: Script = script!("entry.lua" "common.lua" "acknowledge.lua");
-pub(super) static RECLAIM: Script = script!("reclaim.lua");
-pub(super) static HOLD: Script = script!("hold.lua");
-pub(super) static PARK: Script = script!("park.lua");
+pub(super) static RECLAIM: Script = script!("entry.lua" "reclaim.lua");
+pub(super) static HOLD: Script = script!("entry.lua" "hold.lua");
+pub(super) static PARK: Script = script!("entry.lua" "park.lua");
 pub(super) static REWIND: Script = script!("entry.lua" "common.lua" "rewind.lua");
 pub(super) static LIVE: Script = script!("live.lua");
 pub(super) static MEND: Script = script!("entry.lua" "common.lua" "mend.lua");
 pub(super) static CHECK: Script = script!("entry.lua" "common.lua" "check.lua");
 pub(super) static PRUNE: Script = script!("entry.lua" "common.lua" "prune.lua");
-pub(super) static GROUP: Script = script!("group.lua");
+pub(super) static GROUP: Script = script!("entry.lua" "group.lua");
 pub(super) static LEDGER: Script = script!("entry.lua" "common.lua" "ledger.lua");
 
 static ALL: [&Script; 12] =

@@ -1,5 +1,6 @@
 //! How to reach a buffer in Redis.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct RedisSettings {
     pub partitions: u32,
     /// Frames that may wait, in encoded bytes and what Redis needs beside them, per partition.
     pub bytes_max: u64,
+    /// How many times the share of others a service gets of what is claimed, by its name; 1 where it is not named.
+    pub weights: BTreeMap<String, f64>,
 }
 
 impl RedisSettings {
@@ -39,17 +42,32 @@ impl RedisSettings {
             name: "logs".to_owned(),
             partitions: 1,
             bytes_max: 1024 * 1024 * 1024,
+            weights: BTreeMap::new(),
         }
     }
 }
 
 impl fmt::Debug for RedisSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RedisSettings { url: _, username, password, ca, certificate, name, partitions, bytes_max } = self;
+        let RedisSettings {
+            url: _,
+            username,
+            password,
+            ca,
+            certificate,
+            name,
+            partitions,
+            bytes_max,
+            weights,
+        } = self;
         let mut shown = formatter.debug_struct("RedisSettings");
         shown.field("username", username).field("password", password);
         shown.field("ca", ca).field("certificate", certificate);
-        shown.field("name", name).field("partitions", partitions).field("bytes_max", bytes_max);
+        shown
+            .field("name", name)
+            .field("partitions", partitions)
+            .field("bytes_max", bytes_max)
+            .field("weights", weights);
         shown.finish_non_exhaustive()
     }
 }

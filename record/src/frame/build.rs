@@ -64,6 +64,8 @@ pub struct Frame {
     pub header: Header,
     /// All of it, header included.
     pub bytes: Vec<u8>,
+    /// Of its first record, empty where it has none: whose frame it is, where services take turns. Not part of the bytes.
+    pub dataset: String,
 }
 
 /// Collects records of one file, in order, and encodes them. Its buffers are used again for the next frame.
@@ -277,7 +279,9 @@ impl FrameBuilder {
         };
         header.write(&mut bytes);
         bytes.shrink_to_fit();
-        Frame { header, bytes }
+        let group = records.first().and_then(|first| self.groups.get(usize::from(first.group)));
+        let dataset = group.map(|group| group.dataset.clone()).unwrap_or_default();
+        Frame { header, bytes, dataset }
     }
 }
 

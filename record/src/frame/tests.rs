@@ -406,7 +406,7 @@ fn golden_lines() -> Vec<Line> {
 fn a_frame_of_version_1_reads_the_same_for_ever() {
     let groups = groups(3);
     let header = Header::read(GOLDEN).unwrap();
-    let frame = Frame { header, bytes: GOLDEN.to_vec() };
+    let frame = Frame { header, bytes: GOLDEN.to_vec(), dataset: String::new() };
     assert_eq!(decode(&frame, &groups), golden_lines());
     let Header { file: of, start, end, first_time, last_time, read_time, sequence_base, count, .. } =
         frame.header;
