@@ -10,6 +10,7 @@ pub(crate) struct Backoff {
     failures: u32,
     first: Duration,
     max: Duration,
+    random: Random,
 }
 
 /// Before the second attempt.
@@ -26,7 +27,13 @@ impl Backoff {
 
     /// Waits from about `first` to about `max`.
     pub(crate) fn between(first: Duration, max: Duration) -> Backoff {
-        Backoff { failures: 0, first, max }
+        Backoff { failures: 0, first, max, random: Random::new() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn seeded(mut self, seed: u64) -> Backoff {
+        self.random = Random::seeded(seed);
+        self
     }
 
     /// Something went well.
@@ -38,19 +45,43 @@ impl Backoff {
     pub(crate) fn next(&mut self, asked: Option<Duration>) -> Duration {
         let full = self.first.saturating_mul(1 << self.failures.min(16)).min(self.max);
         self.failures = self.failures.saturating_add(1);
-        jitter(full).max(asked.unwrap_or_default().min(self.max))
+        spread(full, self.random.next()).max(asked.unwrap_or_default().min(self.max))
     }
 }
 
 /// Between half of a wait and all of it, by chance.
 pub(crate) fn jitter(wait: Duration) -> Duration {
-    let random = RandomState::new().build_hasher().finish();
-    spread(wait, random as f64 / u64::MAX as f64)
+    spread(wait, Random::new().next())
 }
 
 /// `random`: from 0 to 1.
 fn spread(wait: Duration, random: f64) -> Duration {
     wait.mul_f64(0.5 + random / 2.0)
+}
+
+/// Chance, or what looks like it: SplitMix64 (Steele, Lea, Flood 2014).
+#[derive(Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    /// Other numbers than those of any other.
+    pub(crate) fn new() -> Random {
+        Random(RandomState::new().build_hasher().finish())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn seeded(seed: u64) -> Random {
+        Random(seed)
+    }
+
+    /// From 0 to 1.
+    pub(crate) fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) as f64 / u64::MAX as f64
+    }
 }
 
 #[cfg(test)]

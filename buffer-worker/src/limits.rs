@@ -1,13 +1,16 @@
 //! How much is sent at once: additive increase, multiplicative decrease (AIMD), as TCP does it.
 //!
 //! An index that puts documents off, refuses bulks or takes long gets smaller bulks and fewer at a time; one that
-//! takes what it gets is given more, up to what the settings allow. After an outage it begins with little, and doubles:
-//! a cluster that has just come back is not met by everything that has waited.
+//! takes what it gets is given more, up to what the settings allow. After an outage it begins with little, and grows by a
+//! part of it that is another for each worker, up to doubling: a cluster that has just come back is not met by everything
+//! that has waited, nor by a hundred workers that all double at the same moments.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+
+use crate::backoff::Random;
 
 /// An answer that takes longer asks for less. A bulk of 5 MB takes 200 to 400 ms on a small node.
 const LATENCY_MAX: Duration = Duration::from_secs(5);
@@ -17,6 +20,9 @@ const BULK_BYTES_MIN: usize = 256 * 1024;
 
 /// Part of the largest bulk that is sent first, after a start or an outage.
 const FIRST_PART: usize = 8;
+
+/// Least growth of one step after a start or an outage; the most is 1, doubling.
+const GROWTH_MIN: f64 = 0.25;
 
 /// Steps that the additive increase takes from nothing to the largest bulk.
 const STEPS: usize = 16;
@@ -39,20 +45,22 @@ struct Allowance {
     bulk_bytes_max: usize,
     in_flight: f64,
     bulk_bytes: usize,
-    /// Whether it doubles, because nothing went wrong yet.
-    is_starting: bool,
+    /// By which part it grows with each answer, because nothing went wrong yet.
+    growth: Option<f64>,
+    random: Random,
     /// What began before says nothing about what was changed then.
     decreased_at: Option<Instant>,
 }
 
 impl Allowance {
-    fn new(in_flight_max: usize, bulk_bytes_max: usize) -> Allowance {
+    fn new(in_flight_max: usize, bulk_bytes_max: usize, random: Random) -> Allowance {
         let mut allowance = Allowance {
             in_flight_max: in_flight_max.max(1),
             bulk_bytes_max,
             in_flight: 1.0,
             bulk_bytes: bulk_bytes_max,
-            is_starting: true,
+            growth: None,
+            random,
             decreased_at: None,
         };
         allowance.start();
@@ -62,7 +70,7 @@ impl Allowance {
     fn start(&mut self) {
         self.in_flight = 1.0;
         self.bulk_bytes = (self.bulk_bytes_max / FIRST_PART).max(self.bulk_bytes_min());
-        self.is_starting = true;
+        self.growth = Some(GROWTH_MIN + (1.0 - GROWTH_MIN) * self.random.next());
     }
 
     fn bulk_bytes_min(&self) -> usize {
@@ -86,9 +94,9 @@ impl Allowance {
     }
 
     fn increase(&mut self) {
-        if self.is_starting {
-            self.bulk_bytes *= 2;
-            self.in_flight += 1.0;
+        if let Some(growth) = self.growth {
+            self.bulk_bytes += (self.bulk_bytes as f64 * growth) as usize;
+            self.in_flight += growth;
         } else {
             self.bulk_bytes += self.bulk_bytes_max / STEPS;
             self.in_flight += 1.0 / self.in_flight;
@@ -98,7 +106,7 @@ impl Allowance {
     }
 
     fn decrease(&mut self, now: Instant) {
-        self.is_starting = false;
+        self.growth = None;
         self.bulk_bytes = (self.bulk_bytes / 2).max(self.bulk_bytes_min());
         self.in_flight = (self.in_flight / 2.0).max(1.0);
         self.decreased_at = Some(now);
@@ -131,7 +139,7 @@ impl Drop for Slot<'_> {
 impl Limits {
     /// Adapts between one small bulk and `in_flight_max` of `bulk_bytes_max`.
     pub(crate) fn adaptive(in_flight_max: usize, bulk_bytes_max: usize) -> Limits {
-        Limits::new(Some(Allowance::new(in_flight_max, bulk_bytes_max)), bulk_bytes_max)
+        Limits::new(Some(Allowance::new(in_flight_max, bulk_bytes_max, Random::new())), bulk_bytes_max)
     }
 
     /// Always allows everything.
@@ -196,13 +204,14 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backoff::Backoff;
 
     const MIB: usize = 1024 * 1024;
     const QUICK: Duration = Duration::from_millis(100);
 
     /// Feeds signals, each of an attempt that took `latency`; answers what is allowed then.
     fn after(signals: &[(Signal, Duration)]) -> (usize, usize) {
-        let (mut allowance, mut now) = (Allowance::new(8, 8 * MIB), Instant::now());
+        let (mut allowance, mut now) = (Allowance::new(8, 8 * MIB, Random::seeded(1)), Instant::now());
         for (signal, latency) in signals {
             let began = now;
             now += *latency;
@@ -212,15 +221,61 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_with_little_and_doubles_to_all_that_is_allowed() {
+    fn it_begins_with_little_and_at_most_doubles_to_all_that_is_allowed() {
         assert_eq!(after(&[]), (1, MIB));
-        assert_eq!(after(&[(Signal::Good, QUICK); 2]), (3, 4 * MIB));
-        assert_eq!(after(&[(Signal::Good, QUICK); 20]), (8, 8 * MIB));
+        let (in_flight, bulk_bytes) = after(&[(Signal::Good, QUICK); 2]);
+        assert!(
+            (1..=3).contains(&in_flight) && (MIB * 3 / 2..=4 * MIB).contains(&bulk_bytes),
+            "{bulk_bytes}"
+        );
+        assert_eq!(after(&[(Signal::Good, QUICK); 30]), (8, 8 * MIB));
+    }
+
+    /// A hundred workers that lost the index at the same moment; it is back after half a minute.
+    #[test]
+    fn workers_neither_come_back_nor_ramp_up_together() {
+        const WORKERS: u64 = 100;
+        const STEP: Duration = Duration::from_millis(200);
+        let (lost, back) = (Instant::now(), Duration::from_secs(30));
+        // Of each worker, bytes that it may have under way from its probe on, answer by answer.
+        let returns: Vec<(Duration, Vec<usize>)> = (0..WORKERS)
+            .map(|seed| {
+                let mut backoff = Backoff::between(STEP, 50 * STEP).seeded(seed);
+                let mut probe = Duration::ZERO;
+                while probe < back {
+                    probe += backoff.next(None);
+                }
+                let mut allowance = Allowance::new(8, 8 * MIB, Random::seeded(seed));
+                allowance.note(Signal::Outage, lost, lost);
+                let ramp = (0..60).map(|_| {
+                    let bytes = allowance.in_flight as usize * allowance.bulk_bytes;
+                    allowance.note(Signal::Good, lost, lost + QUICK);
+                    bytes
+                });
+                (probe, ramp.collect())
+            })
+            .collect();
+        let at = |time: Duration| -> Vec<usize> {
+            let bytes = |(probe, ramp): &(Duration, Vec<usize>)| {
+                let answers = time.checked_sub(*probe)?.as_millis() / STEP.as_millis();
+                ramp.get(answers as usize).or(ramp.last()).copied()
+            };
+            returns.iter().map(|worker| bytes(worker).unwrap_or(0)).collect()
+        };
+        let steps: Vec<usize> = (0..200).map(|step| at(back + STEP * step).iter().sum()).collect();
+        let all = WORKERS as usize * 64 * MIB;
+        let largest = steps.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
+        assert!(largest < all / 15, "{} of {} MiB more in one step", largest / MIB, all / MIB);
+        assert_eq!(steps.last(), Some(&all), "and all of it in the end");
+        // Even those that probed at the same moment part.
+        let ramps: Vec<usize> = returns.iter().map(|(_, ramp)| ramp[4]).collect();
+        let (least, most) = (ramps.iter().min().unwrap(), ramps.iter().max().unwrap());
+        assert!(most / least >= 4, "{least} to {most} after four answers");
     }
 
     #[test]
     fn pressure_halves_and_comes_back_in_small_steps() {
-        let mut signals = vec![(Signal::Good, QUICK); 20];
+        let mut signals = vec![(Signal::Good, QUICK); 30];
         signals.push((Signal::Pressure, QUICK));
         assert_eq!(after(&signals), (4, 4 * MIB));
         signals.push((Signal::Good, QUICK));
@@ -233,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_slow_answer_is_pressure_and_an_outage_a_new_beginning() {
-        let mut signals = vec![(Signal::Good, QUICK); 20];
+        let mut signals = vec![(Signal::Good, QUICK); 30];
         signals.push((Signal::Good, LATENCY_MAX + QUICK));
         assert_eq!(after(&signals), (4, 4 * MIB));
         signals.push((Signal::Outage, QUICK));
@@ -242,8 +297,8 @@ mod tests {
 
     #[test]
     fn answers_to_what_was_sent_before_a_decrease_do_not_decrease_again() {
-        let (mut allowance, began) = (Allowance::new(8, 8 * MIB), Instant::now());
-        for _ in 0..20 {
+        let (mut allowance, began) = (Allowance::new(8, 8 * MIB, Random::seeded(1)), Instant::now());
+        for _ in 0..30 {
             allowance.note(Signal::Good, began, began + QUICK);
         }
         for _ in 0..8 {
@@ -260,7 +315,7 @@ mod tests {
         assert!(second.is_err(), "one at a time at first");
         drop(first);
         let _first = limits.acquire().await;
-        limits.note(Signal::Good, Instant::now());
+        (0..4).for_each(|_| limits.note(Signal::Good, Instant::now()));
         let _second = tokio::time::timeout(QUICK, limits.acquire()).await.expect("a second place");
     }
 }
