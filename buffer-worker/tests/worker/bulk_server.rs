@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -74,13 +75,20 @@ pub const CLASHING: &str = "clash with me";
 pub struct BulkServer {
     pub url: String,
     state: Arc<Mutex<State>>,
+    node: Arc<Node>,
+}
+
+/// What several nodes of one cluster have each for itself.
+#[derive(Default)]
+struct Node {
+    is_down: AtomicBool,
+    bulks: AtomicUsize,
+    turned_away: AtomicUsize,
 }
 
 struct State {
     behave: Box<dyn FnMut(usize) -> Behaviour + Send>,
     bulks: usize,
-    is_up: bool,
-    turned_away: usize,
     /// Documents by `_id`.
     stored: BTreeMap<String, Value>,
     letters: BTreeMap<String, Value>,
@@ -119,14 +127,9 @@ impl BulkServer {
         tls: Option<TlsAcceptor>,
         behave: impl FnMut(usize) -> Behaviour + Send + 'static,
     ) -> BulkServer {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let state = State {
             behave: Box::new(behave),
             bulks: 0,
-            is_up: true,
-            turned_away: 0,
             stored: BTreeMap::new(),
             letters: BTreeMap::new(),
             order: Vec::new(),
@@ -140,7 +143,19 @@ impl BulkServer {
             authorization: None,
             unauthorized: 0,
         };
-        let server = BulkServer { url, state: Arc::new(Mutex::new(state)) };
+        BulkServer::listen(tls, Arc::new(Mutex::new(state))).await
+    }
+
+    /// Another node of the same cluster: what one stores, both have.
+    pub async fn another_node(&self) -> BulkServer {
+        BulkServer::listen(None, Arc::clone(&self.state)).await
+    }
+
+    async fn listen(tls: Option<TlsAcceptor>, state: Arc<Mutex<State>>) -> BulkServer {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let server = BulkServer { url, state, node: Arc::default() };
         let accepting = server.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -175,6 +190,11 @@ impl BulkServer {
 
     pub fn bulks(&self) -> usize {
         self.state().bulks
+    }
+
+    /// Bulks that this node handled.
+    pub fn bulks_of_node(&self) -> usize {
+        self.node.bulks.load(Ordering::Relaxed)
     }
 
     pub fn repeats(&self) -> usize {
@@ -220,11 +240,11 @@ impl BulkServer {
 
     /// While it is down, every connection is closed at once.
     pub fn set_up(&self, is_up: bool) {
-        self.state().is_up = is_up;
+        self.node.is_down.store(!is_up, Ordering::Relaxed);
     }
 
     pub fn turned_away(&self) -> usize {
-        self.state().turned_away
+        self.node.turned_away.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -235,8 +255,8 @@ impl BulkServer {
         let mut bytes = Vec::new();
         loop {
             let Some((head, body)) = read_request(&mut stream, &mut bytes).await? else { return Ok(()) };
-            if !self.state().is_up {
-                self.state().turned_away += 1;
+            if self.node.is_down.load(Ordering::Relaxed) {
+                self.node.turned_away.fetch_add(1, Ordering::Relaxed);
                 return Ok(());
             }
             let delay = self.begin();
@@ -246,6 +266,11 @@ impl BulkServer {
                 tokio::time::sleep(Duration::from_millis(30)).await;
             }
             self.state().under_way -= 1;
+            self.node.bulks.fetch_add(usize::from(head.contains(" /_bulk")), Ordering::Relaxed);
+            // It died over it: whether it is stored, nobody is told.
+            if self.node.is_down.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             let Some((status, answer)) = answer else { return Ok(()) };
             if let Some(half) = answer.strip_suffix(CUT) {
                 let head = format!("HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\n", half.len());

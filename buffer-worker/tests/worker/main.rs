@@ -13,6 +13,8 @@ mod fair;
 #[cfg(test)]
 mod limited;
 #[cfg(test)]
+mod nodes;
+#[cfg(test)]
 mod outcomes;
 #[cfg(test)]
 mod process;
