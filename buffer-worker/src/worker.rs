@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -219,6 +220,20 @@ impl<B: Buffer, I: Index> Worker<B, I> {
     }
 }
 
+/// Asks for the attributes that a stream's mapping has, of the thread that decodes: it may block, and what it waits for is
+/// what its next document needs. Once for each stream.
+fn ask_mapping<B: Buffer, I: Index>(shared: Arc<Shared<B, I>>) -> impl FnMut(&str) -> Option<Vec<String>> {
+    let runtime = Handle::current();
+    move |dataset| {
+        if !shared.gate.is_up() {
+            return None;
+        }
+        let stream = shared.settings.documents.stream(dataset);
+        let mapped = runtime.block_on(shared.index.mapped_attributes(&stream));
+        mapped.inspect_err(|error| tracing::debug!(%error, stream, "cannot read a mapping")).ok()
+    }
+}
+
 /// Moves claims into bulks and bulks to the index.
 struct Pump<'a, B, I> {
     shared: &'a Arc<Shared<B, I>>,
@@ -233,7 +248,10 @@ impl<'a, B: Buffer, I: Index> Pump<'a, B, I> {
     fn new(shared: &'a Arc<Shared<B, I>>) -> Result<Pump<'a, B, I>, WorkError> {
         let settings = &shared.settings;
         // The embedded index maps nothing.
-        let budget = shared.limits.is_adaptive().then(|| FieldBudget::new(settings.field_budget));
+        let budget = shared
+            .limits
+            .is_adaptive()
+            .then(|| FieldBudget::new(settings.field_budget, ask_mapping(Arc::clone(shared))));
         let (documents, bulk_bytes) = (settings.documents.clone(), shared.limits.bulk_bytes());
         let loader = Loader::new(documents, bulk_bytes, Arc::clone(&shared.counters), budget)
             .map_err(WorkError::Decoder)?;

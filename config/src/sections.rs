@@ -111,7 +111,7 @@ pub struct IndexConfig {
     /// `in_flight`: bulk requests at the same time, from 1. Default 2. Raise it for clusters of many nodes.
     pub in_flight: u16,
     /// `field_budget`: attributes of one stream that are mapped, from 1 to 900. Default 400. What a service invents beyond
-    /// them is stored below `unmapped`. Lower it where many workers or restarts each meet others first.
+    /// them is stored below `unmapped`. Lower it where many workers each meet others first.
     pub field_budget: u16,
     /// `gzip`: compress bulk requests. Default false. Worth it when the network between is slower than 1 Gbit/s.
     pub gzip: bool,

@@ -56,6 +56,13 @@ impl Index for AnyIndex {
         }
     }
 
+    async fn mapped_attributes(&self, stream: &str) -> Result<Vec<String>, IndexError> {
+        match self {
+            AnyIndex::Elasticsearch(index) => index.mapped_attributes(stream).await,
+            AnyIndex::Embedded(index) => index.mapped_attributes(stream).await,
+        }
+    }
+
     fn in_flight(&self) -> Option<usize> {
         match self {
             AnyIndex::Elasticsearch(index) => index.in_flight(),

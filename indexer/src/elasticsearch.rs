@@ -6,6 +6,7 @@
 mod bulk;
 mod credentials;
 mod fingerprint;
+mod mapping;
 mod nodes;
 mod outcome;
 mod query;
@@ -199,6 +200,10 @@ impl Index for Elasticsearch {
     async fn ensure_setup(&self) -> Result<(), SetupError> {
         let server = self.server().await?;
         templates::ensure(&self.shared.nodes, server, &self.shared.settings).await
+    }
+
+    async fn mapped_attributes(&self, stream: &str) -> Result<Vec<String>, IndexError> {
+        mapping::attributes(&self.shared.nodes, stream).await
     }
 }
 

@@ -1,18 +1,20 @@
 //! A budget of mapped fields for each stream, so that a service that invents keys without end does not use up what the
 //! index allows one mapping: beyond the budget, attributes that are new go below `unmapped`, where nothing is mapped.
 //!
-//! What is known of a stream is what this process saw of it. While nothing new comes, only a part of the documents is
+//! What is known of a stream is what its mapping had when this process met it, where that may be asked, and what came
+//! since. While nothing new comes, only a part of the documents is
 //! looked at.
 
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use serde_json::Map;
 use serde_json::value::RawValue;
 use weir_record::Field;
 use weir_record::schema::ATTRIBUTES;
 
-/// Attributes of one stream that are mapped. With those of the schema, and of as many that another worker, or this one's
-/// last life, met first, that stays below the thousand that the templates allow.
+/// Attributes of one stream that are mapped. With those of the schema, and of as many that another worker met first, that
+/// stays below the thousand that the templates allow.
 pub const FIELD_BUDGET: usize = 400;
 
 /// Documents without a new field after which a stream counts as settled.
@@ -27,11 +29,17 @@ const STREAMS_MAX: usize = 10_000;
 /// Levels of objects that are told apart; what lies deeper counts to its parent. Mappings allow 20.
 const DEPTH_MAX: usize = 32;
 
+/// How long to wait before the mapping of a stream is asked for again that could not be had.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// Asks for the paths of the attributes that the mapping of a stream has; none where that is not known now.
+type AskMapping = dyn FnMut(&str) -> Option<Vec<String>> + Send;
+
 /// What was seen of all streams.
-#[derive(Debug)]
 pub struct FieldBudget {
     fields_max: usize,
     streams: HashMap<String, Seen>,
+    ask: Box<AskMapping>,
     /// Scratch.
     new: Vec<u64>,
 }
@@ -42,12 +50,17 @@ struct Seen {
     known: HashSet<u64>,
     /// Documents since something new came.
     quiet: u32,
+    /// When its mapping is asked for; none when that is done.
+    ask_at: Option<Instant>,
 }
 
 impl FieldBudget {
-    /// So many attributes for each stream.
-    pub fn new(fields_max: usize) -> FieldBudget {
-        FieldBudget { fields_max, streams: HashMap::new(), new: Vec::new() }
+    /// So many attributes for each stream. `ask` is called once for each stream, and again where it does not know.
+    pub fn new(
+        fields_max: usize,
+        ask: impl FnMut(&str) -> Option<Vec<String>> + Send + 'static,
+    ) -> FieldBudget {
+        FieldBudget { fields_max, streams: HashMap::new(), ask: Box::new(ask), new: Vec::new() }
     }
 
     /// The document as it has to be stored, where that is not as it is: with what is beyond the budget of its stream
@@ -57,7 +70,8 @@ impl FieldBudget {
             if self.streams.len() >= STREAMS_MAX {
                 return None;
             }
-            self.streams.insert(stream.to_owned(), Seen::default());
+            let seen = Seen { ask_at: Some(Instant::now()), ..Seen::default() };
+            self.streams.insert(stream.to_owned(), seen);
         }
         let seen = self.streams.get_mut(stream)?;
         seen.quiet = seen.quiet.saturating_add(1);
@@ -76,6 +90,12 @@ impl FieldBudget {
             return None;
         }
         seen.quiet = 0;
+        if seen.ask_at.is_some_and(|at| at <= Instant::now()) {
+            let mapped = (self.ask)(stream);
+            seen.ask_at = mapped.is_none().then(|| Instant::now() + ASK_AGAIN_AFTER);
+            seen.known.extend(mapped.iter().flatten().map(|path| hash(FNV_OFFSET, path.as_bytes())));
+            self.new.retain(|path| !seen.known.contains(path));
+        }
         if seen.known.len() + self.new.len() <= self.fields_max {
             seen.known.extend(&self.new);
             return None;
@@ -230,7 +250,7 @@ mod tests {
 
     #[test]
     fn keys_that_are_invented_without_end_stop_at_the_budget_and_known_ones_go_on() {
-        let mut budget = FieldBudget::new(10);
+        let mut budget = FieldBudget::new(10, |_| None);
         let mut mapped = HashSet::new();
         for number in 0..1000 {
             let invented = format!("attributes.k{number}");
@@ -253,7 +273,7 @@ mod tests {
 
     #[test]
     fn keys_within_objects_count_too_and_the_same_path_counts_once() {
-        let mut budget = FieldBudget::new(3);
+        let mut budget = FieldBudget::new(3, |_| None);
         for document in [
             json!({"attributes.cart": {"id": 1}}),
             json!({"attributes.cart.id": 2}),
@@ -268,8 +288,25 @@ mod tests {
     }
 
     #[test]
+    fn what_the_mapping_has_already_counts_and_is_known() {
+        let mut asked = 0;
+        let mapped = ["attributes.a", "attributes.cart", "attributes.cart.id"].map(str::to_owned).to_vec();
+        let mut budget = FieldBudget::new(4, move |stream| {
+            assert_eq!((stream, asked), ("shop", 0), "once");
+            asked += 1;
+            Some(mapped.clone())
+        });
+        let known = json!({"attributes.cart": {"id": 1}, "attributes.a": 1});
+        assert_eq!(fit(&mut budget, &known), known);
+        let last = json!({"attributes.b": 1});
+        assert_eq!(fit(&mut budget, &last), last);
+        assert_eq!(fit(&mut budget, &json!({"attributes.c": 1})), json!({"unmapped": {"c": 1}}));
+        assert_eq!(fit(&mut budget, &known), known);
+    }
+
+    #[test]
     fn a_settled_stream_that_begins_to_invent_keys_is_noticed() {
-        let mut budget = FieldBudget::new(5);
+        let mut budget = FieldBudget::new(5, |_| None);
         let known = json!({"attributes.a": 1});
         for _ in 0..2 * SETTLED_AFTER {
             assert_eq!(fit(&mut budget, &known), known);

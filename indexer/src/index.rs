@@ -186,6 +186,15 @@ pub trait Index: Send + Sync + 'static {
     /// Makes sure that documents find their templates: installs them if they are not there. Safe to repeat.
     fn ensure_setup(&self) -> impl Future<Output = Result<(), SetupError>> + Send;
 
+    /// The attributes that the mapping of a stream has already, by their paths; none where there is no such stream, or
+    /// nothing is mapped.
+    fn mapped_attributes(
+        &self,
+        _stream: &str,
+    ) -> impl Future<Output = Result<Vec<String>, IndexError>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
     /// How many bulks should be under way at once, where the index knows better than the settings.
     fn in_flight(&self) -> Option<usize> {
         None

@@ -11,6 +11,8 @@ mod draining;
 #[cfg(test)]
 mod fair;
 #[cfg(test)]
+mod fields;
+#[cfg(test)]
 mod limited;
 #[cfg(test)]
 mod nodes;
