@@ -297,6 +297,16 @@ impl<'c, 'i> Reader<'c, 'i> {
         })
     }
 
+    /// True, false, or nothing at all.
+    pub(crate) fn optional_flag(&mut self, key: &'static str) -> Option<bool> {
+        let value = self.take(key)?;
+        let flag = value.get_ref().as_bool();
+        if flag.is_none() {
+            self.wrong_type(key, "true or false", &value);
+        }
+        flag
+    }
+
     /// A whole number within a range.
     pub(crate) fn number(&mut self, key: &'static str, range: RangeInclusive<u16>, default: u16) -> u16 {
         let Some(value) = self.take(key) else { return default };

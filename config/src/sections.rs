@@ -113,8 +113,9 @@ pub struct IndexConfig {
     /// `field_budget`: attributes of one stream that are mapped, from 1 to 900. Default 400. What a service invents beyond
     /// them is stored below `unmapped`. Lower it where many workers each meet others first.
     pub field_budget: u16,
-    /// `gzip`: compress bulk requests. Default false. Worth it when the network between is slower than 1 Gbit/s.
-    pub gzip: bool,
+    /// `gzip`: compress bulk requests always or never. Default: none, where the network between turns out to be slow. It
+    /// costs the worker more than all its other work.
+    pub gzip: Option<bool>,
     /// `retention`: how long the servers keep records. Default: none, as the cluster has it. Part of what is set up.
     pub retention: Option<Duration>,
 }
@@ -134,7 +135,7 @@ impl IndexConfig {
             bulk_bytes: size(index, "bulk_bytes", BULK_BYTES_MIN, BULK_BYTES_MAX, 8 << 20),
             in_flight: index.number("in_flight", 1..=IN_FLIGHT_MAX, 2),
             field_budget: index.number("field_budget", 1..=FIELD_BUDGET_MAX, FIELD_BUDGET),
-            gzip: index.flag("gzip", false),
+            gzip: index.optional_flag("gzip"),
             retention: retention(index),
         }
     }

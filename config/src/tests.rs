@@ -76,7 +76,6 @@ fn every_key_of_the_reference_configuration_has_an_effect() {
         (r#"bulk_bytes = "8MiB""#, r#"bulk_bytes = "9MiB""#),
         ("in_flight = 2", "in_flight = 3"),
         ("field_budget = 400", "field_budget = 100"),
-        ("gzip = false", "gzip = true"),
         (r#"data = "/var/lib/weir/index""#, r#"data = "/elsewhere""#),
         (r#"retention = "14d""#, r#"retention = "15d""#),
         (r#"max_bytes = "50GiB""#, r#"max_bytes = "51GiB""#),

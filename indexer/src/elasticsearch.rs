@@ -6,6 +6,7 @@
 mod bulk;
 mod credentials;
 mod fingerprint;
+mod link;
 mod mapping;
 mod nodes;
 mod outcome;
@@ -48,8 +49,8 @@ pub struct ElasticsearchSettings {
     pub documents: DocumentSettings,
     /// How long streams keep documents, where the server can be told so in a template; none: its own default.
     pub retention: Option<Duration>,
-    /// Compress bulks: worth it where the link is slower than the compressor.
-    pub gzip: bool,
+    /// Compress bulks always or never; none: where the link turns out to be slow.
+    pub gzip: Option<bool>,
 }
 
 /// Why there can be no connection, whatever the server does.

@@ -1,11 +1,12 @@
 //! A server that speaks as much of Elasticsearch as a worker needs, and does what real ones do on bad days.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read as _};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -84,6 +85,8 @@ struct Node {
     is_down: AtomicBool,
     bulks: AtomicUsize,
     turned_away: AtomicUsize,
+    /// Bytes in a second that the way to it lets through; 0 for all there are.
+    width: AtomicUsize,
 }
 
 struct State {
@@ -104,6 +107,8 @@ struct State {
     under_way_max: usize,
     /// How long each bulk takes.
     delay: Duration,
+    /// For each bulk, whether it came compressed.
+    compressed: Vec<bool>,
     is_opensearch: bool,
     /// What the header `authorization` has to be.
     authorization: Option<String>,
@@ -139,6 +144,7 @@ impl BulkServer {
             under_way: 0,
             under_way_max: 0,
             delay: Duration::ZERO,
+            compressed: Vec::new(),
             is_opensearch: false,
             authorization: None,
             unauthorized: 0,
@@ -209,6 +215,16 @@ impl BulkServer {
         };
     }
 
+    /// So many bytes in a second come through to this node.
+    pub fn set_width(&self, width: usize) {
+        self.node.width.store(width, Ordering::Relaxed);
+    }
+
+    /// For each bulk that came, whether it was compressed.
+    pub fn compressed(&self) -> Vec<bool> {
+        self.state().compressed.clone()
+    }
+
     /// It takes so long for each bulk.
     pub fn set_delay(&self, delay: Duration) {
         self.state().delay = delay;
@@ -254,7 +270,11 @@ impl BulkServer {
     async fn connection(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
         let mut bytes = Vec::new();
         loop {
-            let Some((head, body)) = read_request(&mut stream, &mut bytes).await? else { return Ok(()) };
+            let width = self.node.width.load(Ordering::Relaxed);
+            let Some((head, body)) = read_request(&mut stream, &mut bytes, width).await? else {
+                return Ok(());
+            };
+            let began = Instant::now();
             if self.node.is_down.load(Ordering::Relaxed) {
                 self.node.turned_away.fetch_add(1, Ordering::Relaxed);
                 return Ok(());
@@ -271,7 +291,10 @@ impl BulkServer {
             if self.node.is_down.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            let Some((status, answer)) = answer else { return Ok(()) };
+            let Some((status, mut answer)) = answer else { return Ok(()) };
+            if head.contains(" /_bulk") && answer.starts_with('{') && answer.len() > 2 {
+                answer.insert_str(1, &format!("\"took\":{},", began.elapsed().as_millis()));
+            }
             if let Some(half) = answer.strip_suffix(CUT) {
                 let head = format!("HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\n", half.len());
                 stream.write_all(head.as_bytes()).await?;
@@ -319,6 +342,7 @@ impl BulkServer {
         state.bulks += 1;
         let behaviour = (state.behave)(number);
         state.bodies.push(body.len());
+        state.compressed.push(head.contains(GZIP));
         let poisons = body.contains(POISON) && !body.contains("dead_letter");
         let is_much = body.len() > MUCH_BYTES;
         match behaviour {
@@ -374,6 +398,9 @@ impl BulkServer {
     }
 }
 
+/// A header of requests.
+const GZIP: &str = "content-encoding: gzip";
+
 /// Ends an answer of which half is sent.
 const CUT: &str = "\u{1}";
 
@@ -418,6 +445,7 @@ impl State {
 async fn read_request(
     stream: &mut (impl AsyncRead + Unpin),
     bytes: &mut Vec<u8>,
+    width: usize,
 ) -> io::Result<Option<(String, String)>> {
     loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -430,12 +458,22 @@ async fn read_request(
                 .unwrap_or(0usize);
             let body_start = end + 4;
             while bytes.len() < body_start + length {
-                if stream.read_buf(bytes).await? == 0 {
+                let count = stream.read_buf(bytes).await?;
+                if count == 0 {
                     return Ok(None);
+                }
+                if width > 0 {
+                    tokio::time::sleep(Duration::from_secs_f64(count as f64 / width as f64)).await;
                 }
             }
             let rest = bytes.split_off(body_start + length);
-            let body = String::from_utf8(bytes[body_start..].to_vec()).unwrap();
+            let mut body = bytes[body_start..].to_vec();
+            if head.contains(GZIP) {
+                let mut plain = Vec::new();
+                GzDecoder::new(&body[..]).read_to_end(&mut plain)?;
+                body = plain;
+            }
+            let body = String::from_utf8(body).unwrap();
             *bytes = rest;
             return Ok(Some((head, body)));
         }

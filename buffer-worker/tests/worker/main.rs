@@ -15,6 +15,8 @@ mod fields;
 #[cfg(test)]
 mod limited;
 #[cfg(test)]
+mod link;
+#[cfg(test)]
 mod nodes;
 #[cfg(test)]
 mod outcomes;

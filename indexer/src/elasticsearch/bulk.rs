@@ -25,7 +25,8 @@ use crate::letter::DeadLetter;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// `items.*.status` has to be among them: an item of which nothing is selected is left out, and all others move up.
-const FILTER: &str = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.failure_store";
+const FILTER: &str =
+    "errors,took,items.*.status,items.*.error.type,items.*.error.reason,items.*.failure_store";
 
 /// What became of one request.
 enum Sent {

@@ -19,7 +19,8 @@ use tokio::sync::OnceCell;
 
 use super::credentials::Authorization;
 use super::fingerprint::{self, Fingerprint};
-use super::{ConnectError, Credentials, ElasticsearchSettings};
+use super::link::Link;
+use super::{ConnectError, Credentials, ElasticsearchSettings, outcome};
 use crate::index::IndexError;
 
 /// How long a server rests after its first failure; doubled by each further one.
@@ -98,8 +99,9 @@ impl Answer {
 pub(super) struct Nodes {
     nodes: Vec<Node>,
     next: AtomicUsize,
-    /// Whether bulks are compressed.
-    gzip: bool,
+    /// Whether bulks are compressed; none: as the link needs it.
+    gzip: Option<bool>,
+    link: Mutex<Link>,
 }
 
 #[derive(Debug)]
@@ -137,22 +139,31 @@ impl Nodes {
         if nodes.is_empty() {
             return Err(ConnectError::NoUrl);
         }
-        Ok(Nodes { nodes, next: AtomicUsize::new(0), gzip: settings.gzip })
+        Ok(Nodes { nodes, next: AtomicUsize::new(0), gzip: settings.gzip, link: Mutex::default() })
     }
 
     /// Sends one request to one server, and reads all of the answer.
     pub async fn send(&self, mut request: Request<'_>) -> Result<Answer, IndexError> {
         let mut encoding = Encoding::Identity;
         if let Some((Content::Lines, body)) = &mut request.body
-            && self.gzip
+            && self.gzip.unwrap_or_else(|| self.link().is_slow())
         {
             *body = compress(body.clone()).await?;
             encoding = Encoding::Gzip;
         }
         let node = self.pick();
+        let bytes = request.body.as_ref().map_or(0, |(_, body)| body.len());
+        let began = Instant::now();
         let answer = node.send(request, encoding).await;
         node.note(answer.is_ok());
+        if let Ok(Some(took)) = answer.as_ref().map(|answer| outcome::took(&answer.body)) {
+            self.link().note(bytes, began.elapsed(), took);
+        }
         answer
+    }
+
+    fn link(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().expect("no panic while it is held")
     }
 
     /// The next that does not rest, else the one that has rested most.

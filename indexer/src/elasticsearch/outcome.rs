@@ -4,6 +4,7 @@
 //! always refuse. An answer that cannot be read, or counts other items than were sent, says nothing.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use memchr::memmem;
 use serde::Deserialize;
@@ -37,6 +38,11 @@ const FOR_NOW: &[&str] = &[
 /// 429.
 const UNTIL_MENDED: &[&str] =
     &["cluster_block_exception", "index_not_found_exception", "index_closed_exception", "security_exception"];
+
+/// What stands in an answer before its items: `{"errors":false,"took":30,`, or the other way round.
+const BEFORE_ITEMS_MAX: usize = 100;
+const ITEMS: &[u8] = b"\"items\":[";
+const TOOK: &[u8] = b"\"took\":";
 
 /// What the items of an answer say.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,10 +98,25 @@ pub(super) fn read(answer: &[u8], sent: usize) -> Result<Verdicts, String> {
     Ok(Verdicts { outcomes, is_refused_as_a_whole: whole })
 }
 
+/// How long the server worked on the bulk, where the answer says so: before its items.
+pub(super) fn took(answer: &[u8]) -> Option<Duration> {
+    let head = answer.get(..BEFORE_ITEMS_MAX.min(answer.len()))?;
+    let head = &head[..memmem::find(head, ITEMS)?];
+    let number = head.get(memmem::find(head, TOOK)? + TOOK.len()..)?;
+    let digits = number.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let milliseconds = std::str::from_utf8(number.get(..digits)?).ok()?.parse().ok()?;
+    Some(Duration::from_millis(milliseconds))
+}
+
 /// Whether it says, in the plain words of an answer without errors, that all were stored: nothing has to be walked.
 fn all_created(answer: &[u8], sent: usize) -> bool {
     const STATUS: &[u8] = b"\"status\":20";
-    answer.starts_with(b"{\"errors\":false,\"items\":[")
+    let Some(items) =
+        memmem::find(answer.get(..BEFORE_ITEMS_MAX.min(answer.len())).unwrap_or_default(), ITEMS)
+    else {
+        return false;
+    };
+    memmem::find(&answer[..items], b"\"errors\":false").is_some()
         && answer.trim_ascii_end().ends_with(b"]}")
         && memmem::find(answer, b"\"failure_store\"").is_none()
         && memmem::find_iter(answer, STATUS).count() == sent
