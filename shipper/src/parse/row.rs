@@ -11,7 +11,7 @@ use super::draft::{Draft, Value, is_ip_address};
 use super::format::Format;
 use super::keys::{Meaning, Unit};
 use super::time::epoch;
-use Column::{Attribute, Client, Is, Number, Request, Status, Target};
+use Column::{Attribute, Client, Is, Number, Request, Status, Target, Url};
 use Meaning::{Duration, Keyword, Long};
 
 /// What one word of a row is.
@@ -23,6 +23,8 @@ enum Column {
     Time,
     /// `GET /path HTTP/1.1`.
     Request,
+    /// A URL, or the authority of `CONNECT`.
+    Url,
     /// `address:port` of who asked.
     Client,
     /// `address:port` of who answered.
@@ -200,7 +202,7 @@ static SQUID: Layout = Layout {
         Status("cache_result"),
         SENT,
         Is("method", Meaning::Method),
-        Is("url", Meaning::Url),
+        Url,
         Is("user", Keyword(Field::UserName)),
         Attribute("hierarchy"),
         Attribute("content_type"),
@@ -259,13 +261,18 @@ fn word(text: &str) -> Option<(&str, &str)> {
         b'"' => access::quoted(text),
         b'[' => {
             let end = memchr(b']', text.as_bytes())?;
-            Some((&text[1..end], &text[end + 1..]))
+            // `[2001:db8::1]:443` is one word.
+            match text.as_bytes().get(end + 1) {
+                Some(b':') => Some(bare_word(text)),
+                _ => Some((&text[1..end], &text[end + 1..])),
+            }
         }
-        _ => {
-            let end = memchr(b' ', text.as_bytes()).unwrap_or(text.len());
-            Some((&text[..end], &text[end..]))
-        }
+        _ => Some(bare_word(text)),
     }
+}
+
+fn bare_word(text: &str) -> (&str, &str) {
+    text.split_at(memchr(b' ', text.as_bytes()).unwrap_or(text.len()))
 }
 
 /// None where a column that tells the format apart is not what it has to be.
@@ -282,6 +289,7 @@ fn write(column: Column, word: &str, draft: &mut Draft<'_>) -> Option<()> {
         }
         Column::Time => {}
         Request => access::request(word, draft),
+        Url => draft.url(&access::unescape(word)),
         Client => address(word, Field::SourceIp, Field::SourceAddress, Field::SourcePort, draft),
         Target => {
             address(word, Field::DestinationIp, Field::DestinationAddress, Field::DestinationPort, draft);
@@ -299,8 +307,9 @@ fn write(column: Column, word: &str, draft: &mut Draft<'_>) -> Option<()> {
     Some(())
 }
 
-/// `203.0.113.7:51544`, `[2001:db8::1]:443`, or an address alone.
+/// `203.0.113.7:51544`, `[2001:db8::1]:443`, `tcp://10.0.2.1:80`, or an address alone.
 pub(super) fn address(text: &str, ip: Field, name: Field, port: Field, draft: &mut Draft<'_>) {
+    let text = text.strip_prefix("tcp://").unwrap_or(text);
     let (host, number) = match text.rsplit_once(':') {
         Some((host, digits)) if !text.ends_with(']') && !is_ip_address(text) => {
             (host, digits.parse::<u16>().ok())

@@ -117,7 +117,15 @@ fn next(text: &str) -> Option<(Word<'_>, &str)> {
         b'"' => quoted(text).map(|(inside, rest)| (Word::Quoted(inside), rest)),
         b'[' => text[1..].split_once(']').map(|(inside, rest)| (Word::Bracketed(inside), rest)),
         _ => {
-            let end = memchr::memchr(b' ', text.as_bytes()).unwrap_or(text.len());
+            // A request that was tried again has a list of each: `0, 190`.
+            let mut end = 0;
+            loop {
+                end = memchr::memchr(b' ', &text.as_bytes()[end..]).map_or(text.len(), |at| end + at);
+                if end == text.len() || !text[..end].ends_with(',') {
+                    break;
+                }
+                end += 1;
+            }
             Some((Word::Bare(&text[..end]), &text[end..]))
         }
     }
