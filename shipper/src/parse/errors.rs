@@ -73,9 +73,12 @@ pub(super) fn apache(line: &str, draft: &mut Draft<'_>) -> Option<()> {
     let (time, mut rest) = bracket(line)?;
     let (moment, length) = draft.clock.read_prefix(time.as_bytes())?;
     (length == time.len()).then_some(())?;
+    // Java's loggers write no blank between their brackets, and levels in capitals.
+    line[time.len() + 1..].starts_with("] [").then_some(())?;
     let (severity, after) = bracket(rest)?;
     rest = after;
     let (module, level) = severity.split_once(':').unwrap_or(("", severity));
+    level.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()).then_some(())?;
     // Apache 2.4 has eight degrees of tracing.
     let is_degree = |degree: &str| matches!(degree.as_bytes(), [b'1'..=b'8']);
     let level = level.strip_prefix("trace").filter(|degree| is_degree(degree)).map_or(level, |_| "trace");
@@ -123,10 +126,23 @@ fn has_source(draft: &Draft<'_>) -> bool {
     draft.writer.has(Field::SourceIp) || draft.writer.has(Field::SourceAddress)
 }
 
-/// `(13)Permission denied: [client ::1:5] AH00132: ..., referer: http://a/`: the line's later parts, which stay in the
-/// message.
+/// `mod_deflate.c(853): (13)Permission denied: [client ::1:5] AH00132: ..., referer: http://a/`: the line's later parts,
+/// which stay in the message.
 fn apache_tail(message: &str, draft: &mut Draft<'_>) {
     let mut rest = message;
+    if let Some((place, after)) = rest.cut("): ")
+        && let Some((file, line)) = place.split_once('(').filter(|(file, _)| file.ends_with(".c"))
+        && draft.assign(Meaning::Long(Field::LogOriginFileLine), Value::Plain(line))
+    {
+        draft.put(Field::LogOriginFileName, file);
+        rest = after;
+    }
+    if let Some((client, after)) = rest.strip_prefix("[client ").and_then(|rest| rest.cut("] ")) {
+        if !has_source(draft) {
+            address(client, Field::SourceIp, Field::SourceAddress, Field::SourcePort, draft);
+        }
+        rest = after;
+    }
     if let Some((_, after)) = rest.strip_prefix('(').and_then(|rest| rest.cut(": [client "))
         && let Some((client, after)) = after.cut("] ")
     {
