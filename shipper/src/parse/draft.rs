@@ -10,7 +10,7 @@ use super::keys::{Meaning, Unit};
 use super::row::address;
 use super::time::epoch;
 use super::zone::Clock;
-use super::{access, duration, json, url};
+use super::{access, duration, json, trace, url};
 use crate::geo::Geo;
 
 /// A value of a structured line.
@@ -59,11 +59,15 @@ pub(super) struct Draft<'a> {
     pub(super) is_locating: bool,
     /// The `source.ip` that was written, where it will be.
     source: Option<IpAddr>,
+    /// The record's bytes were no UTF-8: all of them are kept.
+    pub(super) is_damaged: bool,
     service: &'a mut String,
     /// Whether the line's own `service.name` counts: it is not given by the configuration.
     takes_service: bool,
     /// What keys of known dialects say of the others.
     pub(super) hints: Hints,
+    /// What the stack trace says of its error, where nothing else does: class and message.
+    traced: Option<(String, String)>,
 }
 
 /// What some keys say of others in the same line.
@@ -73,6 +77,8 @@ pub(super) struct Hints {
     pub(super) duration: Option<Unit>,
     /// A numeric `level` is a syslog severity.
     pub(super) has_syslog_level: bool,
+    /// The line is MongoDB's.
+    is_mongo: bool,
     /// Seconds since 1970, and nanoseconds of the second.
     epoch_second: Option<i64>,
     nano_of_second: u32,
@@ -93,9 +99,11 @@ impl<'a> Draft<'a> {
             time: None,
             is_locating: false,
             source: None,
+            is_damaged: false,
             service,
             takes_service,
             hints: Hints::default(),
+            traced: None,
         }
     }
 
@@ -105,6 +113,7 @@ impl<'a> Draft<'a> {
         self.service.clear();
         self.time = None;
         self.source = None;
+        self.traced = None;
         self.hints = Hints::default();
     }
 
@@ -116,6 +125,12 @@ impl<'a> Draft<'a> {
                 Timestamp::from_seconds(second, self.hints.nano_of_second, Timestamp::DIGITS_MAX)
         {
             self.time(moment);
+        }
+        if let Some((class, message)) = self.traced.take()
+            && self.writer.string(Field::ErrorType, &class)
+            && !message.is_empty()
+        {
+            self.writer.string(Field::ErrorMessage, &message);
         }
         if self.time.is_none() {
             self.writer.timestamp(self.clock.read_time());
@@ -204,11 +219,7 @@ impl<'a> Draft<'a> {
             Meaning::Duration(unit) => self.assign_duration(unit, value),
             Meaning::Status => self.assign_status(value),
             Meaning::Method => is_method(value) && self.write_text(Field::HttpRequestMethod, value),
-            Meaning::Path => {
-                self.writer.has(Field::HttpRequestMethod)
-                    && value.text().is_some_and(|path| path.starts_with('/'))
-                    && self.write_text(Field::UrlPath, value)
-            }
+            Meaning::Path => self.assign_path(value),
             Meaning::Url => self.assign_url(value),
             Meaning::RequestLine => self.assign_request(value),
             Meaning::Protocol => self.assign_protocol(value),
@@ -225,6 +236,16 @@ impl<'a> Draft<'a> {
             Meaning::CaddyProtocol => {
                 self.hints.duration = Some(Unit::Seconds);
                 self.assign_protocol(value)
+            }
+            Meaning::CaddyLong(field) => {
+                self.hints.duration == Some(Unit::Seconds) && self.assign_long(field, value)
+            }
+            Meaning::MongoTime => {
+                self.hints.is_mongo = true;
+                self.assign_time(value)
+            }
+            Meaning::MongoKeyword(field) => {
+                self.hints.is_mongo && value.text() != Some("-") && self.assign_keyword(field, value)
             }
             Meaning::SeverityNumber => self.assign_severity_number(value),
             Meaning::EpochSecond => self.assign_epoch_second(value),
@@ -259,6 +280,26 @@ impl<'a> Draft<'a> {
     }
 
     fn write_text(&mut self, field: Field, value: Value<'_>) -> bool {
+        let written = self.write_any_text(field, value);
+        if written && field == Field::ErrorStackTrace {
+            self.note_trace(value);
+        }
+        written
+    }
+
+    /// Keeps what a stack trace says of its error: its other members may stand behind it.
+    fn note_trace(&mut self, value: Value<'_>) {
+        let mut text = String::new();
+        match value {
+            Value::Clean(plain) | Value::Plain(plain) => text.push_str(plain),
+            Value::Escaped(inside) => json::unescape(inside, &mut text),
+            Value::Other(json) => text.push_str(&joined(json)),
+            Value::Number(_) => {}
+        }
+        self.traced = trace::error_of(&text).map(|(class, message)| (class.to_owned(), message.to_owned()));
+    }
+
+    fn write_any_text(&mut self, field: Field, value: Value<'_>) -> bool {
         match value {
             Value::Clean(text) | Value::Escaped(text) => self.writer.escaped(field, text.as_bytes()),
             Value::Plain(text) => self.writer.string(field, text),
@@ -317,12 +358,28 @@ impl<'a> Draft<'a> {
 
     fn assign_keyword(&mut self, field: Field, value: Value<'_>) -> bool {
         match value {
+            Value::Clean("-") | Value::Plain("-") if field == Field::UserName => false,
             Value::Other(json) if is_array_of_strings(json) => self.writer.raw(field, json.as_bytes()),
             _ => !value.is_empty_text() && self.write_text(field, value),
         }
     }
 
     fn assign_identifier(&mut self, field: Field, value: Value<'_>) -> bool {
+        if matches!(field, Field::TraceId | Field::SpanId)
+            && let Some(id) = value.text_or_number()
+        {
+            // Zeros say that there is none; Python's console exporter writes numbers of base 16.
+            let hex = id.strip_prefix("0x").filter(|hex| is_hex(hex));
+            return match hex {
+                _ if id.bytes().all(|byte| byte == b'0') => false,
+                Some(hex) => self.writer.string(field, hex),
+                None => self.write_identifier(field, value),
+            };
+        }
+        self.write_identifier(field, value)
+    }
+
+    fn write_identifier(&mut self, field: Field, value: Value<'_>) -> bool {
         match value {
             Value::Number(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.writer.escaped(field, digits.as_bytes())
@@ -451,6 +508,18 @@ impl<'a> Draft<'a> {
                 true
             }
             _ => false,
+        }
+    }
+
+    /// A path, or a target: some routers call it so.
+    fn assign_path(&mut self, value: Value<'_>) -> bool {
+        let Some(path) = value.text().filter(|path| path.starts_with('/')) else { return false };
+        if !self.writer.has(Field::HttpRequestMethod) {
+            return false;
+        }
+        match path.contains('?') {
+            true => self.assign_url(value),
+            false => self.write_text(Field::UrlPath, value),
         }
     }
 

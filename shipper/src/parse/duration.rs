@@ -19,21 +19,29 @@ pub(super) fn parse(text: &str, unit: Unit) -> Option<i64> {
 fn with_units(text: &str) -> Option<i64> {
     let mut total = 0i64;
     let mut rest = text;
+    let mut unit_before = i64::MAX;
     loop {
         let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (digits, tail) = rest.split_at(number);
         let tail = tail.strip_prefix(' ').unwrap_or(tail);
         let unit = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
         let (name, after) = tail.split_at(unit);
-        let nanos = match name {
-            "ns" | "nanos" => scaled(digits, 0)?,
-            "us" | "µs" | "μs" | "micros" => scaled(digits, 3)?,
-            "ms" | "millis" | "msec" => scaled(digits, 6)?,
-            "s" | "sec" | "secs" | "seconds" => scaled(digits, 9)?,
-            "m" | "min" => scaled(digits, 9)?.checked_mul(60)?,
-            "h" => scaled(digits, 9)?.checked_mul(3600)?,
+        let (places, times) = match name {
+            "ns" | "nanos" => (0, 1),
+            "us" | "µs" | "μs" | "micros" => (3, 1),
+            "ms" | "millis" | "msec" => (6, 1),
+            "s" | "sec" | "secs" | "seconds" => (9, 1),
+            "m" | "min" => (9, 60),
+            "h" => (9, 3600),
             _ => return None,
         };
+        // Each unit is a part of the one before.
+        let unit = 10_i64.pow(places) * times;
+        if unit >= unit_before {
+            return None;
+        }
+        unit_before = unit;
+        let nanos = scaled(digits, i32::try_from(places).ok()?)?.checked_mul(times)?;
         total = total.checked_add(nanos)?;
         if after.is_empty() {
             return Some(total);
@@ -63,7 +71,9 @@ mod tests {
         check("12.5", Unit::Millis, Some(12_500_000));
         check("7", Unit::Nanos, Some(7));
         check("12ms", Unit::Seconds, Some(12_000_000));
-        for text in ["12", "", "ms", "-5ms", "1.5 parsecs", "99999999999999999999h", "1..5s"] {
+        for text in
+            ["12", "", "ms", "-5ms", "1.5 parsecs", "3ms3ms", "1s2m", "99999999999999999999h", "1..5s"]
+        {
             check(text, Unit::InValue, None);
         }
     }

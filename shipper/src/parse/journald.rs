@@ -118,6 +118,9 @@ impl<'l> Entry<'l> {
         }
         if let Some(bytes) = bytes.as_ref().filter(|bytes| std::str::from_utf8(bytes).is_err()) {
             draft.writer.tag(Tag::InvalidUtf8);
+            if draft.is_damaged {
+                return;
+            }
             draft.writer.escaped(Field::EventOriginal, BASE64.encode(bytes).as_bytes());
         }
     }

@@ -204,6 +204,7 @@ impl Parser {
         let writer = DocumentWriter::new(out, &mut self.document, self.reserved);
         let mut draft = Draft::new(writer, &mut self.clock, &mut self.service, self.takes_service);
         draft.is_locating = self.geo.is_some();
+        draft.is_damaged = matches!(text, Cow::Owned(_));
         let fit = if let Some((patterns, scratch)) = &mut self.patterns {
             patterns.parse(&text, &mut draft, scratch).then_some(self.format)
         } else if self.format == Format::Auto {

@@ -62,7 +62,24 @@ pub(super) fn find(text: &str) -> Option<StackTrace<'_>> {
         }
         start += line.len();
     }
-    None
+    // Kafka shows the exceptions of a protocol without frames.
+    let (start, error) = header_at.filter(|(at, _)| *at > 0)?;
+    Some(StackTrace { start, error: Some(error) })
+}
+
+/// What a text that is a stack trace says of its error: class and message.
+pub(super) fn error_of(trace: &str) -> Option<(&str, &str)> {
+    let first = trace.lines().next()?.trim();
+    let named = || {
+        let (class, message) = first.cut(": ").unwrap_or((first, ""));
+        let is_error = is_class(class) && ["Error", "Exception"].iter().any(|end| class.ends_with(end));
+        is_error.then_some(Error { class, message: Some(message) })
+    };
+    let error = match trace.contains(TRACEBACK) {
+        true => python_error(trace),
+        false => exception_header(first).or_else(named),
+    }?;
+    Some((error.class, error.message.unwrap_or_default()))
 }
 
 /// The trace that begins with this line, in the languages that say so. `before`: the line before.
@@ -191,10 +208,17 @@ pub(super) fn exception_header(line: &str) -> Option<Error<'_>> {
     is_exception_class(class).then_some(Error { class, message })
 }
 
-/// Whether a text is the name of an exception's class with its package: `com.example.FooException`.
+/// Whether a text is the name of an exception's class with its package: `com.example.FooException`, or without one
+/// where nothing else is called so: `EndOfStreamException`.
 fn is_exception_class(class: &str) -> bool {
     const ENDS: [&str; 7] = ["Exception", "Error", "Throwable", "Failure", "Fault", "Interrupt", "Death"];
-    let Some((package, name)) = class.rsplit_once('.') else { return false };
+    let Some((package, name)) = class.rsplit_once('.') else {
+        return class.strip_suffix("Exception").is_some_and(|name| {
+            name.len() > 3
+                && name.starts_with(|c: char| c.is_ascii_uppercase())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
+    };
     let is_part = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$'))

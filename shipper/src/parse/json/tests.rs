@@ -67,7 +67,7 @@ fn python_serilog_structlog_and_mongodb_lines_are_read() {
     );
     json(
         r#"{"@t":"2026-11-20T21:39:19.1234567Z","@mt":"Hi {Name}","@l":"Warning","@x":"System.Exception","Name":"Ada"}"#,
-        r#"{"@timestamp":"2026-11-20T21:39:19.1234567Z","message":"Hi Ada","attributes.@mt":"Hi {Name}","log.level":"warning","error.stack_trace":"System.Exception","attributes.Name":"Ada"}"#,
+        r#"{"@timestamp":"2026-11-20T21:39:19.1234567Z","message":"Hi Ada","attributes.@mt":"Hi {Name}","log.level":"warning","error.stack_trace":"System.Exception","error.type":"System.Exception","attributes.Name":"Ada"}"#,
     );
     json(
         r#"{"event":"user_created","level":"info","timestamp":"2026-11-20T21:39:19Z","id":7}"#,
@@ -75,7 +75,7 @@ fn python_serilog_structlog_and_mongodb_lines_are_read() {
     );
     json(
         r#"{"t":{"$date":"2026-11-20T21:39:19.123+00:00"},"s":"I","c":"NETWORK","id":22943,"ctx":"listener","msg":"Connection accepted","attr":{"remote":"127.0.0.1:5"}}"#,
-        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"info","attributes.c":"NETWORK","attributes.id":22943,"attributes.ctx":"listener","message":"Connection accepted","attributes.attr.remote":"127.0.0.1:5"}"#,
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"info","log.logger":"NETWORK","attributes.id":22943,"process.thread.name":"listener","message":"Connection accepted","attributes.attr.remote":"127.0.0.1:5"}"#,
     );
 }
 

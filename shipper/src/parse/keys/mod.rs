@@ -75,6 +75,12 @@ pub(super) enum Meaning {
     EnvoyKey,
     /// A key of Caddy's, `HTTP/2.0`: a duration is in seconds beside it.
     CaddyProtocol,
+    /// An integer, in a line of Caddy's.
+    CaddyLong(Field),
+    /// The time of a line of MongoDB's.
+    MongoTime,
+    /// Text that is not empty, in a line of MongoDB's.
+    MongoKeyword(Field),
     /// OpenTelemetry's severity, 1 to 24, where no name states it.
     SeverityNumber,
     /// Seconds since 1970; nanoseconds may stand beside them.
@@ -171,6 +177,13 @@ pub(super) fn holds_known_members(path: &[u8]) -> bool {
             | b"httpRequest"
             | b"logging.googleapis.com/sourceLocation"
             | b"jsonPayload"
+            | b"resource"
+            | b"resource.service"
+            | b"Properties"
+            | b"src"
+            | b"record.file"
+            | b"record.thread"
+            | b"request.headers"
     )
 }
 

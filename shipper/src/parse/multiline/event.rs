@@ -313,7 +313,10 @@ fn is_node_source(line: &[u8]) -> bool {
 
 /// `Nov 20, 2026 9:39:19 PM com.x.Foo bar`: a date with a comma and half a day, and the class and method behind it.
 fn is_java_util(line: &[u8]) -> bool {
-    let has_comma = line.get(5) == Some(&b',') || line.get(6) == Some(&b',');
+    /// Behind the day: `Nov 2,`, `Sept. 20,`.
+    const COMMA_AT_MAX: usize = 9;
+    let comma = line.iter().take(COMMA_AT_MAX + 1).position(|byte| *byte == b',');
+    let has_comma = comma.is_some_and(|at| at > 4 && line[at - 1].is_ascii_digit());
     let half = [&b" AM "[..], b" PM "].iter().filter_map(|half| memchr::memmem::find(line, half)).min();
     has_comma && half.is_some_and(|at| !line.ends_with(b":") && memchr::memchr(b':', &line[at..]).is_none())
 }

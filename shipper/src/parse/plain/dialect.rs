@@ -6,7 +6,8 @@ use weir_record::{Level, Timestamp};
 use super::super::cut::Cut;
 use super::super::format::Format;
 use super::super::zone::Clock;
-use super::header::{Header, is_logger};
+use super::header::{Header, is_logger, logger_and_line};
+use super::layouts::{self, Family};
 use super::stamped;
 use super::words::{Words, number};
 
@@ -29,22 +30,36 @@ pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Head
                 .or_else(|| logcat_threadtime(line, clock).map(as_format(Format::Logcat)))
                 .or_else(|| hadoop(line, clock).map(as_format(Format::Hadoop)))
                 .or_else(|| mysql_old(line, clock).map(as_format(Format::Mysql)))
+                .or_else(|| layouts::ttcc(line).map(as_format(Format::Java)))
         }
         b'[' => celery(line, clock)
             .map(as_format(Format::Celery))
             .or_else(|| php(line, clock).map(as_format(Format::Php)))
             .or_else(|| coredns(line).map(as_format(Format::Coredns)))
             .or_else(|| redis(line, clock).map(as_format(Format::Redis)))
-            .or_else(|| kafka(line, clock).map(as_format(Format::Hadoop))),
+            .or_else(|| kafka(line, clock).map(as_format(Format::Hadoop)))
+            .or_else(|| level_first(line, clock)),
         b'A'..=b'Z' => klog(line, clock)
             .map(as_format(Format::Klog))
             .or_else(|| ruby(line, clock).map(as_format(Format::Ruby)))
             .or_else(|| logcat_brief(line).map(as_format(Format::Logcat)))
+            .or_else(|| level_first(line, clock))
             .or_else(|| python(line).map(as_format(Format::Python)))
             .or_else(|| php_bare(line).map(as_format(Format::Php))),
         b'a'..=b'z' => dotnet(line).map(as_format(Format::Dotnet)),
         _ => None,
     }
+}
+
+/// Lines that begin with their level, and whose they are.
+fn level_first<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Header<'l>)> {
+    let (header, family) = layouts::level_first(line, clock)?;
+    let format = match family {
+        Family::Java => Format::Java,
+        Family::Python => Format::Python,
+        Family::Any => Format::Plain,
+    };
+    Some((format, header))
 }
 
 /// `I1120 21:39:19.123456   12345 controller.go:116] "Pod status updated" pod="a/b"` (klog, glog).
@@ -60,9 +75,10 @@ fn klog<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
     let time = clock.read_month_and_day(date, rest)?;
     let mut words = Words::at(line, line.len() - rest.len() + time.1);
     let thread = words.number()?;
-    let (file, origin_line) = words.until("] ").or_else(|| words.until("]"))?.rsplit_once(':')?;
+    let place = words.until("] ").or_else(|| words.until("]")).filter(|place| !place.contains(' '))?;
+    let (file, origin_line) = place.rsplit_once(':')?;
     let mut header = Header { time: Some(time.0), level: Some(level), ..Header::default() };
-    header.thread_id = Some(thread);
+    header.thread_id = Some(u64::from(thread));
     header.origin = Some((file, number(origin_line)?));
     header.message_start = words.position();
     // Structured: what is quoted is the message, pairs follow.
@@ -148,7 +164,8 @@ fn redis<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
 /// `1:signal-handler (1795210759) Received SIGTERM scheduling shutdown...`
 fn redis_signal(pid: u32, mut words: Words<'_>) -> Option<Header<'_>> {
     words.skip("(").then_some(())?;
-    let seconds = words.until(") ")?.parse().ok()?;
+    const SECONDS_DIGITS: usize = 10;
+    let seconds = words.until(") ").filter(|digits| digits.len() == SECONDS_DIGITS)?.parse().ok()?;
     let mut header = Header::stamped(Timestamp::from_seconds(seconds, 0, 0)?, words.position());
     header.pid = Some(pid);
     header.attribute("role", "signal-handler");
@@ -180,7 +197,7 @@ pub(super) fn logcat(line: &str, moment: Timestamp, at: usize) -> Option<Header<
     let mut header = Header::stamped(moment, words.position());
     header.level = Some(level);
     header.pid = Some(pid);
-    header.thread_id = Some(tid);
+    header.thread_id = Some(u64::from(tid));
     header.logger = Some(tag.trim_end());
     Some(header)
 }
@@ -222,7 +239,7 @@ fn ruby<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
     words.skip(" #").then_some(())?;
     let pid = words.number_prefix()?;
     words.skip("]").then_some(())?;
-    let level = words.word()?;
+    let level = words.word().filter(|level| level.as_bytes()[0] == line.as_bytes()[0])?;
     let level = Some(level).filter(|level| *level != "ANY").map(|level| Level::from_name(level.as_bytes()));
     if level == Some(None) {
         return None;
@@ -407,6 +424,9 @@ fn kafka<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
         return None;
     }
     let mut header = Header::stamped(moment, words.position());
+    // Kafka Connect adds the line of the code.
+    let (logger, origin_line) = logger_and_line(logger);
+    header.origin = origin_line.map(|line| ("", line));
     header.level = Some(level);
     header.logger = Some(logger);
     header.message = Some(message);
@@ -419,7 +439,7 @@ fn hadoop<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
     let mut words = Words::at(line, length);
     words.blanks();
     let mut header = Header { time: Some(moment), ..Header::default() };
-    header.thread_id = words.number();
+    header.thread_id = words.number().map(u64::from);
     let level = words.word()?;
     header.level = Some(Level::from_name(level.as_bytes()).filter(|_| level.len() > 1)?);
     let logger = words.until(": ").filter(|logger| is_logger(logger))?;

@@ -20,7 +20,7 @@ pub(super) struct Header<'l> {
     pub(super) time: Option<Timestamp>,
     pub(super) level: Option<Level>,
     pub(super) thread: Option<&'l str>,
-    pub(super) thread_id: Option<u32>,
+    pub(super) thread_id: Option<u64>,
     pub(super) logger: Option<&'l str>,
     pub(super) pid: Option<u32>,
     /// `process.name`.
@@ -36,7 +36,7 @@ pub(super) struct Header<'l> {
     pub(super) action: Option<&'l str>,
     /// With its unit.
     pub(super) duration: Option<&'l str>,
-    /// File and line of the code.
+    /// File and line of the code; an empty file where only the line is told.
     pub(super) origin: Option<(&'l str, u32)>,
     pub(super) attributes: [Option<(&'static str, &'l str)>; 5],
     pub(super) trace: Option<(&'l str, &'l str)>,
@@ -63,6 +63,19 @@ impl<'l> Header<'l> {
     /// A header of which the time and the end are known.
     pub(super) fn stamped(time: Timestamp, message_start: usize) -> Header<'l> {
         Header { time: Some(time), message_start, ..Header::default() }
+    }
+
+    /// Reads what stands behind a level and a time that were read, as far as it is certain.
+    pub(super) fn behind(line: &'l str, at: usize, level: Level) -> Header<'l> {
+        let header = Header { level: Some(level), ..Header::default() };
+        let mut reader = Reader { line, at, header };
+        reader.dash();
+        reader.bracketed_parts();
+        reader.blanks();
+        reader.logger_word();
+        reader.header.message_start = reader.at;
+        reader.header.lifts_pairs = true;
+        reader.header
     }
 
     /// Adds an attribute, where there is still room.
@@ -115,14 +128,17 @@ impl<'l> Header<'l> {
                 draft.put(field, text);
             }
         }
-        let numbers = [(Field::ProcessPid, self.pid), (Field::ProcessThreadId, self.thread_id)];
-        for (field, number) in numbers {
+        let pid = self.pid.map(i64::from);
+        let thread_id = self.thread_id.and_then(|id| i64::try_from(id).ok());
+        for (field, number) in [(Field::ProcessPid, pid), (Field::ProcessThreadId, thread_id)] {
             if let Some(number) = number {
-                draft.writer.integer(field, i64::from(number));
+                draft.writer.integer(field, number);
             }
         }
         if let Some((file, line)) = self.origin {
-            draft.put(Field::LogOriginFileName, file);
+            if !file.is_empty() {
+                draft.put(Field::LogOriginFileName, file);
+            }
             draft.writer.integer(Field::LogOriginFileLine, i64::from(line));
         }
         if let Some(client) = self.client {
@@ -162,6 +178,7 @@ impl<'l> Reader<'l> {
         let before_parts = self.at;
         if self.python() || self.parts() {
             self.header.message_start = self.at;
+            self.settle_name();
         } else {
             // Only the time is certain.
             let header = std::mem::take(&mut self.header);
@@ -191,6 +208,7 @@ impl<'l> Reader<'l> {
             self.header = Header::default();
             return;
         }
+        self.settle_name();
         self.header.attribute("time", time);
         self.header.message_start = self.at + usize::from(self.rest().starts_with(' '));
     }
@@ -295,6 +313,15 @@ impl<'l> Reader<'l> {
         true
     }
 
+    /// A dotted name in brackets before the level is a thread's where a logger stands behind it, else a logger's.
+    fn settle_name(&mut self) {
+        let is_dotted =
+            |name: &&str| name.contains('.') && is_logger(name) && !name.contains(['-', ':', '/']);
+        if self.header.logger.is_none() && self.header.thread.as_ref().is_some_and(is_dotted) {
+            self.header.logger = self.header.thread.take();
+        }
+    }
+
     /// Parts in brackets. Whether they followed each other without a blank.
     fn bracketed_parts(&mut self) -> bool {
         let first = self.at;
@@ -335,6 +362,10 @@ impl<'l> Reader<'l> {
         if self.rest().starts_with('{') {
             return false;
         }
+        if self.header.level.is_some() && self.header.pairs.is_empty() && pairs::is_all(inside) {
+            self.header.pairs = inside;
+            return true;
+        }
         if self.header.level.is_none()
             && let Some(level) = Level::from_name(inside.as_bytes())
         {
@@ -356,7 +387,7 @@ impl<'l> Reader<'l> {
         let is_logger =
             self.header.level.is_some() && is_logger(inside) && (inside.contains('.') || is_adjacent);
         if self.header.logger.is_none() && is_logger {
-            self.header.logger = Some(inside);
+            self.set_logger(inside);
             return true;
         }
         if self.header.thread.is_none() && self.thread_is_certain(inside) {
@@ -364,6 +395,15 @@ impl<'l> Reader<'l> {
             return true;
         }
         false
+    }
+
+    /// Takes a logger's name, with the line of its code or without.
+    fn set_logger(&mut self, name: &'l str) {
+        let (name, line) = logger_and_line(name);
+        self.header.logger = Some(name);
+        if let (None, Some(line)) = (self.header.origin, line) {
+            self.header.origin = Some(("", line));
+        }
     }
 
     /// Whether a part in brackets is a thread's name: a level follows it (`[main] INFO`), or a level stands before it
@@ -374,7 +414,9 @@ impl<'l> Reader<'l> {
         let after = after.strip_prefix("- ").or_else(|| after.strip_prefix("| ")).unwrap_or(after);
         let after = after.trim_start_matches([' ', '\t']);
         if self.header.level.is_none() {
-            return level_word(after).is_some() && !inside.is_empty();
+            let is_level =
+                level_word(after).is_some() || after.starts_with('[') && is_level_in_brackets(after);
+            return is_level && !inside.is_empty();
         }
         let mut after =
             Reader { line: self.line, at: self.line.len() - after.len(), header: Header::default() };
@@ -439,22 +481,25 @@ impl<'l> Reader<'l> {
             self.blanks();
         }
         let digits = self.rest().bytes().take_while(u8::is_ascii_digit).count();
-        let pid = self.rest()[..digits].parse::<u32>();
+        let pid = self.rest()[..digits].parse::<u32>().ok();
         self.at += digits;
-        let (true, Ok(pid)) = (self.take(" --- "), pid) else {
+        // Some patterns leave out the process, and keep its dashes.
+        if !(pid.is_some() && self.take(" --- ") || digits == 0 && self.take("--- ")) {
             self.at = start;
             return false;
-        };
-        self.header.pid = Some(pid);
+        }
+        self.header.pid = pid.or(self.header.pid);
         if let Some((context, _)) = context {
             self.header.note(context);
         }
         self.spring_brackets();
         let rest = self.rest();
-        if let Some((logger, _)) = rest.cut(" : ").filter(|(logger, _)| is_logger(logger.trim())) {
+        // Tomcat calls its loggers `o.a.c.c.C.[.[.[/].[dispatcherServlet]`.
+        let is_name = |name: &str| !name.is_empty() && !name.contains(' ');
+        if let Some((logger, _)) = rest.cut(" : ").filter(|(logger, _)| is_name(logger.trim())) {
             self.header.logger = Some(logger.trim());
             self.at += logger.len() + 3;
-        } else if let Some(logger) = rest.strip_suffix(" :").filter(|logger| is_logger(logger.trim())) {
+        } else if let Some(logger) = rest.strip_suffix(" :").filter(|logger| is_name(logger.trim())) {
             self.header.logger = Some(logger.trim());
             self.at = self.line.len();
         }
@@ -468,6 +513,8 @@ impl<'l> Reader<'l> {
             let inside = inside.trim();
             if let Some(context) = trace_context(inside) {
                 self.header.note(context);
+            } else if inside.is_empty() {
+                // The blanks that fill the place of a trace.
             } else if let Some(place) = names.iter_mut().find(|place| place.is_none()) {
                 *place = Some(inside);
             } else {
@@ -488,32 +535,77 @@ impl<'l> Reader<'l> {
         }
     }
 
-    /// A logger as a word with its separator: `com.x.Foo - `, `com.x.Foo: `, `my::module: `, `com.x.Foo [] - `.
+    /// A logger as a word with its separator: `com.x.Foo - `, `com.x.Foo -- `, `com.x.Foo: `, `my::module: `,
+    /// `com.x.Foo [] - `, `in module: `, `com.x.Foo [thread] `.
     fn logger_word(&mut self) -> bool {
         let rest = self.rest();
+        if let Some((module, message)) = rest.strip_prefix("in ").and_then(|rest| rest.cut(": "))
+            && is_logger(module)
+        {
+            self.header.logger = Some(module);
+            self.at = self.line.len() - message.len();
+            return true;
+        }
         let end = memchr2(b' ', b'\t', rest.as_bytes()).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
         let after = after.trim_start_matches([' ', '\t']);
         let (name, message) =
-            if let Some(message) = after.strip_prefix("- ").or_else(|| after.strip_prefix(": ")) {
+            if let Some(message) = SEPARATORS.iter().find_map(|separator| after.strip_prefix(separator)) {
                 (word, message)
             } else if let Some(name) =
                 word.strip_suffix(':').filter(|name| name.contains("::") || name.contains('.'))
             {
                 (name, after)
             } else {
-                return false;
+                return self.class_and_thread(word, after);
             };
         if let (None, Some(place)) = (self.header.origin, place_in_code(name)) {
             self.header.origin = Some(place);
         } else if is_logger(name) && self.header.logger.is_none_or(|logger| logger == name) {
-            self.header.logger = Some(name);
+            self.set_logger(name);
         } else {
             return false;
         }
         self.at = self.line.len() - message.len();
         true
     }
+
+    /// log4j's `%c [%t] %m`: a class with its packages, and a thread.
+    fn class_and_thread(&mut self, word: &'l str, after: &'l str) -> bool {
+        let name = word.rsplit('.').next().filter(|name| name.len() < word.len());
+        let is_class = name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_uppercase()));
+        let Some((thread, message)) = after.strip_prefix('[').and_then(|rest| rest.cut("] ")) else {
+            return false;
+        };
+        if !is_class || !is_logger(word) || thread.is_empty() || self.header.thread.is_some() {
+            return false;
+        }
+        self.header.logger = Some(word);
+        self.header.thread = Some(thread);
+        self.at = self.line.len() - message.len();
+        true
+    }
+}
+
+/// What stands behind a logger's name.
+const SEPARATORS: [&str; 3] = ["- ", "-- ", ": "];
+
+/// `org.foo.Bar:355`: the name, and the line of the code behind it.
+pub(super) fn logger_and_line(text: &str) -> (&str, Option<u32>) {
+    match text.rsplit_once(':') {
+        Some((name, line)) if !name.ends_with(':') => match number(line) {
+            Some(line) => (name, Some(line)),
+            None => (text, None),
+        },
+        _ => (text, None),
+    }
+}
+
+/// Whether a level stands in brackets at the start.
+fn is_level_in_brackets(text: &str) -> bool {
+    text.strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .is_some_and(|(inside, _)| inside.len() > 1 && Level::from_name(inside.trim().as_bytes()).is_some())
 }
 
 /// `views.py:12`, `StorageService.java:42`.

@@ -7,6 +7,7 @@
 
 mod dialect;
 mod header;
+mod layouts;
 mod pairs;
 mod slow_query;
 mod stamped;
@@ -70,8 +71,9 @@ fn write(record: &str, header: &Header<'_>, draft: &mut Draft<'_>) -> bool {
         None => text,
     };
     header.write(draft);
-    let is_whole = message.len() == text.len() && !text.contains('\n');
-    draft.writer.string(Field::Message, header.message.filter(|_| is_whole).unwrap_or(message));
+    // What a program writes behind its message stands at the end of the first line.
+    let is_one_line = !message.contains('\n');
+    draft.writer.string(Field::Message, header.message.filter(|_| is_one_line).unwrap_or(message));
     if header.lifts_pairs {
         pairs::lift(message, draft);
     }

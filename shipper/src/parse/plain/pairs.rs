@@ -19,6 +19,7 @@ pub(super) fn lift(text: &str, draft: &mut Draft<'_>) {
     while let Some(equals) = memchr(b'=', &bytes[at..]).map(|found| at + found) {
         let key = key_before(&text[at..equals]);
         let (value, end) = value_after(text, equals + 1);
+        let value = with_unit(text, value, end);
         at = end;
         if let Some(key) = key
             && !value.is_empty()
@@ -30,6 +31,37 @@ pub(super) fn lift(text: &str, draft: &mut Draft<'_>) {
             }
         }
     }
+}
+
+/// The value with the unit that stands behind a blank: `latency=12 ms`.
+fn with_unit<'t>(text: &'t str, value: &'t str, end: usize) -> &'t str {
+    const UNITS: [&str; 6] = ["ns", "us", "µs", "μs", "ms", "s"];
+    let is_number = value.ends_with(|last: char| last.is_ascii_digit());
+    let rest = text.get(end..).and_then(|rest| rest.strip_prefix(' ')).filter(|_| is_number);
+    let Some(rest) = rest else { return value };
+    let unit = rest.split([' ', '\t', '\n', ',', ';']).next().unwrap_or_default();
+    let start = end - value.len();
+    match UNITS.contains(&unit) && text.get(start..end) == Some(value) {
+        true => &text[start..end + 1 + unit.len()],
+        false => value,
+    }
+}
+
+/// Whether a text is nothing but pairs, each of which is lifted.
+pub(super) fn is_all(text: &str) -> bool {
+    let mut rest = text;
+    while let Some((key, value)) = rest.split_once('=') {
+        if key_before(key).is_none_or(|name| name.len() < key.trim_start_matches([' ', ',']).len()) {
+            return false;
+        }
+        let start = rest.len() - value.len();
+        let (value, end) = value_after(rest, start);
+        rest = rest.get(end..).unwrap_or_default();
+        if value.is_empty() || !rest.is_empty() && !rest.starts_with([' ', ',']) {
+            return false;
+        }
+    }
+    rest.is_empty() && !text.is_empty()
 }
 
 /// The key at the end of a text: a name with a blank or an opening bracket before it.
@@ -70,7 +102,7 @@ fn place(key: &str, value: &str, draft: &mut Draft<'_>) {
                 | Meaning::Traceparent
                 | Meaning::B3
                 | Meaning::Duration(Unit::InValue)
-        )
+        ) || key == "resource.service.name"
     });
     if !meaning.is_some_and(|meaning| draft.assign(meaning, Value::Plain(value))) {
         draft.attribute_text(key, value);

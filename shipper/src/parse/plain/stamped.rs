@@ -6,6 +6,7 @@ use super::super::cut::Cut;
 use super::super::format::Format;
 use super::dialect::logcat;
 use super::header::{Header, is_logger};
+use super::layouts;
 use super::words::{Words, number};
 
 /// Reads what stands behind the time, which is `length` bytes long.
@@ -15,6 +16,7 @@ pub(super) fn read(line: &str, moment: Timestamp, length: usize) -> Option<(Form
     match next {
         [b' ', b'[', ..] => rabbitmq(line, moment, length)
             .map(as_format(Format::Rabbitmq))
+            .or_else(|| layouts::zookeeper(line, moment, length).map(as_format(Format::Java)))
             .or_else(|| postgresql(line, moment, length).map(as_format(Format::Postgresql))),
         [b' ', b'0'..=b'9', ..] => openstack(line, moment, length)
             .map(as_format(Format::Openstack))
@@ -23,6 +25,9 @@ pub(super) fn read(line: &str, moment: Timestamp, length: usize) -> Option<(Form
         [b' ', b' ', b'0'..=b'9', ..] => logcat(line, moment, length)
             .map(as_format(Format::Logcat))
             .or_else(|| mysql(line, moment, length).map(as_format(Format::Mysql))),
+        [b' ', b'-', ..] => layouts::zookeeper(line, moment, length).map(as_format(Format::Java)),
+        [b' ', b'|', ..] => layouts::loguru(line, moment, length).map(as_format(Format::Python)),
+        [b' ', b' ', b'I' | b'W', ..] => layouts::tracing(line, moment, length).map(as_format(Format::Rust)),
         [b' ', letter, b' ', b'|', b' ', ..] => {
             etcd(line, moment, length, *letter).map(as_format(Format::Go))
         }
@@ -31,10 +36,13 @@ pub(super) fn read(line: &str, moment: Timestamp, length: usize) -> Option<(Form
         }
         [b' ', ..] => go(line, moment, length)
             .map(as_format(Format::Go))
+            .or_else(|| layouts::tracing(line, moment, length).map(as_format(Format::Rust)))
             .or_else(|| dpkg(line, moment, length).map(as_format(Format::Dpkg)))
             .or_else(|| tomcat(line, moment, length).map(as_format(Format::Java)))
             .or_else(|| postgresql(line, moment, length).map(as_format(Format::Postgresql))),
-        [b':', ..] => postgresql(line, moment, length).map(as_format(Format::Postgresql)),
+        [b':', ..] => postgresql(line, moment, length)
+            .map(as_format(Format::Postgresql))
+            .or_else(|| layouts::colons(line, moment, length).map(as_format(Format::Python))),
         [b'\t', ..] => zap(line, moment, length).map(as_format(Format::Go)),
         [b'|', ..] => bars(line, moment, length).map(as_format(Format::Dotnet)),
         [b',', b' ', ..] => windows(line, moment, length).map(as_format(Format::Plain)),
@@ -75,10 +83,17 @@ fn openstack(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>>
     let logger =
         words.word().filter(|logger| logger.contains('.') && !logger.ends_with(':') && is_logger(logger))?;
     let mut header = Header::stamped(moment, 0);
-    header.level = Some(Level::from_name(level.as_bytes())?);
+    // What old releases say of resources, a little above INFO.
+    header.level = Some(match level {
+        "AUDIT" => Level::Info,
+        _ => Level::from_name(level.as_bytes())?,
+    });
+    if level == "AUDIT" {
+        header.attribute("severity", level);
+    }
     header.pid = Some(pid);
     header.logger = Some(logger);
-    if words.rest().starts_with("[req-") {
+    if ["[req-", "[None req-"].iter().any(|start| words.rest().starts_with(start)) {
         words.skip("[");
         let request = words.until("]")?;
         header.attribute("request", request);
@@ -94,7 +109,7 @@ fn openstack(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>>
 pub(super) fn mysql(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
     let mut words = Words::at(line, length);
     words.blanks();
-    let thread = words.number();
+    let thread = words.number().map(u64::from);
     words.skip("[").then_some(())?;
     let kind = words.until("]")?;
     let level = match kind {
@@ -232,14 +247,23 @@ fn dpkg(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
         "status" => {
             header.attribute("status", words.word()?);
             header.attribute("package", words.word().filter(|package| package.contains(':'))?);
-            if let Some(version) = words.word() {
+            if let Some(version) = words.word().filter(|version| *version != "<none>") {
                 header.attribute("version", version);
             }
         }
+        // The version that is installed, and the one that will be.
         "install" | "upgrade" | "remove" | "purge" | "configure" | "trigproc" | "disappear" => {
             header.attribute("package", words.word().filter(|package| package.contains(':'))?);
-            if let Some(version) = words.word() {
-                header.attribute("version", version);
+            let versions =
+                [words.word(), words.word()].map(|version| version.filter(|name| *name != "<none>"));
+            let (before, version) = match versions {
+                [before, Some(version)] => (before, Some(version)),
+                [version, None] => (None, version),
+            };
+            for (name, version) in [("version", version), ("previous_version", before)] {
+                if let Some(version) = version {
+                    header.attribute(name, version);
+                }
             }
         }
         "startup" => drop(words.word().filter(|what| matches!(*what, "archives" | "packages"))?),

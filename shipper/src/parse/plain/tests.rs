@@ -88,10 +88,27 @@ fn a_time_stamp_behind_the_start_leaves_the_line_whole() {
         r#"{"@timestamp":"2026-11-20T22:09:40.762Z","process.pid":20058,"attributes.role":"M","log.level":"notice","message":"Running mode=standalone, port=0."}"#,
     );
     plain(
-        "ERROR 2026-11-20 21:39:19 it broke",
-        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"error","message":"ERROR 2026-11-20 21:39:19 it broke"}"#,
+        "shop: 2026-11-20 21:39:19 it broke",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"shop: 2026-11-20 21:39:19 it broke"}"#,
     );
     plain("WARNING: disk", r#"{"@timestamp":"READ","log.level":"warning","message":"WARNING: disk"}"#);
+}
+
+#[test]
+fn a_level_may_stand_before_the_time() {
+    plain(
+        "ERROR 2026-11-20 21:39:19 it broke",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"error","message":"it broke"}"#,
+    );
+    plain(
+        "INFO  [main] 2026-11-20 21:39:19,123 Gossiper.java:42 - joined",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"info","process.thread.name":"main","log.origin.file.name":"Gossiper.java",
+            "log.origin.file.line":42,"message":"joined"}"#,
+    );
+    plain(
+        "Info 2026-11-20 21:39:19 x",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"Info 2026-11-20 21:39:19 x"}"#,
+    );
 }
 
 #[test]

@@ -67,7 +67,8 @@ pub(super) fn time_of_day(civil: &mut Civil, text: &str) -> Option<(u8, usize)> 
         (pair(text.get(..2)?)?, pair(text.get(3..5)?)?, pair(text.get(6..8)?)?);
     let (nanosecond, digits, rest) = parse_fraction(&text.as_bytes()[8..]);
     civil.nanosecond = nanosecond;
-    Some((digits, text.len() - rest.len()))
+    // `21:39:195` is something else.
+    rest.first().is_none_or(|next| !next.is_ascii_digit()).then_some((digits, text.len() - rest.len()))
 }
 
 /// `213919`.

@@ -206,11 +206,11 @@ impl Clock {
         Some((self.moment(&civil, digits, offset)?, text.len() - rest.len() + 4))
     }
 
-    /// Reads the time of day that follows a date and its separator, if there is one: blanks, `T` or a colon.
+    /// Reads the time of day that follows a date and its separator: blanks, `T` or a colon.
     fn with_clock(&mut self, text: &[u8], mut civil: Civil, rest: &[u8]) -> Option<(Timestamp, usize)> {
         let rest = match rest {
             [b' ', b' ', rest @ ..] | [b' ' | b'T' | b':', rest @ ..] => rest,
-            _ => rest,
+            _ => return None,
         };
         let rest = read_any_clock(&mut civil, rest)?;
         let (nanosecond, digits, rest) = parse_fraction(rest);

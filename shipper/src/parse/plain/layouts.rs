@@ -1,0 +1,217 @@
+//! Layouts that several programs share, and that are certain by more than a time and a level.
+
+use weir_record::{Level, Timestamp};
+
+use super::super::cut::Cut;
+use super::super::zone::Clock;
+use super::header::{Header, is_logger};
+use super::words::{Words, number};
+
+/// `2026-11-20 21:39:19,123 [myid:1] - INFO  [main:QuorumPeerConfig@124] - Reading configuration` (ZooKeeper): thread,
+/// class and line of the code.
+pub(super) fn zookeeper(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
+    let mut words = Words::at(line, length);
+    let mut header = Header::stamped(moment, 0);
+    if words.skip(" [myid:") {
+        header.attribute("myid", words.until("]")?);
+    }
+    words.skip(" - ").then_some(())?;
+    header.level = Some(capital_level(words.word()?)?);
+    words.skip("[").then_some(())?;
+    // Threads are called `QuorumPeer[myid=2]/0.0.0.0:2181`.
+    let place = words.until("] - ")?;
+    let (thread, place) = place.rsplit_once(':')?;
+    let (class, origin_line) = place.rsplit_once('@')?;
+    header.thread = Some(thread);
+    header.logger = Some(class).filter(|class| is_logger(class));
+    header.logger?;
+    header.origin = Some(("", number(origin_line)?));
+    header.lifts_pairs = true;
+    header.message_start = words.position();
+    Some(header)
+}
+
+/// `2026-11-20T21:39:19.123456Z  INFO request{id=7}: shop::http: done latency=1ms` (Rust's `tracing`): the level is
+/// filled to five letters; threads and spans are shown on demand.
+pub(super) fn tracing(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
+    const LEVELS: [(&str, Level); 5] = [
+        ("  INFO ", Level::Info),
+        ("  WARN ", Level::Warning),
+        (" ERROR ", Level::Error),
+        (" DEBUG ", Level::Debug),
+        (" TRACE ", Level::Trace),
+    ];
+    let is_exact = line[..length].ends_with('Z') && line.as_bytes().get(10) == Some(&b'T');
+    let (filled, level) = LEVELS.iter().find(|(filled, _)| line[length..].starts_with(filled))?;
+    is_exact.then_some(())?;
+    let mut words = Words::at(line, length + filled.len());
+    let mut header = Header { time: Some(moment), level: Some(*level), ..Header::default() };
+    thread_of_tracing(&mut words, &mut header);
+    let start = words.position();
+    let mut spans_end = start;
+    while let Some(length) = span_length(words.rest()) {
+        words.advance(length);
+        spans_end = words.position() - 1;
+        words.skip(" ");
+    }
+    header.pairs = &line[start..spans_end];
+    let target = words.until(": ").filter(|target| is_target(target))?;
+    header.logger = Some(target);
+    if !header.pairs.is_empty() {
+        header.attribute("spans", header.pairs);
+    }
+    header.lifts_pairs = true;
+    header.message_start = words.position();
+    Some(header)
+}
+
+/// `main ThreadId(01) `, or one of the two.
+fn thread_of_tracing<'l>(words: &mut Words<'l>, header: &mut Header<'l>) {
+    let before = *words;
+    let mut name = None;
+    if !words.rest().starts_with("ThreadId(") {
+        name = words.word().filter(|_| words.rest().starts_with("ThreadId("));
+        if name.is_none() {
+            *words = before;
+            return;
+        }
+    }
+    let is_id = words.skip("ThreadId(");
+    match words.until(") ").and_then(number).filter(|_| is_id) {
+        Some(id) => {
+            header.thread_id = Some(u64::from(id));
+            header.thread = name;
+        }
+        None => *words = before,
+    }
+}
+
+/// The length of `request{method=GET path="/a"}:` at the start, its colon included.
+fn span_length(text: &str) -> Option<usize> {
+    let name = text.find(['{', ' ', ':'])?;
+    text[name..].starts_with('{').then_some(())?;
+    (is_target(&text[..name])).then_some(())?;
+    let (fields, _) = text[name..].cut("}:")?;
+    // A name can be looked for no further than the fields of its span.
+    (!fields[1..].contains('{')).then_some(name + fields.len() + 2)
+}
+
+/// Whether a text is a path of Rust's modules.
+fn is_target(text: &str) -> bool {
+    !text.is_empty()
+        && text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'-' | b'.'))
+}
+
+/// `2026-11-20 21:39:19.123 | INFO     | shop.cart:add:12 - added` (loguru).
+pub(super) fn loguru(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
+    let mut words = Words::at(line, length);
+    words.skip(" | ").then_some(())?;
+    let level = words.until("| ")?.trim_end();
+    // Its own levels are among those of others.
+    let level = match level {
+        "SUCCESS" => Level::Info,
+        _ => capital_level(level)?,
+    };
+    let (place, origin_line) = words.until(" - ")?.rsplit_once(':')?;
+    let (module, function) = place.rsplit_once(':')?;
+    let mut header = Header::stamped(moment, words.position());
+    header.level = Some(level);
+    header.logger = Some(module).filter(|module| is_logger(module));
+    header.logger?;
+    header.function = Some(function);
+    header.origin = Some(("", number(origin_line)?));
+    header.lifts_pairs = true;
+    Some(header)
+}
+
+/// `2026-11-20 21:39:19,123:INFO:shop.api:started` (Python, by a format that many use).
+pub(super) fn colons(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
+    let mut words = Words::at(line, length);
+    words.skip(":").then_some(())?;
+    let level = capital_level(words.until(":")?)?;
+    let logger = words.until(":").filter(|name| is_logger(name) && !name.contains('/'))?;
+    let mut header = Header::stamped(moment, words.position());
+    header.message_start += usize::from(words.skip(" "));
+    header.level = Some(level);
+    header.logger = Some(logger);
+    header.lifts_pairs = true;
+    Some(header)
+}
+
+/// `176 [main] INFO  org.foo.Bar context - started` (log4j's TTCC): milliseconds since the program began.
+pub(super) fn ttcc(line: &str) -> Option<Header<'_>> {
+    let mut words = Words::at(line, 0);
+    let uptime = words.word().filter(|word| number(word).is_some())?;
+    words.skip("[").then_some(())?;
+    let thread = words.until("] ")?;
+    let level = capital_level(words.word()?)?;
+    let logger = words.word().filter(|name| is_logger(name))?;
+    let context = if words.skip("- ") { "" } else { words.until(" - ")? };
+    let mut header =
+        Header { level: Some(level), thread: Some(thread), logger: Some(logger), ..Header::default() };
+    header.attribute("uptime_ms", uptime);
+    if !context.is_empty() {
+        header.attribute("context", context);
+    }
+    header.lifts_pairs = true;
+    header.message_start = words.position();
+    Some(header)
+}
+
+/// `INFO  [main] 2026-11-20 21:39:19,123 StorageService.java:42 - started` (Cassandra), `[INFO ] 2026-.. [main] Main - x`
+/// (log4j 2), `INFO 2026-.. views 42 140 loaded` (Django).
+pub(super) fn level_first<'l>(line: &'l str, clock: &mut Clock) -> Option<(Header<'l>, Family)> {
+    let mut words = Words::at(line, 0);
+    let level = match words.skip("[") {
+        true => words.until("]")?.trim_end(),
+        false => words.word()?,
+    };
+    let level = capital_level(level)?;
+    words.blanks();
+    let mut thread = None;
+    if words.skip("[") {
+        thread = Some(words.until("] ")?);
+        words.blanks();
+    }
+    let (moment, length) = clock.read_prefix(words.rest().as_bytes())?;
+    words.advance(length);
+    words.skip(" ").then_some(())?;
+    words.blanks();
+    let mut header = Header::behind(line, words.position(), level);
+    header.time = Some(moment);
+    header.thread = thread.or(header.thread);
+    if header.message_start == words.position()
+        && let Some(end) = module_and_process(&mut words, &mut header)
+    {
+        header.message_start = end;
+        return Some((header, Family::Python));
+    }
+    let is_java = header.thread.is_some() || header.origin.is_some();
+    Some((header, if is_java { Family::Java } else { Family::Any }))
+}
+
+/// Whose a layout is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    Java,
+    Python,
+    Any,
+}
+
+/// Django's `views 42 140735 message`. Returns where the message begins.
+fn module_and_process<'l>(words: &mut Words<'l>, header: &mut Header<'l>) -> Option<usize> {
+    let module = words.word().filter(|name| is_logger(name) && !name.ends_with(':'))?;
+    let pid = words.number()?;
+    let thread = words.word()?.parse::<u64>().ok()?;
+    header.logger = Some(module);
+    header.pid = Some(pid);
+    header.thread_id = Some(thread);
+    Some(words.position())
+}
+
+/// A level's name in capitals.
+pub(super) fn capital_level(name: &str) -> Option<Level> {
+    let is_name = name.len() > 2 && name.bytes().all(|byte| byte.is_ascii_uppercase());
+    Level::from_name(name.as_bytes()).filter(|_| is_name)
+}
