@@ -28,7 +28,7 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<Format> {
 
 fn cef(line: &str, text: &str, draft: &mut Draft<'_>) -> Option<()> {
     let (version, rest) = header_part(text)?;
-    version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.').then_some(())?;
+    matches!(version, "0" | "1").then_some(())?;
     let mut rest = rest;
     let mut parts = [""; 6];
     for part in &mut parts {
@@ -71,6 +71,9 @@ fn leef(line: &str, text: &str, draft: &mut Draft<'_>) -> Option<()> {
     }
     let [vendor, product, device_version, event] = parts;
     for pair in rest.split(delimiter) {
+        if let Some(level) = pair.strip_prefix("sev=").and_then(level_of) {
+            draft.writer.level(level);
+        }
         match pair.split_once('=') {
             Some((key, value)) => member(key.trim(), value, draft),
             None if pair.trim().is_empty() => {}
@@ -190,30 +193,30 @@ fn meaning(key: &str) -> Option<Meaning> {
         "request" | "url" => Meaning::Url,
         "requestMethod" => Meaning::Method,
         "requestClientApplication" => Meaning::Keyword(Field::UserAgentOriginal),
-        "in" => Meaning::Long(Field::HttpRequestBodyBytes),
-        "out" => Meaning::Long(Field::HttpResponseBodyBytes),
         "dvchost" | "identHostName" => Meaning::Keyword(Field::HostName),
         "sproc" => Meaning::Keyword(Field::ProcessName),
         "spid" | "dvcpid" => Meaning::Long(Field::ProcessPid),
-        "sev" => return None,
         "cn1ms" => Meaning::Duration(Unit::Millis),
         _ => return None,
     })
 }
 
-/// 0 to 3 are low, 4 to 6 medium, 7 and 8 high, 9 and 10 very high.
 fn write_severity(severity: &str, draft: &mut Draft<'_>) {
-    let level = match severity {
-        "0" | "1" | "2" | "3" | "Low" | "Unknown" => Some(Level::Info),
-        "4" | "5" | "6" | "Medium" => Some(Level::Warning),
-        "7" | "8" | "High" => Some(Level::Error),
-        "9" | "10" | "Very-High" => Some(Level::Critical),
-        _ => None,
-    };
-    if let Some(level) = level {
+    if let Some(level) = level_of(severity) {
         draft.writer.level(level);
     }
     draft.attribute_text("severity", severity);
+}
+
+/// 0 to 3 are low, 4 to 6 medium, 7 and 8 high, 9 and 10 very high.
+fn level_of(severity: &str) -> Option<Level> {
+    Some(match severity {
+        "0" | "1" | "2" | "3" | "Low" | "Unknown" => Level::Info,
+        "4" | "5" | "6" | "Medium" => Level::Warning,
+        "7" | "8" | "High" => Level::Error,
+        "9" | "10" | "Very-High" => Level::Critical,
+        _ => return None,
+    })
 }
 
 fn attribute(key: &str, value: &str, draft: &mut Draft<'_>) {

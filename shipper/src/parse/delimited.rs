@@ -334,7 +334,7 @@ fn clean(name: &str) -> String {
 /// <https://www.w3.org/TR/WD-logfile>, IIS, CloudFront
 fn w3c_meaning(name: &str) -> Option<Meaning> {
     Some(match clean(name).as_str() {
-        "cs_method" => Meaning::Method,
+        "cs_method" => Meaning::Keyword(Field::HttpRequestMethod),
         "cs_uri" => Meaning::Url,
         "cs_uri_stem" => Meaning::Text(Field::UrlPath),
         "cs_uri_query" => Meaning::Text(Field::UrlQuery),

@@ -137,6 +137,9 @@ fn sshd(message: &str, draft: &mut Draft<'_>) {
     } else if message.starts_with("Invalid user ") {
         ("ssh_login", "failure", message)
     } else {
+        if let Some(level) = level_at_start(message) {
+            draft.writer.level(level);
+        }
         return;
     };
     // The user's name is the client's own words: it may hold `from`.
@@ -174,7 +177,10 @@ fn sudo(message: &str, draft: &mut Draft<'_>) {
 /// `(root) CMD (test -x /usr/sbin/anacron)`.
 fn cron(message: &str, draft: &mut Draft<'_>) {
     let Some((user, rest)) = message.strip_prefix('(').and_then(|rest| rest.cut(") ")) else { return };
-    draft.writer.string(Field::UserName, user);
+    // The daemon speaks of itself, and of its system's table, in the same place.
+    if !matches!(user, "CRON" | "*system*") {
+        draft.writer.string(Field::UserName, user);
+    }
     if let Some(command) = rest.strip_prefix("CMD (").and_then(|rest| rest.strip_suffix(')')) {
         draft.writer.attribute_string("command", command);
     }

@@ -16,11 +16,13 @@ pub(super) struct Scratch {
 /// only guessed, every word must be a pair, and there must be two; where it was detected, the first word must be one.
 pub(super) fn parse(line: &str, certainty: Certainty, draft: &mut Draft<'_>, scratch: &mut Scratch) -> bool {
     let (mut rest, mut pairs) = (line.trim_ascii_start(), 0);
+    let mut parted = PartedTime::default();
     while !rest.is_empty() {
         let Some((word, after)) = next_word(rest) else { return false };
         let understood = match word {
             Word::Pair { key, value } => {
                 pairs += 1;
+                parted.note(key, value);
                 pair(key, value, draft, scratch);
                 true
             }
@@ -42,10 +44,47 @@ pub(super) fn parse(line: &str, certainty: Certainty, draft: &mut Draft<'_>, scr
     if pairs < pairs_min {
         return false;
     }
+    if !draft.writer.has(Field::Timestamp) {
+        parted.write(draft);
+    }
     if !draft.writer.has(Field::Message) {
         draft.writer.string(Field::Message, line);
     }
     true
+}
+
+/// A time in parts, as firewalls write it: `date=2026-11-20 time=21:39:19 tz="+0100"`. They stay attributes, too.
+#[derive(Default)]
+struct PartedTime<'l> {
+    date: &'l str,
+    time: &'l str,
+    zone: &'l str,
+}
+
+impl<'l> PartedTime<'l> {
+    fn note(&mut self, key: &str, value: RawValue<'l>) {
+        let place = match key {
+            "date" => &mut self.date,
+            "time" => &mut self.time,
+            "tz" | "timezone" => &mut self.zone,
+            _ => return,
+        };
+        if let RawValue::Bare(text) | RawValue::Quoted { inside: text, escaped: false } = value {
+            *place = text;
+        }
+    }
+
+    fn write(&self, draft: &mut Draft<'_>) {
+        if self.date.is_empty() || self.time.is_empty() {
+            return;
+        }
+        let local = [self.date, self.time].join(" ");
+        let zoned = [&local, self.zone].join(" ");
+        let moment = draft.clock.read_all(zoned.trim_end().as_bytes());
+        if let Some(moment) = moment.or_else(|| draft.clock.read_all(local.as_bytes())) {
+            draft.time(moment);
+        }
+    }
 }
 
 enum Word<'l> {
@@ -185,7 +224,7 @@ mod tests {
             Format::Auto,
             r#"at=info method=GET path="/cart?id=7" host=shop.example.org request_id=8601b555 fwd="204.204.204.204" dyno=web.1 connect=4ms service=22ms status=200 bytes=999"#,
             r#"{"@timestamp":"READ","message":"at=info method=GET path=\"/cart?id=7\" host=shop.example.org request_id=8601b555 fwd=\"204.204.204.204\" dyno=web.1 connect=4ms service=22ms status=200 bytes=999",
-               "attributes.at":"info","http.request.method":"GET","url.path":"/cart?id=7","attributes.host":"shop.example.org","attributes.request_id":"8601b555",
+               "log.level":"info","http.request.method":"GET","url.original":"/cart?id=7","url.path":"/cart","url.query":"id=7","attributes.host":"shop.example.org","attributes.request_id":"8601b555",
                "attributes.fwd":"204.204.204.204","attributes.dyno":"web.1","attributes.connect":"4ms","attributes.service":"22ms","http.response.status_code":200,"attributes.bytes":999}"#,
         );
     }
