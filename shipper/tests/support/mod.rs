@@ -1,10 +1,14 @@
 //! What tests of parsers share: documents read strictly, and whether a line's words are all in one.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
-use weir_record::Level;
+use weir_record::{Level, Timestamp};
+
+/// The `@timestamp` of a line without one.
+const READ_TIMESTAMP: &str = "2026-11-21T12:00:00.000000000Z";
 
 /// Reads a fragment; a key that stands twice, at any level, is an error, as it is in Elasticsearch.
 pub fn read_document(fragment: &[u8]) -> Map<String, Value> {
@@ -20,32 +24,30 @@ pub fn read_document(fragment: &[u8]) -> Map<String, Value> {
 const TIME_WORDS_MAX: usize = 12;
 
 /// The words of a record that its document does not hold: conservation, made testable. A word is a run of letters and
-/// digits of the record's text; of a structured line, of its values (known keys become the schema's names). Each stands
-/// in the document's text (keys and values), except: the words of one time stamp, what names the level where the
-/// document has a level, a number where the document has a duration, and what spells the format itself.
+/// digits of the record's text; of a structured line, of its values (known keys become the schema's names). Each is a
+/// word of the document (keys and values), except what [`Excuses`] names.
 pub fn words_lost(record: &str, document: &Map<String, Value>) -> Vec<String> {
     if document["message"] == record {
         return Vec::new();
     }
     let mut text = String::new();
     document.iter().for_each(|(key, value)| push_member(key, value, &mut text));
-    let source = match read_values(record) {
-        Some(values) => values,
-        // Escapes of quoted values are undone in the document.
-        None => {
-            ["\\n", "\\t", "\\r"].iter().fold(record.to_owned(), |text, escape| text.replace(escape, " "))
-        }
+    // Escapes of quoted values are undone in the document, or stand in it as they are.
+    let without_escapes = |text: &str| {
+        ["\\\\", "\\n", "\\t", "\\r"].iter().fold(text.to_owned(), |text, escape| text.replace(escape, " "))
     };
-    let is_allowed = |word: &str| {
-        document.contains_key("log.level") && is_level(word)
-            || document.contains_key("event.duration") && is_duration(word)
-            || is_key_of_the_format(word)
-    };
+    let plain = without_escapes(&text);
+    // A message that is JSON, perhaps behind a header, keeps its escapes.
+    let values = document["message"].as_str().and_then(read_values).unwrap_or_default();
+    let kept: HashSet<&str> =
+        split_words(&text).chain(split_words(&plain)).chain(split_words(&values)).collect();
+    let source = read_values(record).unwrap_or_else(|| without_escapes(record));
+    let excuses = Excuses::of(record, document);
     let mut time_words = 0;
     words(&source)
-        .filter(|word| !text.contains(word) && !is_allowed(word))
+        .filter(|word| !kept.contains(word) && !excuses.is_said_otherwise(word))
         .filter(|word| {
-            let is_time = is_time_word(word) && time_words < TIME_WORDS_MAX;
+            let is_time = excuses.is_time(word) && time_words < TIME_WORDS_MAX;
             time_words += usize::from(is_time);
             !is_time
         })
@@ -53,10 +55,165 @@ pub fn words_lost(record: &str, document: &Map<String, Value>) -> Vec<String> {
         .collect()
 }
 
-/// A level's name, or a number that pino, OpenTelemetry or syslog have for one.
-fn is_level(word: &str) -> bool {
-    let is_number = word.parse::<u32>().is_ok_and(|number| number <= 60);
-    is_number || Level::from_name(word.trim_end_matches(|c: char| c.is_ascii_digit()).as_bytes()).is_some()
+/// What a document says in other words than its line.
+struct Excuses<'d> {
+    record: &'d str,
+    /// The line's own time, as the document writes it; none where it has the time of reading.
+    time: Option<&'d str>,
+    level: Option<&'d str>,
+    /// The number that a JSON line has for its level.
+    level_number: Option<String>,
+    /// Nanoseconds, in digits.
+    duration: Option<String>,
+    logger: Option<&'d str>,
+    numbers: Vec<f64>,
+}
+
+impl<'d> Excuses<'d> {
+    fn of(record: &'d str, document: &'d Map<String, Value>) -> Excuses<'d> {
+        let text = |key: &str| document.get(key).and_then(Value::as_str);
+        let json = record.find('{').and_then(|at| serde_json::from_str::<Value>(&record[at..]).ok());
+        let number = |key| json.as_ref().and_then(|json| json.get(key)).filter(|value| value.is_number());
+        Excuses {
+            record,
+            time: text("@timestamp").filter(|time| *time != READ_TIMESTAMP),
+            level: text("log.level"),
+            level_number: ["level", "severity"].into_iter().find_map(number).map(Value::to_string),
+            duration: document.get("event.duration").map(Value::to_string),
+            logger: text("log.logger"),
+            numbers: document.values().filter_map(Value::as_f64).collect(),
+        }
+    }
+
+    /// Whether a word names the level, is part of the duration, or spells the format itself.
+    fn is_said_otherwise(&self, word: &str) -> bool {
+        self.is_level(word)
+            || self.is_duration(word)
+            || self.is_of_the_format(word)
+            // A number of base 16 is kept without what says so.
+            || self.is_rounded(word)
+            || word.bytes().all(|byte| byte.is_ascii_digit()) && !self.record.contains(word)
+            || word.strip_prefix("0x").is_some_and(|hex| self.record.contains(&format!("_id\":\"0x{hex}\"")))
+    }
+
+    /// Digits of a number that this test itself cannot read exactly.
+    fn is_rounded(&self, word: &str) -> bool {
+        let is_number = |c: char| c.is_ascii_digit() || c == '.';
+        self.record.match_indices(word).any(|(at, _)| {
+            let start = self.record[..at].trim_end_matches(is_number).len();
+            let rest = &self.record[start..];
+            let end = rest.find(|c| !is_number(c)).unwrap_or(rest.len());
+            rest[..end].contains('.')
+                && rest[..end].parse().is_ok_and(|number: f64| self.numbers.contains(&number))
+        })
+    }
+
+    /// The name of the document's level, perhaps with a degree behind it (`D1`, `trace3`, `I1120` of klog), or its
+    /// number.
+    fn is_level(&self, word: &str) -> bool {
+        let Some(level) = self.level else { return false };
+        let name = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        let named = Level::from_name(name.as_bytes()).map(Level::as_str);
+        // Those that are called otherwise by one program alone.
+        let own = match name {
+            "Note" | "System" | "AUDIT" | "SUCCESS" => Some("info"),
+            "LOG" => Some("info"),
+            "PANIC" => Some("emergency"),
+            _ => None,
+        };
+        // pino's numbers, in any format that has keys.
+        let number = word.parse().ok().filter(|_| word.len() == 2);
+        let numbered = number.and_then(Level::from_number).map(Level::as_str);
+        [named, own, numbered].contains(&Some(level)) || self.level_number.as_deref() == Some(word)
+    }
+
+    /// Digits of the duration, with a unit or without; minutes and hours are converted.
+    fn is_duration(&self, word: &str) -> bool {
+        let Some(nanos) = &self.duration else { return false };
+        let digits = word.trim_end_matches(|c: char| "nsuµμme".contains(c)).trim_start_matches('0');
+        let is_duration = word.starts_with(|c: char| c.is_ascii_digit())
+            && word.chars().all(|c| c.is_ascii_digit() || "hmsunµμe".contains(c));
+        let is_converted = word.contains('h') || word.contains('m') && !word.ends_with("ms");
+        // What is less than a nanosecond is cut off.
+        let is_cut = digits.len() > 15;
+        is_duration && (nanos.contains(digits) || is_converted || is_cut)
+            || matches!(word, "ms" | "us" | "µs" | "ns" | "s") && self.record.contains(&format!(" {word}"))
+    }
+
+    /// Words that say what a value is, or whose a line is: each in the lines of its format alone.
+    fn is_of_the_format(&self, word: &str) -> bool {
+        let record = self.record;
+        match word {
+            // `HTTP/1.1` of a request.
+            "HTTP" => record.contains("HTTP/"),
+            // Their versions are part of their names.
+            "CEF" => record.contains("CEF:"),
+            "0" if record.contains("CEF:0|") => true,
+            "1" if record.contains("CEF:1|") => true,
+            "LEEF" => record.contains("LEEF:"),
+            "1" | "2" | "0" if record.contains("LEEF:") => true,
+            // A bar as the delimiter of LEEF's pairs, by its code.
+            "0x7C" | "xa6" => record.contains("LEEF:2.0|"),
+            // A priority with a zero before it.
+            _ if record.starts_with(&format!("<{word}>")) => word.starts_with('0'),
+            // RFC 5424's version.
+            "1" => record.starts_with('<') && record.contains(">1 "),
+            // What Snare writes for nothing.
+            "N" | "A" if record.contains("\tN/A\t") => true,
+            // Ruby's `ANY` has a letter before it, as the levels have.
+            "A" => record.starts_with("A, ["),
+            "cee" => record.contains("@cee:"),
+            // `[pid 12:tid 34] [client ::1:5]` of Apache.
+            "pid" | "tid" | "client" | "remote" => record.starts_with('[') && record.contains("] ["),
+            "PHP" => record.starts_with("PHP ") || record.contains("] PHP "),
+            // What MySQL writes before an entry's statement.
+            "Time" | "User" | "Host" | "Id" | "Query_time" | "Thread_id" => record.starts_with("# "),
+            // Flask: `ERROR in app: gone`.
+            "in" => self.logger.is_some_and(|logger| record.contains(&format!(" in {logger}: "))),
+            // Rust's tracing: `ThreadId(01)`.
+            "ThreadId" => record.contains(" ThreadId("),
+            _ => false,
+        }
+    }
+
+    /// Whether a word can be of the time stamp: its digits, whatever its zone was, or a name of a month, a weekday, a
+    /// half of the day or a zone.
+    fn is_time(&self, word: &str) -> bool {
+        let Some(time) = self.time else { return false };
+        let letters = word.trim_matches(|c: char| c.is_ascii_digit());
+        if letters.is_empty() {
+            return is_digits_of_time(word, time);
+        }
+        matches!(letters, "T" | "Z" | "t" | "z" | "_" | "am" | "pm" | "AM" | "PM")
+            || letters.chars().count() <= 12 && letters.chars().all(char::is_alphabetic) && is_name(letters)
+    }
+}
+
+/// Whether digits can be of a time: a part of two digits, the year, a zone's offset, the fraction, the day or the time of
+/// day without separators, or a number since 1970.
+fn is_digits_of_time(digits: &str, time: &str) -> bool {
+    let (year, fraction) = (&time[..4], time[20..].trim_end_matches(['Z', '0']));
+    let number: u64 = digits.parse().unwrap_or(u64::MAX);
+    let is_near = |year: &str| year.parse::<u64>().is_ok_and(|year| year.abs_diff(number) <= 1);
+    let seconds =
+        Timestamp::parse_rfc3339(time.as_bytes()).map_or(0, |moment| moment.nanos() / 1_000_000_000);
+    let is_epoch = |per_second: u64| number / per_second == seconds as u64;
+    match digits.len() {
+        1 | 2 => true,
+        // Some dates stand before their time without anything between.
+        4 if is_near(year) || number <= 1400 || number / 100 <= 31 && number % 100 <= 23 => true,
+        6 | 8 => true,
+        10 if is_epoch(1) => true,
+        13 if is_epoch(1_000) => true,
+        16 if is_epoch(1_000_000) => true,
+        19 if is_epoch(1_000_000_000) => true,
+        // It may have more digits than are kept.
+        3.. => {
+            fraction.starts_with(digits.trim_end_matches('0'))
+                || digits.starts_with(fraction) && digits.len() > 9
+        }
+        _ => false,
+    }
 }
 
 /// The values of a JSON line, which may stand behind a syslog header, and that header.
@@ -73,9 +230,16 @@ fn read_values(record: &str) -> Option<String> {
             // of where an entry stands, which say nothing of the event.
             Value::Object(members) => {
                 let is_said = |key: &str| key != "key" && !key.starts_with("__");
-                members.iter().filter(|(key, _)| is_said(key)).for_each(|(_, value)| push(value, text));
+                for (key, value) in members.iter().filter(|(key, _)| is_said(key)) {
+                    // The journal's bytes that are no text.
+                    match value.as_array().filter(|_| key == "MESSAGE").and_then(|values| bytes_of(values)) {
+                        Some(bytes) => text.push_str(&String::from_utf8_lossy(&bytes)),
+                        None => push(value, text),
+                    }
+                }
             }
             Value::Array(values) => values.iter().for_each(|value| push(value, text)),
+            Value::Number(number) => text.push_str(&format!("{number}\n")),
             other => push_text(other, text),
         }
     }
@@ -83,6 +247,10 @@ fn read_values(record: &str) -> Option<String> {
     let mut text = format!("{header} ");
     push(&value, &mut text);
     Some(text)
+}
+
+fn bytes_of(values: &[Value]) -> Option<Vec<u8>> {
+    values.iter().map(|value| value.as_u64()?.try_into().ok()).collect()
 }
 
 /// Runs of letters and digits that are no key of a pair.
@@ -93,23 +261,11 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
         text[end..].trim_start_matches(is_part).starts_with('=')
     };
-    text.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .filter(|word| !word.is_empty())
-        .filter(move |word| !is_key(word))
+    split_words(text).filter(move |word| !is_key(word))
 }
 
-/// Digits and units: `12`, `5ms`, `1m2`.
-fn is_duration(word: &str) -> bool {
-    word.starts_with(|c: char| c.is_ascii_digit())
-        && word.chars().all(|c| c.is_ascii_digit() || "hmsunµe".contains(c))
-}
-
-/// Digits, or a name of a month, a weekday, a half of the day or a zone.
-fn is_time_word(word: &str) -> bool {
-    let letters = word.trim_matches(|c: char| c.is_ascii_digit());
-    letters.is_empty()
-        || matches!(letters, "T" | "Z" | "t" | "z" | "_" | "am" | "pm" | "AM" | "PM")
-        || letters.chars().count() <= 12 && letters.chars().all(char::is_alphabetic) && is_name(letters)
+fn split_words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
 }
 
 /// Words of dates in the languages that are read, by their first letters, and abbreviations of zones.
@@ -125,28 +281,6 @@ fn is_name(letters: &str) -> bool {
     BEGINNINGS.iter().any(|beginning| lower.starts_with(beginning))
 }
 
-/// Keys that say what a value is and are replaced by the schema's names.
-fn is_key_of_the_format(word: &str) -> bool {
-    const KEYS: &[&str] = &[
-        "pid",
-        "tid",
-        "client",
-        "HTTP",
-        "CEF",
-        "LEEF",
-        "0x7C",
-        "cee",
-        "PHP",
-        "Time",
-        "User",
-        "Host",
-        "Id",
-        "Query_time",
-        "Thread_id",
-    ];
-    KEYS.contains(&word)
-}
-
 fn push_member(key: &str, value: &Value, text: &mut String) {
     text.push_str(key);
     text.push('\n');
@@ -159,9 +293,18 @@ fn push_text(value: &Value, text: &mut String) {
         Value::String(part) => text.push_str(part),
         Value::Array(parts) => parts.iter().for_each(|part| push_text(part, text)),
         Value::Object(parts) => parts.iter().for_each(|(key, part)| push_member(key, part, text)),
+        Value::Number(number) => push_number(number, text),
         other => text.push_str(&other.to_string()),
     }
     text.push('\n');
+}
+
+/// Appends a number as it may have been written: with zeros at its end.
+fn push_number(number: &serde_json::Number, text: &mut String) {
+    text.push_str(&number.to_string());
+    if let Some(fraction) = number.as_f64().filter(|_| number.is_f64()) {
+        (1..=9).for_each(|digits| text.push_str(&format!(" {fraction:.digits$}")));
+    }
 }
 
 struct Strict(Value);
