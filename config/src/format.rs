@@ -68,7 +68,7 @@ formats! {
     Cri "cri",
     /// Lines in the wrapping of Docker's `json-file`; what they hold is found out.
     Docker "docker",
-    /// The journal of systemd, as `journalctl --output=json` writes it.
+    /// The journal of systemd, as `journalctl --output=json` or `--output=export` writes it.
     Journald "journald",
     /// Kubernetes' and Google's text log.
     Klog "klog",

@@ -71,9 +71,9 @@ targets! {
     coredns: Coredns, ["coredns"];
     celery: Celery, ["celery"];
     dpkg: Dpkg, ["dpkg"];
-    java: Java, ["log4j", "logback", "jul", "springboot", "elasticsearch", "zookeeper"];
+    java: Java, ["log4j", "logback", "jul", "springboot", "elasticsearch", "zookeeper", "ttcc"];
     python: Python, ["python", "pylogging", "pyapps"];
-    go: Go, ["go"];
+    go: Go, ["go", "gin"];
     node: Node, ["generic", "json-pino"];
     rust: Rust, ["tracing", "env_logger"];
     ruby: Ruby, ["ruby", "rails"];
@@ -194,7 +194,9 @@ fn check(parser: &mut Parser, line: &[u8]) {
     let mut document = read_document(&out);
     document.extend(service.map(|service| ("service.name".to_owned(), service)));
     let text = String::from_utf8_lossy(line);
-    if std::str::from_utf8(line).is_err() {
+    // The journal's export format has lengths that are no text; its own message may be none either.
+    let has_lengths = understood && line.starts_with(b"__CURSOR=");
+    if std::str::from_utf8(line).is_err() && !has_lengths {
         assert_eq!(document["event.original"], BASE64.encode(line), "{text:?}");
     }
     if !understood {

@@ -48,6 +48,9 @@ impl Parsers {
     pub(super) fn fill(&mut self, text: &str, detected: Format, draft: &mut Draft<'_>) -> Option<Format> {
         // A JSON line is one wherever it stands.
         let first = text.as_bytes().iter().copied().find(|byte| *byte != b' ').unwrap_or_default();
+        if first == b'_' && self.fill_export(text.as_bytes(), draft) {
+            return Some(Format::Journald);
+        }
         if first == b'{' {
             if journald::is_entry(text) && journald::parse(text, draft, &mut self.inner) {
                 return Some(Format::Journald);
@@ -65,6 +68,11 @@ impl Parsers {
         }
         let mut candidates = guesses(first, text.as_bytes()).iter().chain(&[Format::Plain]).copied();
         candidates.find_map(|guess| self.try_as(guess, Certainty::Guessed, text, draft))
+    }
+
+    /// Fills the draft from an entry of the journal's export format, whose bytes may be no text. False where it is none.
+    pub(super) fn fill_export(&mut self, record: &[u8], draft: &mut Draft<'_>) -> bool {
+        journald::is_export(record) && journald::parse_export(record, draft, &mut self.inner)
     }
 
     fn try_as(
@@ -93,7 +101,9 @@ impl Parsers {
             Format::Json => json::parse(text, draft, &mut self.inner.json),
             Format::Logfmt => logfmt::parse(text, certainty, draft, &mut self.inner.logfmt),
             Format::Syslog => syslog::parse(text, certainty, draft, &mut self.inner),
-            Format::Journald => journald::parse(text, draft, &mut self.inner),
+            Format::Journald => {
+                self.fill_export(text.as_bytes(), draft) || journald::parse(text, draft, &mut self.inner)
+            }
             Format::Haproxy => haproxy::parse(text, draft).is_some(),
             Format::NginxError => errors::nginx(text, draft).is_some(),
             Format::ApacheError => errors::apache(text, draft).is_some(),
@@ -149,6 +159,7 @@ impl Parsers {
 fn records(sample: &str) -> Vec<&str> {
     let mut joiner = Joiner::new(&Multiline::default(), Format::Auto);
     let (mut records, mut start, mut end) = (Vec::<&str>::new(), 0, 0);
+    let mut is_open = false;
     for with_newline in sample.split_inclusive('\n') {
         let line = with_newline.strip_suffix('\n').unwrap_or(with_newline);
         let line = line.strip_suffix('\r').unwrap_or(line);
@@ -156,14 +167,15 @@ fn records(sample: &str) -> Vec<&str> {
         end += with_newline.len();
         let is_full = records.len() == SAMPLE_LINES_MAX;
         match records.last_mut() {
-            _ if line.is_empty() => {}
-            Some(open) if joiner.continues(open.as_bytes(), line.as_bytes()) => {
+            Some(open) if is_open && joiner.continues(open.as_bytes(), line.as_bytes()) => {
                 *open = &sample[start..at + line.len()];
             }
+            _ if line.is_empty() => is_open = false,
             _ if line.starts_with([' ', '\t']) => {}
             _ if is_full => break,
             _ => {
                 start = at;
+                is_open = true;
                 records.push(line);
             }
         }

@@ -1,15 +1,24 @@
-//! The journal of systemd, an entry a line, as `journalctl --output=json` writes it.
+//! The journal of systemd: an entry a line, as `journalctl --output=json` writes it, or a field a line, as
+//! `--output=export` does.
 //!
 //! ```text
 //! {"__CURSOR":"s=..","__REALTIME_TIMESTAMP":"1795212000123456","PRIORITY":"3","_SYSTEMD_UNIT":"nginx.service","MESSAGE":"..."}
 //! ```
 //! Values are strings; bytes that are no text are an array of numbers, a field that stands several times an array of
-//! both. <https://systemd.io/JOURNAL_EXPORT_FORMATS/>, systemd.journal-fields(7).
+//! both. In the export format a blank line ends an entry; a field that holds a newline, or no text, has its name alone in
+//! a line, and below it the value's length in 64 bits, the lowest first, the value and a newline:
+//!
+//! ```text
+//! __CURSOR=s=..        MESSAGE
+//! PRIORITY=3           |09 00 00 00 00 00 00 00|t w o \n l i n e s|\n
+//! ```
+//! <https://systemd.io/JOURNAL_EXPORT_FORMATS/>, systemd.journal-fields(7).
 
 use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use memchr::memchr;
 use weir_record::document::Tag;
 use weir_record::schema::Field;
 use weir_record::{Level, Timestamp};
@@ -44,6 +53,122 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>, inner: &mut Inner) -> boo
     }
     entry.write_service(draft);
     written.is_some()
+}
+
+/// How far an entry of the export format has been read, a line at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Export {
+    /// A field begins.
+    Fields,
+    /// In a value's length: so many of its bytes were read.
+    Length { read: u8, length: u64 },
+    /// In a value: so many of its bytes are to come, and a newline.
+    Value { left: u64 },
+}
+
+impl Export {
+    /// Reads a line and its newline; none where it is not of the entry.
+    pub(super) fn next(self, line: &[u8]) -> Option<Export> {
+        if self == Export::Fields {
+            let name = memchr(b'=', line);
+            return match name {
+                _ if is_export(line) => None,
+                Some(end) => is_name(&line[..end]).then_some(Export::Fields),
+                None => is_name(line).then_some(Export::Length { read: 0, length: 0 }),
+            };
+        }
+        let (mut state, mut rest) = (self, line);
+        loop {
+            state = match (state, rest.split_first()) {
+                (Export::Value { left: 0 }, None) => return Some(Export::Fields),
+                (Export::Value { left: 0 }, Some(_)) | (Export::Fields, _) => return None,
+                // The newline at the end is one of the bytes.
+                (Export::Value { left }, _) if left > rest.len() as u64 => {
+                    return Some(Export::Value { left: left - rest.len() as u64 - 1 });
+                }
+                (Export::Value { left }, _) => {
+                    rest = &rest[usize::try_from(left).ok()?..];
+                    Export::Value { left: 0 }
+                }
+                (Export::Length { read, length }, None) => return Some(with_byte(read, length, b'\n')),
+                (Export::Length { read, length }, Some((byte, after))) => {
+                    rest = after;
+                    with_byte(read, length, *byte)
+                }
+            };
+        }
+    }
+}
+
+/// A length with one more of its bytes.
+fn with_byte(read: u8, length: u64, byte: u8) -> Export {
+    let length = length | u64::from(byte) << (8 * u32::from(read));
+    if read == 7 { Export::Value { left: length } } else { Export::Length { read: read + 1, length } }
+}
+
+/// Whether bytes are a field's name.
+fn is_name(bytes: &[u8]) -> bool {
+    const NAME_BYTES_MAX: usize = 64;
+    (1..=NAME_BYTES_MAX).contains(&bytes.len())
+        && bytes.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_')
+}
+
+/// Whether a record, or its first line, is an entry of the export format: this field is the first of each.
+pub(super) fn is_export(record: &[u8]) -> bool {
+    record.starts_with(b"__CURSOR=")
+}
+
+/// Fills `draft` from an entry of the export format. False where it is none: the draft has to be reset then.
+pub(super) fn parse_export(record: &[u8], draft: &mut Draft<'_>, inner: &mut Inner) -> bool {
+    let Some(fields) = fields(record) else { return false };
+    let texts: Vec<(&str, Cow<'_, str>)> =
+        fields.iter().map(|(name, value)| (*name, String::from_utf8_lossy(value))).collect();
+    let mut entry = Entry::default();
+    for ((name, text), (_, value)) in texts.iter().zip(&fields) {
+        entry.note(name, Value::Plain(text));
+        if *name == "MESSAGE" {
+            entry.bytes = Some(value);
+        }
+    }
+    entry.write_message(draft, inner);
+    for (name, text) in &texts {
+        if !place(name, Value::Plain(text), draft) {
+            draft.writer.attribute_string(name, text);
+        }
+    }
+    if let Some(identifier) = entry.identifier {
+        draft.assign(Meaning::Keyword(Field::ProcessName), identifier);
+    }
+    entry.write_service(draft);
+    !draft.writer.is_full()
+}
+
+/// The fields of an entry, their values as bytes. None where it is cut, or none.
+fn fields(record: &[u8]) -> Option<Vec<(&str, &[u8])>> {
+    const LENGTH_BYTES: usize = 8;
+    let (mut fields, mut rest) = (Vec::new(), record);
+    while !rest.is_empty() {
+        let end = memchr(b'\n', rest).unwrap_or(rest.len());
+        let line = &rest[..end];
+        let name_end = memchr(b'=', line).unwrap_or(line.len());
+        let name = std::str::from_utf8(&line[..name_end]).ok().filter(|name| is_name(name.as_bytes()))?;
+        if let Some(value) = line.get(name_end + 1..) {
+            fields.push((name, value));
+            rest = rest.get(end + 1..).unwrap_or_default();
+            continue;
+        }
+        let (length, value) = rest.get(end + 1..)?.split_first_chunk::<LENGTH_BYTES>()?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+        let (value, after) = value.split_at_checked(length)?;
+        fields.push((name, value));
+        // The record's own last newline is not part of it.
+        rest = match after {
+            [] => after,
+            [b'\n', after @ ..] => after,
+            _ => return None,
+        };
+    }
+    fields.iter().any(|(name, _)| *name == "__REALTIME_TIMESTAMP").then_some(fields)
 }
 
 /// Calls `each` with every member: key, value, and the member as it stands, without its first quote.
@@ -81,6 +206,8 @@ fn members<'l>(line: &'l str, mut each: impl FnMut(&'l str, Value<'l>, &'l str))
 struct Entry<'l> {
     is_one: bool,
     message: Option<Value<'l>>,
+    /// The message's own bytes, where they are at hand.
+    bytes: Option<&'l [u8]>,
     identifier: Option<Value<'l>>,
     container: Option<Value<'l>>,
     unit: Option<Value<'l>>,
@@ -102,7 +229,7 @@ impl<'l> Entry<'l> {
 
     fn write_message(&self, draft: &mut Draft<'_>, inner: &mut Inner) {
         let bytes = match self.message {
-            Some(Value::Other(json)) => bytes(json),
+            Some(Value::Other(json)) => bytes_of(json),
             _ => None,
         };
         let message = match (&bytes, self.message) {
@@ -116,7 +243,8 @@ impl<'l> Entry<'l> {
             draft.writer.string(Field::Message, &message);
             inner::usual(&program, &message, draft);
         }
-        if let Some(bytes) = bytes.as_ref().filter(|bytes| std::str::from_utf8(bytes).is_err()) {
+        let bytes = bytes.as_deref().or(self.bytes);
+        if let Some(bytes) = bytes.filter(|bytes| std::str::from_utf8(bytes).is_err()) {
             draft.writer.tag(Tag::InvalidUtf8);
             if draft.is_damaged {
                 return;
@@ -131,7 +259,7 @@ impl<'l> Entry<'l> {
         let unit = self.unit.map(text_of);
         let of_unit = unit.as_deref().and_then(|unit| unit.strip_suffix(".service"));
         let of_unit = of_unit.map(|unit| unit.split_once('@').map_or(unit, |(template, _)| template));
-        let is_kernel = matches!(self.transport, Some(Value::Clean("kernel")));
+        let is_kernel = matches!(self.transport, Some(Value::Clean("kernel") | Value::Plain("kernel")));
         let service = container.as_deref().or(of_unit).or(is_kernel.then_some("kernel"));
         if let Some(service) = service {
             draft.service(service);
@@ -205,7 +333,7 @@ fn text_of(value: Value<'_>) -> Cow<'_, str> {
 }
 
 /// The bytes of `[104,105]`; none where it is another array.
-fn bytes(json: &str) -> Option<Vec<u8>> {
+fn bytes_of(json: &str) -> Option<Vec<u8>> {
     let inside = json.strip_prefix('[')?.strip_suffix(']')?;
     inside.split(',').map(|number| number.trim().parse().ok()).collect()
 }

@@ -28,6 +28,7 @@ mod syslog;
 mod time;
 mod trace;
 mod url;
+mod windows;
 mod zone;
 
 use std::borrow::Cow;
@@ -205,7 +206,22 @@ impl Parser {
         let mut draft = Draft::new(writer, &mut self.clock, &mut self.service, self.takes_service);
         draft.is_locating = self.geo.is_some();
         draft.is_damaged = matches!(text, Cow::Owned(_));
-        let fit = if let Some((patterns, scratch)) = &mut self.patterns {
+        // Lengths in the journal's export format are bytes that make no text.
+        let is_export = draft.is_damaged
+            && self.patterns.is_none()
+            && matches!(self.format, Format::Auto | Format::Journald)
+            && {
+                draft.is_damaged = false;
+                let is_one = self.parsers.fill_export(record, &mut draft);
+                draft.is_damaged = !is_one;
+                if !is_one {
+                    draft.reset();
+                }
+                is_one
+            };
+        let fit = if is_export {
+            Some(Format::Journald)
+        } else if let Some((patterns, scratch)) = &mut self.patterns {
             patterns.parse(&text, &mut draft, scratch).then_some(self.format)
         } else if self.format == Format::Auto {
             self.parsers.fill(&text, self.detected, &mut draft)
@@ -218,7 +234,7 @@ impl Parser {
             draft.writer.string(Field::Message, &text);
             draft.writer.tag(Tag::Unparsed);
         }
-        if let Some(bytes) = envelope.undecodable.or(matches!(text, Cow::Owned(_)).then_some(record)) {
+        if let Some(bytes) = envelope.undecodable.or(draft.is_damaged.then_some(record)) {
             draft.writer.tag(Tag::InvalidUtf8);
             draft.writer.escaped(Field::EventOriginal, BASE64.encode(bytes).as_bytes());
         }

@@ -136,14 +136,20 @@ fn unwrapped(wrapping: Wrapping, text: &[u8]) -> Vec<Record> {
 /// The lines of a file, joined as the shipper joins them.
 fn joined(parser: &mut Parser, text: &[u8]) -> Vec<Vec<u8>> {
     let mut records: Vec<Vec<u8>> = Vec::new();
-    for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+    let mut is_open = false;
+    for line in text.split(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        match records.last_mut() {
+        match records.last_mut().filter(|_| is_open) {
             Some(open) if parser.continues(open, line) => {
                 open.push(b'\n');
                 open.extend_from_slice(line);
             }
-            _ => records.push(line.to_vec()),
+            // Blank lines are no records.
+            _ if line.iter().all(u8::is_ascii_whitespace) => is_open = false,
+            _ => {
+                records.push(line.to_vec());
+                is_open = parser.may_continue(line);
+            }
         }
     }
     records

@@ -41,7 +41,8 @@ pub fn words_lost(record: &str, document: &Map<String, Value>) -> Vec<String> {
     let values = document["message"].as_str().and_then(read_values).unwrap_or_default();
     let kept: HashSet<&str> =
         split_words(&text).chain(split_words(&plain)).chain(split_words(&values)).collect();
-    let source = read_values(record).unwrap_or_else(|| without_escapes(record));
+    let listed = read_export(record).or_else(|| read_xml(record)).or_else(|| read_properties(record));
+    let source = listed.or_else(|| read_values(record)).unwrap_or_else(|| without_escapes(record));
     let excuses = Excuses::of(record, document);
     let mut time_words = 0;
     words(&source)
@@ -96,14 +97,14 @@ impl<'d> Excuses<'d> {
             || word.strip_prefix("0x").is_some_and(|hex| self.record.contains(&format!("_id\":\"0x{hex}\"")))
     }
 
-    /// Digits of a number that this test itself cannot read exactly.
+    /// Digits of a number that this test itself cannot read exactly, or with zeros before it.
     fn is_rounded(&self, word: &str) -> bool {
         let is_number = |c: char| c.is_ascii_digit() || c == '.';
         self.record.match_indices(word).any(|(at, _)| {
             let start = self.record[..at].trim_end_matches(is_number).len();
             let rest = &self.record[start..];
             let end = rest.find(|c| !is_number(c)).unwrap_or(rest.len());
-            rest[..end].contains('.')
+            (rest[..end].contains('.') || word.starts_with('0'))
                 && rest[..end].parse().is_ok_and(|number: f64| self.numbers.contains(&number))
         })
     }
@@ -181,8 +182,12 @@ impl<'d> Excuses<'d> {
     fn is_time(&self, word: &str) -> bool {
         let Some(time) = self.time else { return false };
         let letters = word.trim_matches(|c: char| c.is_ascii_digit());
-        if letters.is_empty() {
-            return is_digits_of_time(word, time);
+        // `20261120T213919Z`.
+        let mut parts = word.split(['T', 'Z']).filter(|part| !part.is_empty());
+        if word.starts_with(|c: char| c.is_ascii_digit())
+            && word.bytes().all(|byte| byte.is_ascii_digit() || b"TZ".contains(&byte))
+        {
+            return parts.all(|digits| is_digits_of_time(digits, time));
         }
         matches!(letters, "T" | "Z" | "t" | "z" | "_" | "am" | "pm" | "AM" | "PM")
             || letters.chars().count() <= 12 && letters.chars().all(char::is_alphabetic) && is_name(letters)
@@ -214,6 +219,70 @@ fn is_digits_of_time(digits: &str, time: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// The values of an entry in the journal's export format, but for the fields of where it stands. Lengths that are no
+/// text cannot be read here: nothing is compared then.
+fn read_export(record: &str) -> Option<String> {
+    record.starts_with("__CURSOR=").then_some(())?;
+    if record.contains('\u{fffd}') {
+        return Some(String::new());
+    }
+    let (mut values, mut rest) = (String::new(), record);
+    while !rest.is_empty() {
+        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        let (name, value, after) = match line.split_once('=') {
+            Some((name, value)) => (name, value, after),
+            None => {
+                let length = u64::from_le_bytes(after.as_bytes().get(..8)?.try_into().ok()?);
+                let (value, after) = after.get(8..)?.split_at_checked(usize::try_from(length).ok()?)?;
+                (line, value, after.strip_prefix('\n').unwrap_or(after))
+            }
+        };
+        if !name.starts_with("__") {
+            values.push_str(value);
+            values.push('\n');
+        }
+        rest = after;
+    }
+    // What an application wrote may be structured itself: known keys become the schema's names.
+    Some(values.lines().map(|line| read_values(line).unwrap_or_else(|| line.to_owned()) + "\n").collect())
+}
+
+/// The texts and the attributes' values of an event of Windows.
+fn read_xml(record: &str) -> Option<String> {
+    record.starts_with("<Event ").then_some(())?;
+    let mut values = String::new();
+    for part in record.split('<') {
+        let (tag, text) = part.split_once('>').unwrap_or((part, ""));
+        let quoted = tag.split(['\'', '"']).skip(1).step_by(2).filter(|_| !tag.contains("xmlns"));
+        quoted.chain([text]).for_each(|value| values.extend([value, "\n"]));
+    }
+    for entity in ["&lt;", "&gt;", "&amp;", "&quot;", "&apos;", "&#13;", "&#xA;"] {
+        values = values.replace(entity, " ");
+    }
+    Some(values)
+}
+
+/// The values of an event of Windows that a tool lists: `  Source: x`, `ProviderName : x`.
+fn read_properties(record: &str) -> Option<String> {
+    let is_list = ["Event[", "TimeCreated  :", "Message              :", "Index              :"];
+    is_list.iter().any(|start| record.starts_with(start)).then_some(())?;
+    let mut values = String::new();
+    let mut is_description = false;
+    for (at, line) in record.lines().enumerate() {
+        let key = line.split(':').next().unwrap_or_default();
+        let is_property = key.len() < line.len()
+            && !is_description
+            && (line.starts_with("  ") && !line.starts_with("   ") || key.ends_with(' '))
+            && !key.trim().is_empty();
+        is_description |= line.starts_with("  Description:");
+        let value = if is_property { &line[key.len()..] } else { line };
+        if !(at == 0 && line.starts_with("Event[") || value.trim_start_matches(':').trim() == "N/A") {
+            values.extend([value, "\n"]);
+        }
+    }
+    Some(values)
 }
 
 /// The values of a JSON line, which may stand behind a syslog header, and that header.

@@ -1,9 +1,11 @@
 //! An event that is written over several lines, as far as it has been read: which lines can come next.
 
 use super::super::access;
+use super::super::journald::{self, Export};
 use super::super::plain::level_at_start;
 use super::super::time::begins_with_time;
 use super::super::trace::{exception_header, is_frame, is_python_error, is_ruby_frame};
+use super::super::windows::List;
 use super::Preset;
 
 /// What has been read of an event.
@@ -40,6 +42,10 @@ pub(super) enum Event {
     JavaUtil,
     /// In an entry of MySQL's slow log. `has_query`: its statement has begun.
     SlowQuery { has_query: bool },
+    /// In an event of Windows that a tool lists.
+    Windows(List),
+    /// In an entry of the journal's export format.
+    Export(Export),
     /// In the three lines that MySQL begins a slow log with, at every start.
     SlowLogHead,
 }
@@ -52,6 +58,7 @@ impl Event {
                 return Event::Json { depth: 1 };
             }
             Some(b'{' | b'<') => return Event::Whole,
+            Some(b'_') if journald::is_export(line) => return Event::Export(Export::Fields),
             Some(b'#') if line.starts_with(b"# Time: ") || line.starts_with(b"# User@Host: ") => {
                 return Event::SlowQuery { has_query: false };
             }
@@ -63,12 +70,16 @@ impl Event {
             Some(b'/' | b'f' | b'n') if is_node_source(line) => return Event::NodeSource,
             _ => {}
         }
-        let is_stamped = begins_with_time(line);
+        if let Some(list) = List::begin(line) {
+            return Event::Windows(list);
+        }
+        let is_timed = begins_with_time(line);
+        let is_stamped = is_timed || begins_with_level(line);
         if is_stamped && is_java_util(line) {
             return Event::JavaUtil;
         }
         // Syslog and access logs are whole as they are.
-        let is_syslog = is_stamped && line.get(3) == Some(&b' ') && line.first() != Some(&b'[');
+        let is_syslog = is_timed && line.get(3) == Some(&b' ') && line.first() != Some(&b'[');
         if is_syslog || std::str::from_utf8(line).is_ok_and(access::is_access) {
             return Event::Whole;
         }
@@ -83,6 +94,11 @@ impl Event {
         Event::Text { stamped: indents }
     }
 
+    /// Whether also a line that begins with a time goes on: bytes of the journal, whose number is known.
+    pub(super) fn holds_any_line(self) -> bool {
+        matches!(self, Event::Export(Export::Length { .. } | Export::Value { .. }))
+    }
+
     /// Whether a further line could go on.
     pub(super) fn may_go_on(self) -> bool {
         !matches!(self, Event::Whole | Event::Json { depth: 0 })
@@ -94,6 +110,8 @@ impl Event {
             Event::Whole => None,
             Event::Json { depth } => next_json(depth, line),
             Event::SlowQuery { has_query } => next_slow_query(has_query, line),
+            Event::Windows(list) => list.next(line).map(Event::Windows),
+            Event::Export(export) => export.next(line).map(Event::Export),
             Event::SlowLogHead => {
                 let is_head = line.starts_with(b"Tcp port: ")
                     || line.starts_with(b"Time ")
@@ -128,6 +146,39 @@ impl Event {
             // The further lines of an exception's text.
             _ => is_indented.then_some(Event::TracebackEnd),
         }
+    }
+}
+
+/// Whether a line has its level before its time, `ERROR [main] 2026-..`, or the milliseconds of a program's run and a
+/// thread before its level, `176 [main] ERROR ..`.
+fn begins_with_level(line: &[u8]) -> bool {
+    /// A thread's name is looked for no further.
+    const HEAD_BYTES_MAX: usize = 80;
+    let head = &line[..line.len().min(HEAD_BYTES_MAX)];
+    let is_level = |word: &[u8]| word.len() > 3 && word.iter().all(u8::is_ascii_uppercase);
+    let word = |text: &[u8]| text.iter().position(|byte| *byte == b' ').unwrap_or(text.len());
+    let behind_thread = |text: &[u8]| {
+        let end = text.first().filter(|first| **first == b'[').and(memchr::memchr(b']', text))?;
+        Some(text.len() - text[end + 1..].trim_ascii_start().len())
+    };
+    let first = &head[..word(head)];
+    let rest = head[first.len()..].trim_ascii_start();
+    match first.first() {
+        Some(b'A'..=b'Z') if is_level(first) => {
+            begins_with_time(&line[head.len() - rest.len()..]) || {
+                let at = head.len() - rest.len();
+                behind_thread(rest).is_some_and(|length| begins_with_time(&line[at + length..]))
+            }
+        }
+        Some(b'[') => {
+            let level = first.strip_prefix(b"[").unwrap_or(first);
+            let level = level.strip_suffix(b"]").unwrap_or(level);
+            is_level(level) && begins_with_time(rest.strip_prefix(b"]").unwrap_or(rest).trim_ascii_start())
+        }
+        Some(b'0'..=b'9') if first.iter().all(u8::is_ascii_digit) => {
+            behind_thread(rest).is_some_and(|length| is_level(&rest[length..length + word(&rest[length..])]))
+        }
+        _ => false,
     }
 }
 

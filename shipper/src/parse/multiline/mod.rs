@@ -109,12 +109,12 @@ impl Joiner {
             How::Own(own) if !own.is_further(line) => return false,
             How::Own(_) => None,
         };
-        if preset.is_some() && begins_with_time(line) {
-            // Whoever writes a time begins an event: nearly every line is decided here.
-            return false;
-        }
         if self.known.length != open.len() {
             self.known = Known::read(open, preset);
+        }
+        if preset.is_some() && begins_with_time(line) && !self.known.event.holds_any_line() {
+            // Whoever writes a time begins an event: nearly every line is decided here.
+            return false;
         }
         let event = match preset {
             Some(preset) => self.known.event.next(line, preset),
@@ -181,6 +181,8 @@ fn preset_of(format: Format) -> Option<Preset> {
         Format::Rust => Some(Preset::Rust),
         Format::Php => Some(Preset::Php),
         Format::Postgresql | Format::Mysql => Some(Preset::Sql),
+        // Of the export format's entries only.
+        Format::Journald => Some(Preset::Auto),
         _ => None,
     }
 }

@@ -12,6 +12,7 @@ mod pairs;
 mod slow_query;
 mod stamped;
 mod times;
+mod web;
 mod words;
 
 use memchr::memchr;
@@ -19,7 +20,7 @@ use weir_record::schema::Field;
 
 use super::draft::Draft;
 use super::format::Format;
-use super::trace;
+use super::{trace, windows};
 use header::Header;
 
 pub(super) use header::level_at_start;
@@ -45,12 +46,34 @@ pub(super) fn parse_known(record: &str, draft: &mut Draft<'_>) -> Option<Format>
     if record.starts_with("# ") {
         return slow_query::parse(record, draft).map(|()| Format::Mysql);
     }
+    if let Some(format) = web::parse(record, draft) {
+        return Some(format);
+    }
     let first = first_line(record);
+    let is_event = record.starts_with("<Event") || windows::begins_list(first.as_bytes());
+    if is_event && windows::parse(record, draft).is_some() {
+        return Some(Format::Plain);
+    }
+    if is_event {
+        draft.reset();
+    }
     let Some((format, header)) = dialect::read(first, draft.clock) else {
         return slow_query::parse_head(first, record, draft).map(|()| Format::Mysql);
     };
     write(record, &header, draft);
+    if format == Format::Ruby {
+        web::rails(without_tags(&record[header.message_start..]), draft);
+    }
     Some(format)
+}
+
+/// A message without the tags in brackets that Rails writes before it: a request's, a job's.
+fn without_tags(message: &str) -> &str {
+    let mut rest = message;
+    while let Some((_, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
+        rest = after;
+    }
+    rest
 }
 
 fn first_line(record: &str) -> &str {

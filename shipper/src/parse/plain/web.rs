@@ -1,0 +1,116 @@
+//! Requests as frameworks write them for people: Gin's access log, and Rails' lines, with a logger's prefix or without.
+//!
+//! ```text
+//! [GIN] 2026/11/20 - 21:39:19 | 200 |     812.123µs |     203.0.113.7 | GET      "/cart"
+//! Started GET "/cart" for 203.0.113.7 at 2026-11-20 21:39:19 +0100
+//! Processing by CartsController#show as HTML
+//!   Parameters: {"id"=>"7"}
+//! Completed 200 OK in 15ms (Views: 10.1ms | ActiveRecord: 2.2ms | Allocations: 4711)
+//! ```
+
+use weir_record::Level;
+use weir_record::schema::Field;
+
+use super::super::cut::Cut;
+use super::super::draft::{Draft, Value};
+use super::super::format::Format;
+use super::super::keys::{Meaning, Unit};
+
+/// Fills `draft` from a record of one of these, whose text stays whole. None where it is none.
+pub(super) fn parse(record: &str, draft: &mut Draft<'_>) -> Option<Format> {
+    let format = match record.as_bytes().first()? {
+        b'[' => gin(record, draft).map(|()| Format::Go),
+        b'S' | b'P' | b'C' | b' ' => rails(record, draft).map(|()| Format::Ruby),
+        _ => None,
+    }?;
+    draft.writer.string(Field::Message, record);
+    Some(format)
+}
+
+fn gin(record: &str, draft: &mut Draft<'_>) -> Option<()> {
+    let first = record.lines().next()?;
+    if let Some(rest) = first.strip_prefix("[GIN-debug] ") {
+        let level = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((name, _)) => Level::from_name(name.as_bytes()).unwrap_or(Level::Debug),
+            None => Level::Debug,
+        };
+        draft.writer.level(level);
+        return Some(());
+    }
+    let mut columns = first.strip_prefix("[GIN] ")?.split(" | ").map(str::trim);
+    let (date, time) = columns.next()?.cut(" - ")?;
+    let (status, latency) = (columns.next()?, columns.next()?);
+    let (client, request) = (columns.next()?, columns.next()?);
+    columns.next().is_none().then_some(())?;
+    let (method, path) = request.split_once([' ', '\t'])?;
+    let path = path.trim_start().strip_prefix('"')?.strip_suffix('"')?;
+    let moment = draft.clock.read_all([date, time].join(" ").as_bytes())?;
+    draft.assign(Meaning::Status, Value::Plain(status)).then_some(())?;
+    draft.time(moment);
+    draft.assign(Meaning::Duration(Unit::InValue), Value::Plain(latency));
+    draft.source(client);
+    draft.assign(Meaning::Keyword(Field::HttpRequestMethod), Value::Plain(method));
+    draft.url(path);
+    Some(())
+}
+
+/// What Rails says of a request: fills in all but the message. None, and nothing written, where it is something else.
+pub(super) fn rails(text: &str, draft: &mut Draft<'_>) -> Option<()> {
+    if let Some(rest) = text.strip_prefix("Started ") {
+        return started(rest, draft);
+    }
+    if let Some(rest) = text.strip_prefix("Processing by ") {
+        let (controller, rest) = rest.split_once('#')?;
+        let (action, format) = rest.cut(" as ")?;
+        (!controller.contains(' ') && !action.contains(' ')).then_some(())?;
+        for (name, value) in [("controller", controller), ("action", action), ("format", format)] {
+            draft.writer.attribute_string(name, value);
+        }
+        return Some(());
+    }
+    if let Some(rest) = text.strip_prefix("Completed ") {
+        let (status, rest) = rest.cut_word()?;
+        let (_, took) = rest.cut(" in ")?;
+        let took = took.split(' ').next().filter(|took| took.ends_with("ms"))?;
+        draft.assign(Meaning::Status, Value::Plain(status)).then_some(())?;
+        draft.assign(Meaning::Duration(Unit::InValue), Value::Plain(took));
+        return Some(());
+    }
+    const OTHERS: [&str; 5] =
+        ["Redirected to http", "Filter chain halted as :", "  Rendering ", "  ↳ ", "  Parameters: {"];
+    if OTHERS.iter().any(|start| text.starts_with(start)) {
+        return Some(());
+    }
+    let inside = text.strip_prefix("  ")?;
+    if let Some(rest) = inside.strip_prefix("Rendered ") {
+        let (_, took) = rest.strip_suffix(')')?.cut_last(" (")?;
+        let took = took.strip_prefix("Duration: ").unwrap_or(took);
+        let took = took.split(" | ").next().filter(|took| took.ends_with("ms"))?;
+        draft.assign(Meaning::Duration(Unit::InValue), Value::Plain(took));
+        return Some(());
+    }
+    statement(inside, draft)
+}
+
+/// `Post Load (0.4ms)  SELECT "posts".* FROM "posts"`.
+fn statement(text: &str, draft: &mut Draft<'_>) -> Option<()> {
+    const NAME_BYTES_MAX: usize = 60;
+    let (name, rest) = text.cut("(")?;
+    let (took, _) = rest.cut(")  ")?;
+    (name.len() <= NAME_BYTES_MAX && took.ends_with("ms")).then_some(())?;
+    draft.assign(Meaning::Duration(Unit::InValue), Value::Plain(took)).then_some(())
+}
+
+/// `GET "/cart" for 203.0.113.7 at 2026-11-20 21:39:19 +0100`.
+fn started(text: &str, draft: &mut Draft<'_>) -> Option<()> {
+    let (method, rest) = text.cut(" \"")?;
+    method.bytes().all(|byte| byte.is_ascii_uppercase()).then_some(())?;
+    let (path, rest) = rest.cut_last("\" for ")?;
+    let (client, time) = rest.cut(" at ")?;
+    let moment = draft.clock.read_all(time.as_bytes())?;
+    draft.time(moment);
+    draft.assign(Meaning::Keyword(Field::HttpRequestMethod), Value::Plain(method));
+    draft.url(path);
+    draft.source(client);
+    Some(())
+}
