@@ -12,8 +12,8 @@ use super::Play;
 use crate::round::Weather;
 use crate::stage::lock;
 
-const FRAMES: &str = "weir:{logs:0}:frames";
-const GROUP: &str = "weir";
+/// The streams of the buffer: one for each lane of its one partition.
+const LANES: usize = 16;
 
 /// A power cut takes up to so many bytes that were not on the disk yet.
 const TAIL_BYTES_MAX: u64 = 64 * 1024;
@@ -88,10 +88,21 @@ pub fn fault(play: &mut Play<'_>) {
             restart(play, &mut redis);
         }
         Fault::Flush => once(play, &redis, "redis flushed", &["FLUSHALL"]),
-        Fault::DeleteStream => once(play, &redis, "stream deleted", &["DEL", FRAMES]),
-        Fault::DestroyGroup => once(play, &redis, "group destroyed", &["XGROUP", "DESTROY", FRAMES, GROUP]),
-        Fault::Trim => once(play, &redis, "stream trimmed", &["XTRIM", FRAMES, "MAXLEN", "2"]),
-        Fault::DeleteEntries => delete_entries(play, &redis),
+        Fault::DeleteStream => on_streams(play, &redis, "streams deleted", "redis.call('DEL', key)"),
+        Fault::DestroyGroup => {
+            on_streams(play, &redis, "groups destroyed", "redis.call('XGROUP', 'DESTROY', key, 'weir')");
+        }
+        Fault::Trim => {
+            on_streams(play, &redis, "streams trimmed", "redis.call('XTRIM', key, 'MAXLEN', 2)");
+        }
+        // Some entries, wherever they are, claimed or not.
+        Fault::DeleteEntries => on_streams(
+            play,
+            &redis,
+            "entries deleted",
+            "for _, entry in ipairs(redis.call('XRANGE', key, '-', '+', 'COUNT', 40)) do \
+             if math.random(2) == 1 then redis.call('XDEL', key, entry[1]) end end",
+        ),
         Fault::ForgetScripts => once(play, &redis, "scripts forgotten", &["SCRIPT", "FLUSH"]),
         Fault::KillClients => {
             once(play, &redis, "clients killed", &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
@@ -132,8 +143,11 @@ pub fn lose_backlog(play: &mut Play<'_>) {
 
 fn once(play: &Play<'_>, redis: &TestRedis, name: &'static str, command: &[&str]) {
     play.begin(name, &command.join(" "));
-    // Where there is no stream, there is nothing to delete, trim or destroy.
-    if let Err(error) = redis.try_command(command) {
+    tell_of(play, redis.try_command(command));
+}
+
+fn tell_of<T>(play: &Play<'_>, done: Result<T, impl std::fmt::Display>) {
+    if let Err(error) = done {
         play.tell(format!("nothing happens: {error}"));
     }
 }
@@ -146,11 +160,21 @@ fn while_set(play: &mut Play<'_>, redis: &TestRedis, name: &'static str, set: &[
     play.tell("takes writes");
 }
 
-/// Some entries of the stream, wherever they are, claimed or not.
-fn delete_entries(play: &Play<'_>, redis: &TestRedis) {
-    let script = "for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 40)) do \
-                  if math.random(2) == 1 then redis.call('XDEL', KEYS[1], entry[1]) end end";
-    once(play, redis, "entries deleted", &["EVAL", script, "1", FRAMES]);
+/// A foreign hand does something with each stream that is there, or with each second one.
+fn on_streams(play: &mut Play<'_>, redis: &TestRedis, name: &'static str, what: &str) {
+    let step = 1 + play.random.below(2) as usize;
+    let frames = |lane| match lane {
+        0 => "weir:{logs:0}:frames".to_owned(),
+        _ => format!("weir:{{logs:0}}:frames:{lane}"),
+    };
+    let streams: Vec<String> = (0..LANES).step_by(step).map(frames).collect();
+    let script =
+        format!("for _, key in ipairs(KEYS) do if redis.call('EXISTS', key) == 1 then {what} end end");
+    let count = streams.len().to_string();
+    let mut command = vec!["EVAL", &script, &count];
+    command.extend(streams.iter().map(String::as_str));
+    play.begin(name, &format!("{count} lanes"));
+    tell_of(play, redis.try_command(&command));
 }
 
 fn kill(play: &mut Play<'_>, redis: &mut TestRedis, policy: &'static str) {
