@@ -220,6 +220,10 @@ fn next_text(stamped: bool, line: &[u8], preset: Preset) -> Option<Event> {
     if line.starts_with(b"goroutine ") && is_go_panic(line) {
         return Some(Event::Go);
     }
+    // So is what nobody caught, in .NET and Java.
+    if line.starts_with(b"Unhandled exception. ") || line.starts_with(b"Exception in thread \"") {
+        return None;
+    }
     let text = std::str::from_utf8(line).ok()?;
     exception_header(text).map(|_| Event::Frames { stamped: false })
 }

@@ -215,6 +215,23 @@ fn two_writers_of_one_file_are_kept_apart() {
         &[3, 3],
     );
     check(&["2026-11-20 21:39:19 INFO a", "panic: x", "", "goroutine 1 [running]:"], &[1, 3]);
+    check(
+        &[
+            "info: Shop.Pay[0]",
+            "      a",
+            "Unhandled exception. System.Exception: b",
+            "   at C.D() in e.cs:line 5",
+        ],
+        &[2, 2],
+    );
+    check(
+        &[
+            "2026-11-20 21:39:19 INFO a",
+            "Exception in thread \"main\" java.io.IOException: b",
+            "\tat c.D.e(D.java:1)",
+        ],
+        &[1, 2],
+    );
     check(&["Nov 20, 2026 9:39:19 PM a.B c", "hello", "INFO: d"], &[1, 1, 1]);
     check(&["thread 'main' panicked at src/main.rs:4:5:", "{\"msg\":\"a\"}", "note: x"], &[1, 1, 1]);
 }
