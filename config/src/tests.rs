@@ -184,6 +184,16 @@ fn all_faults_are_reported_at_once_in_the_order_of_the_file() {
 }
 
 #[test]
+fn weights_are_numbers_and_gzip_may_be_left_open() {
+    let config = valid("[buffer]\nweights = { checkout = 4, batch = 0.5 }\n[index]\ngzip = false\n");
+    let expected = [("batch", 0.5), ("checkout", 4.0)].map(|(name, weight)| (name.to_owned(), weight));
+    assert_eq!(config.buffer.weights, expected.into());
+    assert_eq!((config.index.gzip, Config::default().index.gzip), (Some(false), None));
+    let fault = "`weights` are numbers from 0.01 to 100";
+    assert_eq!(messages("[buffer]\nweights = { a = 0, b = \"4\", c = 1e3 }\n"), [fault; 3]);
+}
+
+#[test]
 fn a_file_that_is_no_toml_shows_where() {
     let report = report("[buffer]\nredis = \nmax_bytes = \"1GiB\"\n[index\n");
     assert!(report.contains("--> weir.toml:2:9"), "{report}");

@@ -469,7 +469,8 @@ impl Consumer for RedisConsumer {
                     if self.lanes.any_is_busy() {
                         claims = self.read(frames_max, bytes_max).await?;
                     }
-                    if claims.is_empty() {
+                    // A lane that is busy is not among those that are waited for.
+                    if claims.is_empty() && !self.lanes.any_is_busy() {
                         claims = self.wait_for_entries(frames_max, bytes_max, block).await?;
                     }
                     if !claims.is_empty() {

@@ -128,7 +128,9 @@ async fn push_some<B: Buffer>(buffer: &B, files: &mut [Followed], random: &mut R
         for _ in 0..random.below(4) {
             let end = (start + 1 + random.below(30)).min(LENGTH);
             if start < end {
-                frames.push((index, frame(followed.number, start, end), followed.safe));
+                let mut frame = frame(followed.number, start, end);
+                frame.dataset = format!("service-{}", followed.number % 3);
+                frames.push((index, frame, followed.safe));
             }
             start = end;
         }
@@ -223,28 +225,32 @@ async fn play<B: Buffer + Clone>(seed: u64, make: impl Fn() -> B) {
 
 /// What others do to Redis.
 fn sabotage(server: &TestRedis, random: &mut Random, name: &str) {
-    let key = |what| format!("weir:{{{name}:0}}:{what}");
+    let key = |what: &str| format!("weir:{{{name}:0}}:{what}");
+    let lanes: Vec<String> =
+        (0..16).map(|lane| if lane == 0 { key("frames") } else { key(&format!("frames:{lane}")) }).collect();
+    // The services here seldom need more.
+    let lane = &lanes[random.below(4) as usize];
     let command = |words: &[&str]| drop(server.try_command(words));
     match random.below(12) {
         0 | 1 => command(&["CLIENT", "KILL", "TYPE", "normal"]),
-        2 => command(&["XTRIM", &key("frames"), "MAXLEN", &random.below(5).to_string()]),
+        2 => command(&["XTRIM", lane, "MAXLEN", &random.below(5).to_string()]),
         3 | 4 => {
             let delete = "local e = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', ARGV[1]); \
                           if #e > 0 then redis.call('XDEL', KEYS[1], e[#e][1]) end";
-            command(&["EVAL", delete, "1", &key("frames"), &(1 + random.below(8)).to_string()]);
+            command(&["EVAL", delete, "1", lane, &(1 + random.below(8)).to_string()]);
         }
-        5 => command(&["DEL", &key("frames")]),
-        6 => command(&["XGROUP", "DESTROY", &key("frames"), "weir"]),
+        5 => command(&["DEL", lane]),
+        6 => command(&["XGROUP", "DESTROY", lane, "weir"]),
         7 => command(&["SCRIPT", "FLUSH"]),
         8 => command(&["DEL", &key("waiting")]),
-        9 => command(&["DEL", &key("pushed")]),
+        9 => command(&["DEL", &key("pushed"), &key("lanes")]),
         10 => command(&["DEL", &key("bytes"), &key("shares")]),
         _ => {
             // What FLUSHALL does, to this case alone.
-            let all =
-                ["frames", "pushed", "indexed", "bytes", "waiting", "shares", "settled", "done", "gaps"];
+            let all = ["pushed", "indexed", "bytes", "waiting", "shares", "settled", "done", "gaps", "lanes"];
             let keys = all.map(key);
-            let words: Vec<&str> = std::iter::once("DEL").chain(keys.iter().map(String::as_str)).collect();
+            let keys = keys.iter().chain(&lanes).map(String::as_str);
+            let words: Vec<&str> = std::iter::once("DEL").chain(keys).collect();
             command(&words);
         }
     }

@@ -74,7 +74,7 @@ impl Lanes {
             let in_credit = |(number, share): (usize, &f64)| {
                 let lane = &self.lanes[number];
                 let by_frames = ((frames_max as f64 * share).round() as usize).clamp(1, FRAMES_MAX);
-                let credit = lane.credit.min(bytes_max as f64);
+                let credit = lane.credit.min(bytes_max.max(1) as f64);
                 let by_bytes = (credit / (lane.frame_bytes + FRAME_COST)).ceil().max(0.0) as usize;
                 (*share > 0.0 && by_bytes > 0).then_some((number, by_frames.min(by_bytes)))
             };
