@@ -151,7 +151,6 @@ fn is_line_with_parts_replaced(line: &str, text: &str) -> bool {
 }
 
 #[test]
-#[ignore = "a value may run beyond the JSON string that it stands in, and an address may begin in an escape sequence"]
 fn a_json_line_stays_json() {
     let lines = lines();
     let key = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, b"a key of the test"));
@@ -256,7 +255,6 @@ const TIMES: usize = 16;
 const RATIO_MAX: u128 = 80;
 
 #[test]
-#[ignore = "names in the value of an own field are looked at one by one, as are keys and tokens that begin in another"]
 fn redaction_takes_linear_time() {
     let redactor = Redactor::new(&settings(Replacement::Mask)).expect("settings that are right");
     for piece in PIECES.iter().chain(&[

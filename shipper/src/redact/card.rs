@@ -106,7 +106,7 @@ fn find_in_run(line: &[u8], start: usize, end: usize, findings: &mut Vec<Finding
         let found = rows(line, from, end).find(|to| is_alone(line, from, *to) && is_card(&line[from..*to]));
         match (found, line[from..end].iter().position(|byte| is_separator(*byte))) {
             (Some(to), _) => {
-                findings.push(Finding { kind: Kind::Card, bytes: from..to });
+                findings.push(Finding::new(Kind::Card, from..to));
                 from = (to + 1).min(end);
             }
             (None, Some(separator)) => from += separator + 1,

@@ -14,7 +14,7 @@ pub(super) fn find(line: &[u8], first: usize, findings: &mut Vec<Finding>) {
         let start = local_start(line, at);
         let end = domain_end(line, at + 1);
         if let Some((start, end)) = start.zip(end).filter(|(start, _)| !is_in_url(line, *start)) {
-            findings.push(Finding { kind: Kind::Email, bytes: start..end });
+            findings.push(Finding::new(Kind::Email, start..end));
         }
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! One search for short literals (Teddy, <https://docs.rs/aho-corasick>), one for `@` and one for long runs of digits
 //! decide that a line is clean, which nearly all are; only around what they find a hand-written rule looks closer.
-//! Replacements need no escaping in any format: a JSON line stays JSON.
+//! Replacements need no escaping in any format, and are fitted to JSON: a JSON line stays JSON.
 
 mod card;
 mod email;
+mod json;
 mod secret;
 
 use std::ops::Range;
@@ -135,6 +136,14 @@ pub type Taken = [u32; Kind::ALL.len()];
 pub(crate) struct Finding {
     kind: Kind,
     bytes: Range<usize>,
+    /// It is a JSON value that is no string: its replacement needs quotes.
+    is_value: bool,
+}
+
+impl Finding {
+    const fn new(kind: Kind, bytes: Range<usize>) -> Finding {
+        Finding { kind, bytes, is_value: false }
+    }
 }
 
 impl Redactor {
@@ -162,6 +171,7 @@ impl Redactor {
             return None;
         }
         findings.sort_by_key(|finding| (finding.bytes.start, std::cmp::Reverse(finding.bytes.end)));
+        json::fit(line, &mut findings);
         let mut taken = Taken::default();
         let mut done = 0;
         for finding in findings {
@@ -170,7 +180,10 @@ impl Redactor {
                 continue;
             }
             out.extend_from_slice(&line[done..start]);
+            let quote: &[u8] = if finding.is_value { b"\"" } else { b"" };
+            out.extend_from_slice(quote);
             self.replace(finding.kind, &line[start..finding.bytes.end], out);
+            out.extend_from_slice(quote);
             taken[finding.kind as usize] += 1;
             done = finding.bytes.end;
         }
@@ -179,13 +192,23 @@ impl Redactor {
     }
 
     fn find(&self, line: &[u8], findings: &mut Vec<Finding>) {
+        let reach = json::Reach::new(line);
         if let Some(literals) = &self.secrets {
-            literals.find(line, findings);
+            literals.find(line, &reach, findings);
         }
         if let Some((searcher, names)) = &self.fields {
-            let found = searcher.find_iter(line).map(|found| found.start()..found.end());
-            let values = found.filter_map(|found| secret::field(line, found, names));
-            findings.extend(values.map(|bytes| Finding { kind: Kind::Own, bytes }));
+            let mut done = 0;
+            for found in searcher.find_iter(line) {
+                // What stands in a value goes with it.
+                let is_open = found.start() >= done;
+                let value = is_open
+                    .then(|| secret::field(reach.of(found.start()), found.start()..found.end(), names))
+                    .flatten();
+                if let Some(bytes) = value {
+                    done = bytes.end;
+                    findings.push(Finding::new(Kind::Own, bytes));
+                }
+            }
         }
         if (self.email || self.secrets.is_some())
             && let Some(at) = memchr::memchr(b'@', line)
@@ -204,7 +227,7 @@ impl Redactor {
     fn find_at(&self, line: &[u8], first: usize, findings: &mut Vec<Finding>) {
         if self.secrets.is_some() {
             let passwords = secret::url_passwords(line);
-            findings.extend(passwords.map(|bytes| Finding { kind: Kind::Secret, bytes }));
+            findings.extend(passwords.map(|bytes| Finding::new(Kind::Secret, bytes)));
         }
         if self.email {
             email::find(line, first, findings);
@@ -276,13 +299,20 @@ impl Literals {
         Ok(Literals { search, rules: literals.iter().map(|(_, rule)| *rule).collect() })
     }
 
-    fn find(&self, line: &[u8], findings: &mut Vec<Finding>) {
-        let mut at = 0;
-        while let Some((pattern, bytes)) = self.search.find(line, at) {
-            at = bytes.start + 1;
-            if let Some(bytes) = self.rules[pattern].check(line, bytes) {
+    fn find(&self, line: &[u8], reach: &json::Reach<'_>, findings: &mut Vec<Finding>) {
+        let (mut at, mut no_token_before) = (0, 0);
+        while let Some((pattern, found)) = self.search.find(line, at) {
+            let (start, rule) = (found.start, self.rules[pattern]);
+            at = start + 1;
+            if rule == secret::Rule::Jwt && start < no_token_before {
+                continue;
+            }
+            if let Some(bytes) = rule.check(reach.of(start), found) {
                 at = at.max(bytes.end);
-                findings.push(Finding { kind: Kind::Secret, bytes });
+                findings.push(Finding::new(Kind::Secret, bytes));
+            } else if rule == secret::Rule::Jwt {
+                // What begins in its first part has the same parts after that.
+                no_token_before = secret::first_part_end(reach.of(start), start);
             }
         }
     }
@@ -307,13 +337,13 @@ impl Search {
 
 fn find_own(pattern: &Regex, line: &[u8], findings: &mut Vec<Finding>) {
     if pattern.captures_len() == 1 {
-        let found = pattern.find_iter(line).map(|found| Finding { kind: Kind::Own, bytes: found.range() });
+        let found = pattern.find_iter(line).map(|found| Finding::new(Kind::Own, found.range()));
         findings.extend(found.filter(|finding| !finding.bytes.is_empty()));
         return;
     }
     for captures in pattern.captures_iter(line) {
         let groups = captures.iter().skip(1).flatten();
-        findings.extend(groups.map(|group| Finding { kind: Kind::Own, bytes: group.range() }));
+        findings.extend(groups.map(|group| Finding::new(Kind::Own, group.range())));
     }
 }
 

@@ -154,8 +154,15 @@ fn prefixed(
     if found.start > 0 && is_word(line[found.start - 1]) {
         return None;
     }
-    let length = run(line, found.end, also);
+    // Longer ones are none, however long they are.
+    let rest = &line[..line.len().min(found.end + max + 1)];
+    let length = run(rest, found.end, also);
     (min..=max).contains(&length).then(|| found.start..found.end + length)
+}
+
+/// Where the first part of a JSON web token ends that would begin at `start`.
+pub(super) fn first_part_end(line: &[u8], start: usize) -> usize {
+    start + run(line, start, b"_-")
 }
 
 fn jwt(line: &[u8], start: usize) -> Option<Range<usize>> {

@@ -25,7 +25,7 @@ fn read_marks(marked: &str) -> (String, Vec<Finding>) {
             "c" => Kind::Card,
             other => panic!("unknown kind {other}"),
         };
-        findings.push(Finding { kind, bytes: line.len()..line.len() + text.len() });
+        findings.push(Finding::new(kind, line.len()..line.len() + text.len()));
         line.push_str(text);
         rest = behind;
     }
@@ -189,6 +189,29 @@ fn a_keyed_hash_is_the_same_for_the_same_value_and_key_alone() {
     assert!(words[0].starts_with("[email:") && words[0].len() == "[email:]".len() + 12);
     assert_ne!(redact(&with(b"two"), "a@example.com").expect("found"), words[0]);
     assert!(!format!("{:?}", with(b"one")).contains("one"));
+}
+
+#[test]
+fn what_is_taken_out_of_json_leaves_json() {
+    for (line, expected) in [
+        (r#"{"pan":4111111111111111,"n":1}"#, r#"{"pan":"[redacted:card]","n":1}"#),
+        (r#"{"password": 12345 }"#, r#"{"password": "[redacted:secret]" }"#),
+        (r#"{"password":["a1","b2"],"n":1}"#, r#"{"password":"[redacted:secret]","n":1}"#),
+        (r#"{"m":"to\nbob@example.com now"}"#, r#"{"m":"to\n[redacted:email] now"}"#),
+        (
+            r#"{"m":"password='abc","password":"x1"}"#,
+            r#"{"m":"password='[redacted:secret]","password":"[redacted:secret]"}"#,
+        ),
+        (
+            r#"{"m":"{\"token\":\"abc123","password":"x1"}"#,
+            r#"{"m":"{\"token\":\"[redacted:secret]","password":"[redacted:secret]"}"#,
+        ),
+        (r#"web {"m":"pwd='a"} pwd='b"c'"#, r#"web {"m":"pwd='[redacted:secret]"} pwd='[redacted:secret]'"#),
+        // No JSON.
+        (r#"{password='a"b', n=1}"#, r#"{password='[redacted:secret]', n=1}"#),
+    ] {
+        assert_eq!(redact(&everything(), line).as_deref(), Some(expected), "{line}");
+    }
 }
 
 #[test]
