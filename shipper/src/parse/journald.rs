@@ -43,8 +43,13 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>, inner: &mut Inner) -> boo
     }
     // What the message itself states is the application's own word: it comes first, and wins.
     entry.write_message(draft, inner);
+    let mut messages = 0;
     let written = members(line, |key, value, member| {
-        if !place(key, value, draft) && !draft.writer.attribute_member(key, member.as_bytes()) {
+        messages += usize::from(key == "MESSAGE");
+        // An entry may have a field several times.
+        let is_further = key == "MESSAGE" && messages > 1;
+        if (is_further || !place(key, value, draft)) && !draft.writer.attribute_member(key, member.as_bytes())
+        {
             draft.writer.attribute_string(key, &text_of(value));
         }
     });
@@ -126,13 +131,16 @@ pub(super) fn parse_export(record: &[u8], draft: &mut Draft<'_>, inner: &mut Inn
     let mut entry = Entry::default();
     for ((name, text), (_, value)) in texts.iter().zip(&fields) {
         entry.note(name, Value::Plain(text));
-        if *name == "MESSAGE" {
+        if *name == "MESSAGE" && entry.bytes.is_none() {
             entry.bytes = Some(value);
         }
     }
     entry.write_message(draft, inner);
+    let mut messages = 0;
     for (name, text) in &texts {
-        if !place(name, Value::Plain(text), draft) {
+        messages += usize::from(*name == "MESSAGE");
+        let is_further = *name == "MESSAGE" && messages > 1;
+        if is_further || !place(name, Value::Plain(text), draft) {
             draft.writer.attribute_string(name, text);
         }
     }
@@ -218,7 +226,7 @@ impl<'l> Entry<'l> {
     fn note(&mut self, key: &str, value: Value<'l>) {
         match key {
             "__REALTIME_TIMESTAMP" | "__CURSOR" => self.is_one = true,
-            "MESSAGE" => self.message = Some(value),
+            "MESSAGE" => self.message = self.message.or(Some(value)),
             "SYSLOG_IDENTIFIER" => self.identifier = Some(value),
             "CONTAINER_NAME" => self.container = Some(value),
             "_SYSTEMD_UNIT" => self.unit = Some(value),
@@ -392,6 +400,11 @@ mod tests {
             Format::Journald,
             r#"{"__CURSOR":"c","_SYSTEMD_UNIT":"session-3.scope","MESSAGE":null,"TWICE":["a","b"]}"#,
             r#"{"@timestamp":"READ","message":"","attributes._SYSTEMD_UNIT":"session-3.scope","attributes.TWICE":["a","b"]}"#,
+        );
+        check(
+            Format::Journald,
+            r#"{"__CURSOR":"c","MESSAGE":"a","MESSAGE":"b"}"#,
+            r#"{"@timestamp":"READ","message":"a","attributes.MESSAGE":"b"}"#,
         );
         check(
             Format::Journald,

@@ -197,6 +197,8 @@ impl<'d> Excuses<'d> {
 /// Whether digits can be of a time: a part of two digits, the year, a zone's offset, the fraction, the day or the time of
 /// day without separators, or a number since 1970.
 fn is_digits_of_time(digits: &str, time: &str) -> bool {
+    /// As far from UTC as an offset is read.
+    const ZONE_HOURS_MAX: u64 = 18;
     let (year, fraction) = (&time[..4], time[20..].trim_end_matches(['Z', '0']));
     let number: u64 = digits.parse().unwrap_or(u64::MAX);
     let is_near = |year: &str| year.parse::<u64>().is_ok_and(|year| year.abs_diff(number) <= 1);
@@ -206,7 +208,12 @@ fn is_digits_of_time(digits: &str, time: &str) -> bool {
     match digits.len() {
         1 | 2 => true,
         // Some dates stand before their time without anything between.
-        4 if is_near(year) || number <= 1400 || number / 100 <= 31 && number % 100 <= 23 => true,
+        4 if is_near(year)
+            || number / 100 <= ZONE_HOURS_MAX && number % 100 <= 59
+            || number / 100 <= 31 && number % 100 <= 23 =>
+        {
+            true
+        }
         6 | 8 => true,
         10 if is_epoch(1) => true,
         13 if is_epoch(1_000) => true,

@@ -196,6 +196,9 @@ impl<'l> Reader<'l> {
             return;
         };
         let time = &self.line[start..start + length];
+        if self.line[start + length..].starts_with(|next: char| next.is_ascii_alphanumeric()) {
+            return;
+        }
         self.at = start + length;
         self.blanks();
         let is_understood = if start == 1 && !self.take("]") {
