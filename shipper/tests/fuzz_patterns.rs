@@ -264,7 +264,9 @@ fn redaction_takes_linear_time() {
         let run = |bytes: usize| {
             let line = piece.repeat(bytes / piece.len());
             let mut out = Vec::new();
-            shortest(|| drop(redactor.redact(line.as_bytes(), &mut out)))
+            shortest(|| {
+                redactor.redact(line.as_bytes(), &mut out);
+            })
         };
         let (short, long) = (run(SHORT_BYTES), run(SHORT_BYTES * TIMES));
         assert!(long.as_nanos() / short.as_nanos() < RATIO_MAX, "many {piece:?}: {short:?}, then {long:?}");
