@@ -123,9 +123,13 @@ impl<'d> Excuses<'d> {
             _ => None,
         };
         // pino's numbers, in any format that has keys.
-        let number = word.parse().ok().filter(|_| word.len() == 2);
+        let number = word.parse().ok().filter(|_| word.trim_start_matches('0').len() == 2);
         let numbered = number.and_then(Level::from_number).map(Level::as_str);
-        [named, own, numbered].contains(&Some(level)) || self.level_number.as_deref() == Some(word)
+        // OpenTelemetry's, where no text of it is beside it.
+        let of_otel = word.parse().ok().and_then(|number: usize| {
+            ["trace", "debug", "info", "warning", "error", "fatal"].get(number.checked_sub(1)? / 4).copied()
+        });
+        [named, own, numbered, of_otel].contains(&Some(level)) || self.level_number.as_deref() == Some(word)
     }
 
     /// Digits of the duration, with a unit or without; minutes and hours are converted.
