@@ -118,19 +118,15 @@ impl RedisConsumer {
     /// answer that was lost. They become free to claim.
     async fn recover(&self, partition: u32) -> Result<(), BufferError> {
         let (keys, link) = (&self.shared.partitions[partition as usize], self.link(partition));
-        let mut claims = Vec::new();
-        for (lane, frames) in (0..).zip(&keys.frames) {
-            let mut pending = redis::cmd("XPENDING");
-            pending.arg(frames).arg(GROUP).arg("-").arg("+").arg(PENDING_MAX).arg(&self.name);
-            let answer = match query_one(link, "XPENDING", pending).await {
-                Err(error) if is_unknown_group(&error) => continue,
-                answer => answer?,
-            };
-            let ids = reply::pending_ids(answer).ok_or_else(|| link.unexpected("XPENDING", &Value::Nil))?;
+        let mut command = scripts::PENDING.call(&[keys.frames()], 64);
+        command.arg(GROUP).arg(&self.name).arg(PENDING_MAX);
+        let answer = query_one(link, "pending", command).await?;
+        let pending = reply::pending(answer).ok_or_else(|| link.unexpected("pending", &Value::Nil))?;
+        let claims: Vec<ClaimId> = {
             let held = self.shared.held();
-            let lost = ids.into_iter().filter(|entry| !held.contains_key(&(partition, lane, *entry)));
-            claims.extend(lost.map(|entry| ClaimId { partition, lane, entry, range: None, bytes: 0 }));
-        }
+            let lost = pending.into_iter().filter(|(lane, id)| !held.contains_key(&(partition, *lane, *id)));
+            lost.map(|(lane, entry)| ClaimId { partition, lane, entry, range: None, bytes: 0 }).collect()
+        };
         self.shared.set_idle(&self.name, &claims, self.shared.stalled_ms()).await
     }
 

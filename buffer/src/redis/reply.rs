@@ -131,14 +131,19 @@ pub(super) fn entries(value: Value) -> Option<Vec<StreamEntry>> {
     list.into_iter().filter(|entry| *entry != Value::Nil).map(entry).collect()
 }
 
-/// The ids in the answer to the long form of XPENDING.
-pub(super) fn pending_ids(value: Value) -> Option<Vec<(u64, u64)>> {
-    let Value::Array(list) = value else { return None };
-    let id = |entry| {
-        let [id, _consumer, _idle, _deliveries] = array_of(entry)?;
-        entry_id(&bulk(id)?)
-    };
-    list.into_iter().map(id).collect()
+/// What a consumer holds: the lane and id of each entry.
+pub(super) fn pending(value: Value) -> Option<Vec<(u32, (u64, u64))>> {
+    let Value::Array(lanes) = value else { return None };
+    let mut entries = Vec::new();
+    for part in lanes {
+        let [lane, list] = array_of(part)?;
+        let (lane, Value::Array(list)) = (u32::try_from(number(&lane)?).ok()?, list) else { return None };
+        for entry in list {
+            let [id, _consumer, _idle, _deliveries] = array_of(entry)?;
+            entries.push((lane, entry_id(&bulk(id)?)?));
+        }
+    }
+    Some(entries)
 }
 
 /// Takes an array of `N` values apart.

@@ -28,8 +28,23 @@ pub(super) static PRUNE: Script = script!("entry.lua" "common.lua" "prune.lua");
 pub(super) static GROUP: Script = script!("entry.lua" "group.lua");
 pub(super) static LEDGER: Script = script!("entry.lua" "common.lua" "ledger.lua");
 
-static ALL: [&Script; 12] =
-    [&PUSH, &ACKNOWLEDGE, &RECLAIM, &HOLD, &PARK, &REWIND, &LIVE, &MEND, &CHECK, &PRUNE, &GROUP, &LEDGER];
+pub(super) static PENDING: Script = script!("entry.lua" "pending.lua");
+
+static ALL: [&Script; 13] = [
+    &PUSH,
+    &ACKNOWLEDGE,
+    &RECLAIM,
+    &HOLD,
+    &PARK,
+    &REWIND,
+    &LIVE,
+    &MEND,
+    &CHECK,
+    &PRUNE,
+    &GROUP,
+    &LEDGER,
+    &PENDING,
+];
 
 impl Script {
     /// `EVALSHA sha count keys...`, to which the arguments are added. `bytes`: about how many those have.
