@@ -140,6 +140,13 @@ const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
+/// Whether what stands at `at` may be the beginning of a word. The letter of an escape sequence before it, however often
+/// that was escaped again, is none of its letters.
+fn begins_word(line: &[u8], at: usize) -> bool {
+    let [before @ .., last] = &line[..at] else { return true };
+    !is_word(*last) || before.ends_with(b"\\")
+}
+
 fn run(line: &[u8], from: usize, also: &[u8]) -> usize {
     let rest = line.get(from..).unwrap_or_default();
     rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || also.contains(byte)).count()
@@ -151,7 +158,7 @@ fn prefixed(
     (min, max): (usize, usize),
     also: &[u8],
 ) -> Option<Range<usize>> {
-    if found.start > 0 && is_word(line[found.start - 1]) {
+    if !begins_word(line, found.start) {
         return None;
     }
     // Longer ones are none, however long they are.
@@ -166,7 +173,7 @@ pub(super) fn first_part_end(line: &[u8], start: usize) -> usize {
 }
 
 fn jwt(line: &[u8], start: usize) -> Option<Range<usize>> {
-    if start > 0 && is_word(line[start - 1]) {
+    if !begins_word(line, start) {
         return None;
     }
     let header = run(line, start, b"_-");
@@ -182,8 +189,10 @@ fn jwt(line: &[u8], start: usize) -> Option<Range<usize>> {
 
 fn scheme(line: &[u8], found: Range<usize>) -> Option<Range<usize>> {
     let end = found.end - 1;
-    let word = line[..end].rsplit(|byte| !is_word(*byte)).next().unwrap_or_default();
-    let is_scheme = word.eq_ignore_ascii_case(b"bearer") || word.eq_ignore_ascii_case(b"basic");
+    let is_scheme = [&b"bearer"[..], b"basic"].iter().any(|scheme| {
+        end.checked_sub(scheme.len())
+            .is_some_and(|start| line[start..end].eq_ignore_ascii_case(scheme) && begins_word(line, start))
+    });
     let length = run(line, found.end, b"._~+/=-");
     let token = &line[found.end..found.end + length];
     // "basic information", "bearer authentication": prose has neither digits nor capitals inside.
