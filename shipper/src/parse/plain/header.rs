@@ -85,6 +85,11 @@ impl<'l> Header<'l> {
         }
     }
 
+    /// Whether what is said of a trace names no second service.
+    const fn has_room_for(&self, context: &TraceContext<'_>) -> bool {
+        self.service.is_none() || context.service.is_none()
+    }
+
     /// Takes over what is said of a trace.
     fn note(&mut self, context: TraceContext<'l>) {
         self.service = context.service.or(self.service);
@@ -380,7 +385,7 @@ impl<'l> Reader<'l> {
             return true;
         }
         if self.header.trace.is_none()
-            && let Some(context) = trace_context(inside)
+            && let Some(context) = trace_context(inside).filter(|context| self.header.has_room_for(context))
         {
             self.header.note(context);
             return true;
@@ -514,7 +519,7 @@ impl<'l> Reader<'l> {
         let mut names: [Option<&'l str>; 2] = [None; 2];
         while let Some((inside, length)) = self.brackets() {
             let inside = inside.trim();
-            if let Some(context) = trace_context(inside) {
+            if let Some(context) = trace_context(inside).filter(|context| self.header.has_room_for(context)) {
                 self.header.note(context);
             } else if inside.is_empty() {
                 // The blanks that fill the place of a trace.

@@ -47,6 +47,12 @@ fn spring_boot_lines_are_read() {
         r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"info","SERVICE":"orders","trace.id":"4bf92f3577b34da6a3ce929d0e0e4736","span.id":"00f067aa0ba902b7",
            "process.pid":1,"process.thread.name":"nio-8080-exec-1","log.logger":"c.e.OrderController","message":"sold"}"#,
     );
+    // A second name is none of the service's.
+    plain(
+        "2026-11-20 21:39:19.123  WARN [orders,,,] 1 --- [rs,,,] c.e.OrderController : low stock",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"warning","SERVICE":"orders","process.pid":1,"process.thread.name":"rs,,,",
+           "log.logger":"c.e.OrderController","message":"low stock"}"#,
+    );
 }
 
 #[test]
