@@ -83,6 +83,8 @@ pub(super) struct Clock {
     cached_offset: i32,
     /// What was read last at a line's start: every guess at the line's format asks for it.
     start: Option<Start>,
+    /// The zone that a line has named last; none: there is none of that name.
+    named: Option<(String, Option<Zone>)>,
 }
 
 /// What stands at the start of a text of the current record.
@@ -95,7 +97,7 @@ struct Start {
 
 impl Clock {
     pub(super) fn new(zone: Zone) -> Clock {
-        Clock { zone, read_time: 0, cached_span: i64::MIN, cached_offset: 0, start: None }
+        Clock { zone, read_time: 0, cached_span: i64::MIN, cached_offset: 0, start: None, named: None }
     }
 
     /// Sets the moment of reading, nanoseconds since 1970.
@@ -120,6 +122,21 @@ impl Clock {
                 read
             }
         }
+    }
+
+    /// The moment of a civil time that the line puts into a zone by its name: `Europe/Berlin`. None where no zone is
+    /// called so.
+    pub(super) fn read_in_zone(&mut self, text: &[u8], name: &str) -> Option<Timestamp> {
+        if self.named.as_ref().is_none_or(|(known, _)| known != name) {
+            self.named = Some((name.to_owned(), name.parse().ok()));
+        }
+        let zone = self.named.as_ref().and_then(|(_, zone)| zone.clone())?;
+        let own = std::mem::replace(&mut self.zone, zone);
+        self.cached_span = i64::MIN;
+        let read = self.read_prefix(text);
+        self.zone = own;
+        self.cached_span = i64::MIN;
+        read.map(|(moment, _)| moment)
     }
 
     /// The moment of reading.

@@ -333,13 +333,15 @@ fn celery<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
 /// `[20-Nov-2026 21:39:19 UTC] PHP Warning:  Undefined variable $a in /srv/a.php on line 3`,
 /// `[2026-11-20T21:39:19.123456+00:00] app.ERROR: gone {"id":7} []` (Monolog).
 fn php<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
-    let (moment, length) = clock.read_start(&line.as_bytes()[1..])?;
+    let time = &line.as_bytes()[1..];
+    let (mut moment, length) = clock.read_start(time)?;
     let mut words = Words::at(line, 1 + length);
     let mut zone = None;
     if !words.skip("] ") {
-        // A zone by its name: the clock takes the file's own, and the name is kept.
-        let name = words.until("] ")?.strip_prefix(' ');
-        zone = Some(name.filter(|name| is_logger(name) && name.contains('/'))?);
+        let name = words.until("] ")?.strip_prefix(' ')?;
+        zone = Some(Some(name).filter(|name| is_logger(name) && name.contains('/'))?);
+        // One that the system does not know is taken for the file's own.
+        moment = clock.read_in_zone(&time[..length], name).unwrap_or(moment);
     }
     if let Some(mut header) = php_error(line, words.position()) {
         header.time = Some(moment);
