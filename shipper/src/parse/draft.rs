@@ -371,7 +371,7 @@ impl<'a> Draft<'a> {
             // Zeros say that there is none; Python's console exporter writes numbers of base 16.
             let hex = id.strip_prefix("0x").filter(|hex| is_hex(hex));
             return match hex {
-                _ if id.bytes().all(|byte| byte == b'0') => false,
+                _ if hex.unwrap_or(id).bytes().all(|byte| byte == b'0') => false,
                 Some(hex) => self.writer.string(field, hex),
                 None => self.write_identifier(field, value),
             };

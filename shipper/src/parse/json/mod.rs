@@ -148,8 +148,14 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
             let start = self.cursor.position();
             let passed = self.cursor.value(depth, self.keys)?;
             let value = self.value(passed, start);
-            let meaning = keys::lookup(self.path.as_bytes());
-            if !meaning.is_some_and(|meaning| self.draft.assign(meaning, value)) {
+            let placed = match keys::lookup(self.path.as_bytes()) {
+                None => false,
+                Some(Meaning::KeyValues) => {
+                    matches!(passed, Passed::Other { usable: true }) && self.key_values(value)
+                }
+                Some(meaning) => self.draft.assign(meaning, value),
+            };
+            if !placed {
                 let text = self.cursor.between(start, self.cursor.position());
                 push_value(self.draft.writer.attribute(self.path), text, passed);
             }
@@ -168,12 +174,7 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
 
     #[inline]
     fn value(&self, passed: Passed<'l>, start: usize) -> Value<'l> {
-        match passed {
-            Passed::Text(Text { inside, escaped: false }) => Value::Clean(inside),
-            Passed::Text(Text { inside, escaped: true }) => Value::Escaped(inside),
-            Passed::Number => Value::Number(self.cursor.between(start, self.cursor.position())),
-            Passed::Other { .. } => Value::Other(self.cursor.between(start, self.cursor.position())),
-        }
+        value_of(&self.cursor, passed, start)
     }
 
     /// Keeps the first weak member of its meaning for the end; false where there is one.
@@ -227,34 +228,73 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
         }
     }
 
-    /// The attributes of an OpenTelemetry record: a list of keys and typed values. False where it is none.
+    /// The attributes of an OpenTelemetry record: a list of keys and typed values, as the protocol has them, or an object,
+    /// as the SDKs write it. False, and nothing written, where it is neither.
     fn key_values(&mut self, value: Value<'l>) -> bool {
-        let Value::Other(list) = value else { return false };
-        let is_list = list.starts_with("[{\"key\":") && template::key_values(list).all(|pair| pair.is_some());
-        if !is_list {
-            return false;
+        let Value::Other(json) = value else { return false };
+        if json.starts_with('{') && self.is_of_open_telemetry() {
+            return self.plain_key_values(json).is_some();
         }
-        for (key, value) in template::key_values(list).flatten() {
-            let placed = match keys::lookup(key.as_bytes()) {
-                Some(Meaning::WeakMessage | Meaning::WeakLogger | Meaning::WeakDuration) | None => false,
-                Some(meaning) => self.draft.assign(meaning, value),
-            };
-            if placed {
-                continue;
-            }
-            let out = self.draft.writer.attribute(key);
-            match value {
-                Value::Clean(text) | Value::Escaped(text) => {
-                    out.push(b'"');
-                    out.extend_from_slice(text.as_bytes());
-                    out.push(b'"');
-                }
-                Value::Number(json) | Value::Other(json) | Value::Plain(json) => {
-                    out.extend_from_slice(json.as_bytes());
-                }
+        let is_list = json.starts_with("[{\"key\":") && template::key_values(json).all(|pair| pair.is_some());
+        if is_list {
+            template::key_values(json).flatten().for_each(|(key, value)| self.key_value(key, value));
+        }
+        is_list
+    }
+
+    /// The members of an object that was read before.
+    fn plain_key_values(&mut self, object: &'l str) -> Option<()> {
+        let mut cursor = Cursor::new(object);
+        let mut pairs = Vec::new();
+        cursor.expect(b'{')?;
+        cursor.blanks();
+        while cursor.peek()? == b'"' {
+            let key = cursor.key()?;
+            let start = cursor.position();
+            let passed = cursor.value(1, self.keys)?;
+            pairs.push((key, value_of(&cursor, passed, start)));
+            cursor.blanks();
+            if cursor.peek()? == b',' {
+                cursor.expect(b',')?;
+                cursor.blanks();
             }
         }
-        true
+        cursor.expect(b'}')?;
+        for (key, value) in pairs {
+            let mut text = String::new();
+            unescape(key.inside, &mut text);
+            self.key_value(&text, value);
+        }
+        Some(())
+    }
+
+    fn key_value(&mut self, key: &str, value: Value<'l>) {
+        let placed = match keys::lookup(key.as_bytes()) {
+            Some(Meaning::WeakMessage | Meaning::WeakLogger | Meaning::WeakDuration) | None => false,
+            Some(meaning) => self.draft.assign(meaning, value),
+        };
+        if placed {
+            return;
+        }
+        let out = self.draft.writer.attribute(key);
+        match value {
+            Value::Clean(text) | Value::Escaped(text) => {
+                out.push(b'"');
+                out.extend_from_slice(text.as_bytes());
+                out.push(b'"');
+            }
+            Value::Number(json) | Value::Other(json) | Value::Plain(json) => {
+                out.extend_from_slice(json.as_bytes());
+            }
+        }
+    }
+
+    /// Whether the line has the key that all exporters of OpenTelemetry write, and hardly anybody else.
+    fn is_of_open_telemetry(&self) -> bool {
+        let line = self.cursor.whole();
+        ["\"severity_number\"", "\"severityNumber\"", "\"SeverityNumber\""]
+            .iter()
+            .any(|key| line.contains(key))
     }
 
     /// Whether the line's other keys are those of a logger that calls the logger's name `name`: bunyan's and pino's,
@@ -291,6 +331,17 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
                 push_value(self.draft.writer.attribute(key), json, passed);
             }
         }
+    }
+}
+
+/// The value that a cursor has passed, from `start` on.
+#[inline]
+fn value_of<'l>(cursor: &Cursor<'l>, passed: Passed<'l>, start: usize) -> Value<'l> {
+    match passed {
+        Passed::Text(Text { inside, escaped: false }) => Value::Clean(inside),
+        Passed::Text(Text { inside, escaped: true }) => Value::Escaped(inside),
+        Passed::Number => Value::Number(cursor.between(start, cursor.position())),
+        Passed::Other { .. } => Value::Other(cursor.between(start, cursor.position())),
     }
 }
 

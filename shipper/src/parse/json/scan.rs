@@ -41,6 +41,11 @@ impl<'l> Cursor<'l> {
         self.at
     }
 
+    /// All of it.
+    pub(in crate::parse) const fn whole(&self) -> &'l str {
+        self.line
+    }
+
     /// The text between two positions.
     #[inline]
     pub(in crate::parse) fn between(&self, start: usize, end: usize) -> &'l str {

@@ -311,6 +311,7 @@ pub(super) const LOGGER_KEYS: &[(&str, Meaning)] = &[
     ("http.url", Url),
     ("http.user_agent", Keyword(Field::UserAgentOriginal)),
     ("attributes", KeyValues),
+    ("resource.attributes", KeyValues),
     ("req.method", Method),
     ("req.url", Url),
     ("req.id", Identifier(Field::HttpRequestId)),
