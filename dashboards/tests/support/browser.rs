@@ -28,18 +28,7 @@ impl Browser {
     /// Starts a browser; none where this machine has none, which is reported, and a failure where `CI` is `true`.
     pub async fn start(test: &str) -> Option<Browser> {
         let turn = TURN.lock().await;
-        let started = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn();
-        let Ok(mut driver) = started else {
-            eprintln!("SKIPPED: {test}: there is no chromedriver (Debian: chromium, chromium-driver)");
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "CI runs every test");
-            return None;
-        };
-        let port = driver_port(&mut driver).await;
+        let (driver, port) = start_driver(test).await?;
         let profile = tempfile::tempdir().unwrap();
         let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
             .capabilities(capabilities(profile.path().to_str().unwrap()))
@@ -119,17 +108,41 @@ impl Browser {
     }
 }
 
-async fn driver_port(driver: &mut Child) -> u16 {
+/// It wants one port of two addresses, and ends where another program has that of one: then it is started again.
+const DRIVER_STARTS: usize = 5;
+
+/// None, after saying so, where there is none.
+async fn start_driver(test: &str) -> Option<(Child, u16)> {
+    for _ in 0..DRIVER_STARTS {
+        let started = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn();
+        let Ok(mut driver) = started else {
+            eprintln!("SKIPPED: {test}: there is no chromedriver (Debian: chromium, chromium-driver)");
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "CI runs every test");
+            return None;
+        };
+        if let Some(port) = driver_port(&mut driver).await {
+            return Some((driver, port));
+        }
+    }
+    panic!("chromedriver ended {DRIVER_STARTS} times before it said its port");
+}
+
+async fn driver_port(driver: &mut Child) -> Option<u16> {
     let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
     while let Some(line) = lines.next_line().await.unwrap() {
         if let Some((_, port)) = line.split_once("started successfully on port ") {
             let port = port.trim_end_matches('.').parse().unwrap();
             // What it says later is of no use, but has to go somewhere.
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-            return port;
+            return Some(port);
         }
     }
-    panic!("chromedriver ended before it said its port");
+    None
 }
 
 fn capabilities(profile: &str) -> Capabilities {

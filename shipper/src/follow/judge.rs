@@ -16,7 +16,7 @@ use weir_record::{FileIdentity, FileKey};
 
 use super::checkpoint::{ContentCheck, Entry, EntryState, Head};
 use super::discover::is_rotated;
-use super::file::nanos_now;
+use super::file::{Presence, nanos_now};
 use super::ladder::Ladder;
 use super::medium::{Codec, Extent, HEAD_BYTES, Medium};
 use super::open::{identity, open_same};
@@ -114,9 +114,10 @@ impl Follower {
     ) -> io::Result<Verdict> {
         self.look_at_kin(sighting, now);
         let head = medium.head()?;
-        let named_compressed = Codec::is_name(&sighting.found.path);
+        // The kubelet compresses into a file with a name of its own, and renames that.
+        let may_be_compressed = Codec::is_name(&sighting.found.path) || sighting.presence == Presence::Gone;
         if matches!(medium, Medium::Plain(_))
-            && named_compressed
+            && may_be_compressed
             && (head.is_empty() || Codec::may_become(&head))
         {
             // The compressor has just begun.

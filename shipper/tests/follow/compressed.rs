@@ -24,6 +24,30 @@ async fn the_compressed_twin_of_a_file_that_was_read_is_not_shipped_again() {
     }
 }
 
+/// As the kubelet does it.
+#[tokio::test]
+async fn a_compressor_that_has_just_begun_under_another_name_makes_no_file_of_its_own() {
+    for how in Compression::ALL {
+        let mut rig = Rig::new().await;
+        rig.append("a.log", 100);
+        rig.start();
+        rig.expect_all_exactly_once().await;
+        rig.acknowledge().await;
+        rig.stop().await;
+        rig.rename("a.log", "a.log.1");
+        fs::File::create(rig.log("a.log.1.tmp")).expect("created");
+        rig.append("a.log", 10);
+        rig.start();
+        // When these arrive, a scan has seen all the files.
+        rig.until("the new lines arrive", |rig| rig.arrived.len() == 110).await;
+        fs::write(rig.log("a.log.1.tmp"), how.compress(text(0..100).as_bytes())).expect("written");
+        rig.rename("a.log.1.tmp", &format!("a.log.1.{}", how.ending()));
+        rig.delete("a.log.1");
+        rig.expect_all_exactly_once_for_good().await;
+        rig.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_twin_of_a_file_that_was_done_long_ago_is_recognised() {
     let mut rig = Rig::new().await;
