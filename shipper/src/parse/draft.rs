@@ -119,6 +119,7 @@ impl<'a> Draft<'a> {
 
     /// Ends the document: `@timestamp` is the time of reading where the line has none. Returns the event's own time,
     /// nanoseconds since 1970.
+    #[inline]
     pub(super) fn finish(mut self) -> Option<i64> {
         if let Some(second) = self.hints.epoch_second
             && let Some(moment) =
@@ -517,7 +518,7 @@ impl<'a> Draft<'a> {
         if !self.writer.has(Field::HttpRequestMethod) {
             return false;
         }
-        match path.contains('?') {
+        match memchr(b'?', path.as_bytes()).is_some() {
             true => self.assign_url(value),
             false => self.write_text(Field::UrlPath, value),
         }

@@ -16,13 +16,11 @@ pub(super) struct Scratch {
 /// only guessed, every word must be a pair, and there must be two; where it was detected, the first word must be one.
 pub(super) fn parse(line: &str, certainty: Certainty, draft: &mut Draft<'_>, scratch: &mut Scratch) -> bool {
     let (mut rest, mut pairs) = (line.trim_ascii_start(), 0);
-    let mut parted = PartedTime::default();
     while !rest.is_empty() {
         let Some((word, after)) = next_word(rest) else { return false };
         let understood = match word {
             Word::Pair { key, value } => {
                 pairs += 1;
-                parted.note(key, value);
                 pair(key, value, draft, scratch);
                 true
             }
@@ -45,7 +43,7 @@ pub(super) fn parse(line: &str, certainty: Certainty, draft: &mut Draft<'_>, scr
         return false;
     }
     if !draft.writer.has(Field::Timestamp) {
-        parted.write(draft);
+        PartedTime::of(line).write(draft);
     }
     if !draft.writer.has(Field::Message) {
         draft.writer.string(Field::Message, line);
@@ -62,6 +60,18 @@ struct PartedTime<'l> {
 }
 
 impl<'l> PartedTime<'l> {
+    /// Of a line that has no time in one piece: hardly any.
+    fn of(line: &'l str) -> PartedTime<'l> {
+        let (mut parted, mut rest) = (PartedTime::default(), line.trim_ascii_start());
+        while let Some((word, after)) = next_word(rest).filter(|_| !rest.is_empty()) {
+            if let Word::Pair { key, value } = word {
+                parted.note(key, value);
+            }
+            rest = after.trim_ascii_start();
+        }
+        parted
+    }
+
     fn note(&mut self, key: &str, value: RawValue<'l>) {
         let place = match key {
             "date" => &mut self.date,

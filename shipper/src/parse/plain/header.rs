@@ -600,6 +600,9 @@ const SEPARATORS: [&str; 3] = ["- ", "-- ", ": "];
 
 /// `org.foo.Bar:355`: the name, and the line of the code behind it.
 pub(super) fn logger_and_line(text: &str) -> (&str, Option<u32>) {
+    if !text.ends_with(|last: char| last.is_ascii_digit()) {
+        return (text, None);
+    }
     match text.rsplit_once(':') {
         Some((name, line)) if !name.ends_with(':') => match number(line) {
             Some(line) => (name, Some(line)),

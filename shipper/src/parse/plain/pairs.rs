@@ -38,7 +38,9 @@ fn with_unit<'t>(text: &'t str, value: &'t str, end: usize) -> &'t str {
     const UNITS: [&str; 6] = ["ns", "us", "µs", "μs", "ms", "s"];
     let is_number = value.ends_with(|last: char| last.is_ascii_digit());
     let rest = text.get(end..).and_then(|rest| rest.strip_prefix(' ')).filter(|_| is_number);
-    let Some(rest) = rest else { return value };
+    let Some(rest) = rest.filter(|rest| rest.starts_with(['n', 'u', 'µ', 'μ', 'm', 's'])) else {
+        return value;
+    };
     let unit = rest.split([' ', '\t', '\n', ',', ';']).next().unwrap_or_default();
     let start = end - value.len();
     match UNITS.contains(&unit) && text.get(start..end) == Some(value) {
