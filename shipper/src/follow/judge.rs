@@ -33,6 +33,8 @@ pub enum Verdict {
     Own,
     /// A copy or twin of this content.
     TwinOf(FileIdentity),
+    /// Nothing yet, and perhaps for long: it is looked at again when it has changed.
+    Empty,
     /// It cannot be said yet.
     Undecided(Undecided),
 }
@@ -120,8 +122,8 @@ impl Follower {
             && may_be_compressed
             && (head.is_empty() || Codec::may_become(&head))
         {
-            // The compressor has just begun.
-            return Ok(self.wait_or(sighting, None, 0, Verdict::Own, now));
+            // The compressor has just begun, or takes its time.
+            return Ok(self.wait_or(sighting, None, 0, Verdict::Empty, now));
         }
         match medium {
             Medium::Plain(_) => self.judge_plain(sighting, medium, &head, now),

@@ -154,6 +154,11 @@ impl Follower {
                 self.undecided.insert(sighting.who, undecided);
                 None
             }
+            Ok(Verdict::Empty) => {
+                self.undecided.remove(&sighting.who);
+                self.inodes.insert(sighting.who, Standing::Refused(sighting.seen()));
+                None
+            }
             Ok(Verdict::TwinOf(content)) => {
                 tracing::info!(path = %sighting.found.path.display(), "a copy or compressed twin of a file that is known");
                 let is_whole = self.is_whole(&content, &medium);

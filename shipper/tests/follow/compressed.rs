@@ -40,6 +40,8 @@ async fn a_compressor_that_has_just_begun_under_another_name_makes_no_file_of_it
         rig.start();
         // When these arrive, a scan has seen all the files.
         rig.until("the new lines arrive", |rig| rig.arrived.len() == 110).await;
+        // It takes its time.
+        rig.expect_all_exactly_once_for_good().await;
         fs::write(rig.log("a.log.1.tmp"), how.compress(text(0..100).as_bytes())).expect("written");
         rig.rename("a.log.1.tmp", &format!("a.log.1.{}", how.ending()));
         rig.delete("a.log.1");
