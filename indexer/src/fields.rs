@@ -2,8 +2,7 @@
 //! index allows one mapping: beyond the budget, attributes that are new go below `unmapped`, where nothing is mapped.
 //!
 //! What is known of a stream is what its mapping had when this process met it, where that may be asked, and what came
-//! since. While nothing new comes, only a part of the documents is
-//! looked at.
+//! since. While nothing new comes, only a part of the documents is looked at.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};

@@ -98,10 +98,14 @@ pub(super) fn read(answer: &[u8], sent: usize) -> Result<Verdicts, String> {
     Ok(Verdicts { outcomes, is_refused_as_a_whole: whole })
 }
 
+fn before_items(answer: &[u8]) -> Option<&[u8]> {
+    let head = &answer[..answer.len().min(BEFORE_ITEMS_MAX)];
+    memmem::find(head, ITEMS).map(|end| &head[..end])
+}
+
 /// How long the server worked on the bulk, where the answer says so: before its items.
 pub(super) fn took(answer: &[u8]) -> Option<Duration> {
-    let head = answer.get(..BEFORE_ITEMS_MAX.min(answer.len()))?;
-    let head = &head[..memmem::find(head, ITEMS)?];
+    let head = before_items(answer)?;
     let number = head.get(memmem::find(head, TOOK)? + TOOK.len()..)?;
     let digits = number.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let milliseconds = std::str::from_utf8(number.get(..digits)?).ok()?.parse().ok()?;
@@ -111,12 +115,7 @@ pub(super) fn took(answer: &[u8]) -> Option<Duration> {
 /// Whether it says, in the plain words of an answer without errors, that all were stored: nothing has to be walked.
 fn all_created(answer: &[u8], sent: usize) -> bool {
     const STATUS: &[u8] = b"\"status\":20";
-    let Some(items) =
-        memmem::find(answer.get(..BEFORE_ITEMS_MAX.min(answer.len())).unwrap_or_default(), ITEMS)
-    else {
-        return false;
-    };
-    memmem::find(&answer[..items], b"\"errors\":false").is_some()
+    before_items(answer).is_some_and(|head| memmem::find(head, b"\"errors\":false").is_some())
         && answer.trim_ascii_end().ends_with(b"]}")
         && memmem::find(answer, b"\"failure_store\"").is_none()
         && memmem::find_iter(answer, STATUS).count() == sent

@@ -205,20 +205,16 @@ impl Parser {
         let writer = DocumentWriter::new(out, &mut self.document, self.reserved);
         let mut draft = Draft::new(writer, &mut self.clock, &mut self.service, self.takes_service);
         draft.is_locating = self.geo.is_some();
-        draft.is_damaged = matches!(text, Cow::Owned(_));
+        let is_text = matches!(text, Cow::Borrowed(_));
         // Lengths in the journal's export format are bytes that make no text.
-        let is_export = draft.is_damaged
+        let is_export = !is_text
             && self.patterns.is_none()
             && matches!(self.format, Format::Auto | Format::Journald)
-            && {
-                draft.is_damaged = false;
-                let is_one = self.parsers.fill_export(record, &mut draft);
-                draft.is_damaged = !is_one;
-                if !is_one {
-                    draft.reset();
-                }
-                is_one
-            };
+            && self.parsers.fill_export(record, &mut draft);
+        draft.is_damaged = !is_text && !is_export;
+        if draft.is_damaged {
+            draft.reset();
+        }
         let fit = if is_export {
             Some(Format::Journald)
         } else if let Some((patterns, scratch)) = &mut self.patterns {

@@ -165,13 +165,14 @@ impl Redactor {
     /// clean, and `out` empty.
     pub fn redact(&self, line: &[u8], out: &mut Vec<u8>) -> Option<Taken> {
         out.clear();
-        let mut findings = Vec::new();
-        self.find(line, &mut findings);
+        let (layout, mut findings) = (json::Layout::new(line), Vec::new());
+        self.find(&layout, &mut findings);
+        findings.iter_mut().for_each(|finding| layout.fit(finding));
+        findings.retain(|finding| !finding.bytes.is_empty());
         if findings.is_empty() {
             return None;
         }
         findings.sort_by_key(|finding| (finding.bytes.start, std::cmp::Reverse(finding.bytes.end)));
-        json::fit(line, &mut findings);
         let mut taken = Taken::default();
         let mut done = 0;
         for finding in findings {
@@ -191,10 +192,10 @@ impl Redactor {
         Some(taken)
     }
 
-    fn find(&self, line: &[u8], findings: &mut Vec<Finding>) {
-        let reach = json::Reach::new(line);
+    fn find(&self, layout: &json::Layout<'_>, findings: &mut Vec<Finding>) {
+        let line = layout.line();
         if let Some(literals) = &self.secrets {
-            literals.find(line, &reach, findings);
+            literals.find(layout, findings);
         }
         if let Some((searcher, names)) = &self.fields {
             let mut done = 0;
@@ -202,7 +203,7 @@ impl Redactor {
                 // What stands in a value goes with it.
                 let is_open = found.start() >= done;
                 let value = is_open
-                    .then(|| secret::field(reach.of(found.start()), found.start()..found.end(), names))
+                    .then(|| secret::field(layout.reach(found.start()), found.start()..found.end(), names))
                     .flatten();
                 if let Some(bytes) = value {
                     done = bytes.end;
@@ -299,20 +300,20 @@ impl Literals {
         Ok(Literals { search, rules: literals.iter().map(|(_, rule)| *rule).collect() })
     }
 
-    fn find(&self, line: &[u8], reach: &json::Reach<'_>, findings: &mut Vec<Finding>) {
+    fn find(&self, layout: &json::Layout<'_>, findings: &mut Vec<Finding>) {
         let (mut at, mut no_token_before) = (0, 0);
-        while let Some((pattern, found)) = self.search.find(line, at) {
+        while let Some((pattern, found)) = self.search.find(layout.line(), at) {
             let (start, rule) = (found.start, self.rules[pattern]);
             at = start + 1;
             if rule == secret::Rule::Jwt && start < no_token_before {
                 continue;
             }
-            if let Some(bytes) = rule.check(reach.of(start), found) {
+            if let Some(bytes) = rule.check(layout.reach(start), found) {
                 at = at.max(bytes.end);
                 findings.push(Finding::new(Kind::Secret, bytes));
             } else if rule == secret::Rule::Jwt {
                 // What begins in its first part has the same parts after that.
-                no_token_before = secret::first_part_end(reach.of(start), start);
+                no_token_before = secret::first_part_end(layout.reach(start), start);
             }
         }
     }

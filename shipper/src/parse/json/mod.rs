@@ -245,27 +245,21 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
     /// The members of an object that was read before.
     fn plain_key_values(&mut self, object: &'l str) -> Option<()> {
         let mut cursor = Cursor::new(object);
-        let mut pairs = Vec::new();
         cursor.expect(b'{')?;
         cursor.blanks();
         while cursor.peek()? == b'"' {
             let key = cursor.key()?;
             let start = cursor.position();
             let passed = cursor.value(1, self.keys)?;
-            pairs.push((key, value_of(&cursor, passed, start)));
+            let mut name = String::new();
+            unescape(key.inside, &mut name);
+            self.key_value(&name, value_of(&cursor, passed, start));
             cursor.blanks();
-            if cursor.peek()? == b',' {
-                cursor.expect(b',')?;
+            if cursor.expect(b',').is_some() {
                 cursor.blanks();
             }
         }
-        cursor.expect(b'}')?;
-        for (key, value) in pairs {
-            let mut text = String::new();
-            unescape(key.inside, &mut text);
-            self.key_value(&text, value);
-        }
-        Some(())
+        cursor.expect(b'}')
     }
 
     fn key_value(&mut self, key: &str, value: Value<'l>) {
