@@ -14,8 +14,9 @@ const GROUPS_MAX: usize = 5;
 const PLACE_BYTES: usize = 4;
 const STRIDE_BYTES: usize = DIGITS_MIN - PLACE_BYTES + 1;
 
-pub(super) fn find(line: &[u8], findings: &mut Vec<Finding>) {
-    let mut at = 0;
+/// Finds the numbers of a line in which no row of digits and separators that could be one begins before `from`.
+pub(super) fn find(line: &[u8], from: usize, findings: &mut Vec<Finding>) {
+    let mut at = from;
     while let Some(place) = line.get(at..).and_then(<[u8]>::first_chunk::<PLACE_BYTES>) {
         let next = at + STRIDE_BYTES;
         if !may_be_digits(*place) || !is_row(*place) || !goes_on(line, at) {
@@ -29,6 +30,22 @@ pub(super) fn find(line: &[u8], findings: &mut Vec<Finding>) {
             end.max(next)
         });
     }
+}
+
+/// Where in 64 bytes the first row begins that could be a number, by the bits of digits and of separators: at least 13
+/// bytes, and one separator between groups of three digits or more (see [`is_grouped_as_cards_are`]).
+pub(super) const fn row(digits: u64, separators: u64) -> Option<usize> {
+    let groups = digits & digits >> 1 & digits >> 2;
+    let long = long_rows(digits | separators & groups >> 1 & groups << 3);
+    if long == 0 { None } else { Some(long.trailing_zeros() as usize) }
+}
+
+/// The bits from which on 13 are set.
+pub(super) const fn long_rows(bits: u64) -> u64 {
+    let two = bits & bits >> 1;
+    let four = two & two >> 2;
+    let eight = four & four >> 4;
+    eight & eight >> (DIGITS_MIN - 8)
 }
 
 /// Whether none of the bytes is a letter or a control character: digits and separators lie from 0x20 to 0x3F.

@@ -1,22 +1,25 @@
 //! Redaction: what must not leave the host is taken out of a line before it is parsed, so that no field can hold it.
 //!
-//! One search for short literals (Teddy, <https://docs.rs/aho-corasick>), one for `@` and one for long runs of digits
-//! decide that a line is clean, which nearly all are; only around what they find a hand-written rule looks closer.
-//! Replacements need no escaping in any format, and are fitted to JSON: a JSON line stays JSON.
+//! One pass that looks for short literals, `@` and long rows of digits ([`scan`]) decides that a line is clean, which
+//! nearly all are; only around what is found a hand-written rule looks closer. Replacements need no escaping in any
+//! format, and are fitted to JSON: a JSON line stays JSON.
 
 mod card;
 mod email;
 mod json;
+mod scan;
 mod secret;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, Input, MatchKind, Span, packed};
+use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use regex::bytes::{Regex, RegexBuilder};
 use ring::hmac;
+
+use scan::{Literal, Scan};
 
 /// Bytes of a keyed hash that a replacement shows: enough to follow one value through a log, and to meet no other by
 /// chance among millions.
@@ -118,8 +121,9 @@ pub enum RedactError {
 /// Takes out of lines what must not leave the host. One for all files of a source.
 #[derive(Debug)]
 pub struct Redactor {
-    /// Literals that secrets begin with or are named by.
-    secrets: Option<Literals>,
+    scan: Scan,
+    /// What secrets begin with or are named by; none: they are not looked for.
+    literals: Vec<(&'static str, secret::Rule)>,
     /// Own names, in lower case, and their search.
     fields: Option<(AhoCorasick, Vec<String>)>,
     email: bool,
@@ -149,10 +153,11 @@ impl Finding {
 impl Redactor {
     /// Compiles the own patterns.
     pub fn new(settings: &RedactSettings) -> Result<Redactor, RedactError> {
-        let secrets = settings.secrets.then(|| Literals::new(&secret::literals())).transpose()?;
+        let groups = if settings.secrets { secret::GROUPS } else { secret::Groups::default() };
         let patterns = settings.patterns.iter().map(|pattern| compile(pattern)).collect::<Result<_, _>>()?;
         Ok(Redactor {
-            secrets,
+            scan: Scan::new(&groups).map_err(RedactError::Secrets)?,
+            literals: groups.concat(),
             fields: own_fields(settings)?,
             email: settings.email,
             card: settings.card,
@@ -194,9 +199,9 @@ impl Redactor {
 
     fn find(&self, layout: &json::Layout<'_>, findings: &mut Vec<Finding>) {
         let line = layout.line();
-        if let Some(literals) = &self.secrets {
-            literals.find(layout, findings);
-        }
+        let mut literals = Vec::new();
+        let signs = self.scan.look(line, &mut literals);
+        self.find_secrets(layout, &literals, findings);
         if let Some((searcher, names)) = &self.fields {
             let mut done = 0;
             for found in searcher.find_iter(line) {
@@ -211,22 +216,42 @@ impl Redactor {
                 }
             }
         }
-        if (self.email || self.secrets.is_some())
+        if signs.has_at
             && let Some(at) = memchr::memchr(b'@', line)
         {
             self.find_at(line, at, findings);
         }
-        if self.card {
-            card::find(line, findings);
+        if self.card
+            && let Some(first) = signs.row
+        {
+            card::find(line, first, findings);
         }
         for pattern in &self.patterns {
             find_own(pattern, line, findings);
         }
     }
 
+    fn find_secrets(&self, layout: &json::Layout<'_>, literals: &[Literal], findings: &mut Vec<Finding>) {
+        let (mut done, mut no_token_before) = (0, 0);
+        for Literal { start, number } in literals.iter().copied() {
+            let (text, rule) = self.literals[number];
+            let is_jwt = rule == secret::Rule::Jwt;
+            if start < done || (is_jwt && start < no_token_before) {
+                continue;
+            }
+            if let Some(bytes) = rule.check(layout.reach(start), start..start + text.len()) {
+                done = bytes.end;
+                findings.push(Finding::new(Kind::Secret, bytes));
+            } else if is_jwt {
+                // What begins in its first part has the same parts after that.
+                no_token_before = secret::first_part_end(layout.reach(start), start);
+            }
+        }
+    }
+
     /// What has an `@`, the first at `first`: most lines have none.
     fn find_at(&self, line: &[u8], first: usize, findings: &mut Vec<Finding>) {
-        if self.secrets.is_some() {
+        if !self.literals.is_empty() {
             let passwords = secret::url_passwords(line);
             findings.extend(passwords.map(|bytes| Finding::new(Kind::Secret, bytes)));
         }
@@ -272,68 +297,6 @@ fn own_fields(settings: &RedactSettings) -> Result<Option<(AhoCorasick, Vec<Stri
     let searcher =
         AhoCorasick::builder().ascii_case_insensitive(true).build(&names).map_err(RedactError::Fields)?;
     Ok(Some((searcher, names)))
-}
-
-/// Literals that are searched together.
-#[derive(Debug)]
-struct Literals {
-    search: Search,
-    rules: Vec<secret::Rule>,
-}
-
-/// Finds the next literal. No two begin at one place.
-#[derive(Debug)]
-enum Search {
-    Packed(packed::Searcher),
-    /// Where the processor has not what `Packed` needs: so many literals take AVX2.
-    Automaton(AhoCorasick),
-}
-
-impl Literals {
-    fn new(literals: &[(&'static str, secret::Rule)]) -> Result<Literals, RedactError> {
-        let texts = || literals.iter().map(|(text, _)| text);
-        let mut builder = packed::Config::new().match_kind(packed::MatchKind::LeftmostFirst).builder();
-        let search = match builder.extend(texts()).build() {
-            Some(searcher) => Search::Packed(searcher),
-            None => Search::automaton(texts())?,
-        };
-        Ok(Literals { search, rules: literals.iter().map(|(_, rule)| *rule).collect() })
-    }
-
-    fn find(&self, layout: &json::Layout<'_>, findings: &mut Vec<Finding>) {
-        let (mut at, mut no_token_before) = (0, 0);
-        while let Some((pattern, found)) = self.search.find(layout.line(), at) {
-            let (start, rule) = (found.start, self.rules[pattern]);
-            at = start + 1;
-            if rule == secret::Rule::Jwt && start < no_token_before {
-                continue;
-            }
-            if let Some(bytes) = rule.check(layout.reach(start), found) {
-                at = at.max(bytes.end);
-                findings.push(Finding::new(Kind::Secret, bytes));
-            } else if rule == secret::Rule::Jwt {
-                // What begins in its first part has the same parts after that.
-                no_token_before = secret::first_part_end(layout.reach(start), start);
-            }
-        }
-    }
-}
-
-impl Search {
-    fn automaton<'t>(texts: impl Iterator<Item = &'t &'static str>) -> Result<Search, RedactError> {
-        let mut builder = AhoCorasick::builder();
-        let automaton = builder.match_kind(MatchKind::LeftmostFirst).build(texts);
-        automaton.map(Search::Automaton).map_err(RedactError::Secrets)
-    }
-
-    /// Which literal, and where.
-    fn find(&self, line: &[u8], from: usize) -> Option<(usize, Range<usize>)> {
-        let found = match self {
-            Search::Packed(searcher) => searcher.find_in(line, Span { start: from, end: line.len() }),
-            Search::Automaton(automaton) => automaton.find(Input::new(line).range(from..)),
-        };
-        found.map(|found| (found.pattern().as_usize(), found.start()..found.end()))
-    }
 }
 
 fn find_own(pattern: &Regex, line: &[u8], findings: &mut Vec<Finding>) {

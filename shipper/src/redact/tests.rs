@@ -100,17 +100,29 @@ fn precision_and_recall_on_the_corpus() {
 fn a_processor_without_vectors_finds_the_same() {
     let fast = Redactor::new(&everything()).expect("compiled");
     let mut slow = Redactor::new(&everything()).expect("compiled");
-    let texts = secret::literals();
-    let search = Search::automaton(texts.iter().map(|(text, _)| text)).expect("built");
-    slow.secrets.as_mut().expect("they are looked for").search = search;
-    let found = |redactor: &Redactor, line: &str| {
-        let mut findings = Vec::new();
-        redactor.find(&json::Layout::new(line.as_bytes()), &mut findings);
-        findings
+    slow.scan = Scan::automaton(&secret::GROUPS).expect("built");
+    let check = |line: &[u8]| {
+        let [fast, slow] = [&fast, &slow].map(|redactor| {
+            let mut findings = Vec::new();
+            redactor.find(&json::Layout::new(line), &mut findings);
+            findings
+        });
+        assert_eq!(fast, slow, "{}", line.escape_ascii());
     };
-    for (line, _) in corpus() {
-        assert_eq!(found(&slow, &line), found(&fast, &line), "{line}");
+    let lines: Vec<String> = corpus().map(|(line, _)| line).collect();
+    for line in &lines {
+        check(line.as_bytes());
     }
+    // Parts of the lines, one behind the other.
+    bolero::check!().with_type::<Vec<[u16; 3]>>().for_each(|choices| {
+        let mut parts = Vec::new();
+        for [which, from, bytes] in choices.iter().copied().map(|choice| choice.map(usize::from)) {
+            let line = lines[which % lines.len()].as_bytes();
+            let rest = &line[from % line.len()..];
+            parts.extend_from_slice(&rest[..bytes % (rest.len() + 1)]);
+        }
+        check(&parts);
+    });
 }
 
 /// Two rules may find parts of one thing: an address that is a password's host.
@@ -215,11 +227,12 @@ fn what_is_taken_out_of_json_leaves_json() {
 }
 
 #[test]
-fn the_literals_fit_the_fast_search() {
-    let literals = secret::literals();
-    // Teddy takes 64; beyond, the searcher falls back to a slow one.
+fn the_literals_fit_the_scan() {
+    let literals = secret::GROUPS.concat();
+    // It knows each by a bit of 64, candidates by three bytes, and leaves alone what is no ASCII.
     assert!(literals.len() <= 64);
-    // Of two literals in one place only the longer would be found.
+    assert!(literals.iter().all(|(text, _)| text.len() >= 3 && text.is_ascii()));
+    // Of two literals in one place only one would be found.
     for (at, (one, _)) in literals.iter().enumerate() {
         let begins = |(_, (other, _)): &(usize, &(&str, _))| other.starts_with(one);
         let others = literals.iter().enumerate().filter(|(other, _)| *other != at);
