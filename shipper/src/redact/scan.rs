@@ -1,7 +1,7 @@
 //! Tells in one pass what there is in a line that a secret, an address or a card's number could be at. In nearly all
 //! lines there is nothing, and nothing more is looked for.
 //!
-//! The pass takes AVX2. Without it literals are found by an automaton, and a row may be anywhere.
+//! The pass takes AVX2. Without it an automaton finds the literals, and rows are left to [`super::card`].
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -46,7 +46,7 @@ impl Scan {
         AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(literals).map(Scan::Automaton)
     }
 
-    /// Adds the literals to `literals`, in the line's order.
+    /// Adds the literals of a line to `literals`, in its order.
     pub(super) fn look(&self, line: &[u8], literals: &mut Vec<Literal>) -> Signs {
         match self {
             Scan::Vectors(scanner) => scanner.look(line, literals),

@@ -1,11 +1,13 @@
 //! The pass over a line in blocks of 32 bytes, with AVX2.
 //!
-//! Bytes are told apart by table: one for their low half and one for their high half, and the bits that both tables have.
-//! With the bits of three bytes in a row, a bit for each group of literals, that is the search named Teddy
-//! (<https://github.com/BurntSushi/aho-corasick/tree/master/src/packed/teddy>). Libraries make one pass for each thing that
-//! is looked for, over what this one has in registers: a clean line of 208 bytes took 95 ns with them, 34 with this.
+//! What a byte is stands in two tables, of its low and of its high half: the bits that it has in both. Asked for three
+//! bytes in a row, with a bit for each group of literals, that is the search named Teddy
+//! (<https://github.com/BurntSushi/aho-corasick/tree/master/src/packed/teddy>). Digits and separators become bits of whole
+//! numbers, in which shifts find long rows.
 //!
-//! The only unsafe code here, and in all of Weir, is the call of what needs AVX2; bytes are read through slices.
+//! Libraries make one pass for each of these searches: with them a clean line of 208 bytes cost 96 ns, with this 36
+//! (`benches/README.md`). The only unsafe code, here and in all of Weir, is the call of what is compiled for AVX2; all
+//! bytes are read through slices and arrays.
 
 use std::arch::x86_64::{
     __m256i, _mm256_add_epi8, _mm256_alignr_epi8, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_movemask_epi8,
@@ -24,28 +26,28 @@ const PREFIX_BYTES: usize = 3;
 /// From block to block: a prefix is whole in one of them.
 const STEP_BYTES: usize = BLOCK_BYTES - PREFIX_BYTES + 1;
 
-/// Bytes whose digits and separators are known at one place: more than a row has to have.
+/// Bytes of which it is known at once what is a digit: a row that is long enough is whole in them with its 13th byte.
 const WINDOW_BYTES: usize = u64::BITS as usize;
 
-// Classes of bytes. A byte's first bit is what can be taken out of all 32 at once.
+// Classes of bytes. The first bits of all 32 bytes can be taken out at once.
 const DIGIT: u8 = 1 << 7;
 const SEPARATOR: u8 = 1 << 6;
 const AT: u8 = 1 << 5;
 
 type Block = [u8; BLOCK_BYTES];
 
-/// See the module. Fits in registers from one block to the next.
+/// The tables, and the literals for a closer look.
 #[derive(Debug)]
 pub(in crate::redact) struct Scanner {
     classes: Table,
-    /// Which groups have a literal with such a byte at each place of its prefix.
+    /// For each byte of a prefix: the groups that have such a byte there.
     groups: [Table; PREFIX_BYTES],
-    /// Which literals have that byte at each place of their prefix: what makes sure of a candidate.
+    /// For each byte of a prefix: the literals that have this byte there, a bit for each.
     having: [[u64; 256]; PREFIX_BYTES],
     literals: Vec<&'static [u8]>,
 }
 
-/// Bits of bytes by their halves. Both lanes of a register, of 16 bytes each, look up in their own half.
+/// Bits of bytes, by their halves. All stands twice: each 16 bytes of a register are looked up in their own 16.
 #[derive(Clone, Copy, Debug)]
 struct Table {
     low: Block,
@@ -81,6 +83,7 @@ impl Scanner {
         self.literals.push(literal.as_bytes());
     }
 
+    /// Adds the literals of a line to `literals`, each once: 16 bytes for three of a line's, which has a limit.
     #[expect(unsafe_code, reason = "only who knows that there is AVX2 may call what is compiled for it")]
     pub(super) fn look(&self, line: &[u8], literals: &mut Vec<Literal>) -> Signs {
         let mut padded = [0; BLOCK_BYTES];
@@ -100,7 +103,7 @@ impl Scanner {
         let last = line.len() - BLOCK_BYTES;
         let mut signs = Signs::default();
         let mut classes_seen = _mm256_setzero_si256();
-        // Bits of the last 64 bytes: digits, and digits or separators.
+        // Of the last 64 bytes, the last one's bit first: digits, and digits or separators.
         let (mut digits, mut rows) = (0, 0);
         let mut start = 0;
         while let Some(block) = line.get(start..).and_then(<[u8]>::first_chunk) {
@@ -142,7 +145,7 @@ impl Scanner {
         !_mm256_movemask_epi8(has_none).cast_unsigned()
     }
 
-    /// Makes sure of the candidates behind `start`. In blocks that overlap a literal is seen twice.
+    /// Looks closer at the candidates from `start` on. Where blocks overlap a literal is seen twice.
     #[cold]
     #[inline(never)]
     fn add_literals(&self, line: &[u8], start: usize, candidates: u32, literals: &mut Vec<Literal>) {
@@ -171,7 +174,7 @@ impl Table {
 /// The halves of a block's bytes, as a table is asked for them.
 #[derive(Clone, Copy)]
 struct Halves {
-    /// Whole bytes: of them the processor takes the low half, and has no bits for what is no ASCII.
+    /// Whole bytes: the processor takes their low half itself, and gives no bits for what is no ASCII.
     low: __m256i,
     high: __m256i,
 }
@@ -193,7 +196,7 @@ impl Halves {
     }
 }
 
-/// One instruction, and no unsafe one.
+/// Becomes one instruction; the intrinsic for it takes a pointer.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn load(block: &Block) -> __m256i {
@@ -216,7 +219,7 @@ fn next_bits(block: __m256i) -> __m256i {
     _mm256_add_epi8(block, block)
 }
 
-/// The bytes from the given one on, and zeros behind them.
+/// The block from one of its bytes on, and zeros behind it.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn from_byte<const BYTE: i32>(block: __m256i) -> __m256i {

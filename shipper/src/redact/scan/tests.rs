@@ -73,7 +73,10 @@ fn what_is_no_row_of_a_card_is_taken_for_none() {
         "1234  5678  9012  3456",
         "+49 30 1234567, 0800-12-34",
     ] {
-        assert_eq!(look(&vectors, line.as_bytes()), (Vec::new(), Signs::default()), "{line}");
+        for before in 0..BYTES_MAX {
+            let line = format!("{}{line}", ".".repeat(before));
+            assert_eq!(look(&vectors, line.as_bytes()), (Vec::new(), Signs::default()), "{line}");
+        }
     }
 }
 
