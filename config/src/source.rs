@@ -41,7 +41,8 @@ pub struct SourceConfig {
     /// `encoding`: what the bytes are: a label of the WHATWG Encoding Standard, such as `utf-16le`, `latin1`,
     /// `windows-1251`, `shift_jis` or `gbk`. Default `utf-8`; a byte order mark tells UTF-16 by itself. Not checked here.
     pub encoding: Located<String>,
-    /// `ansi`: what becomes of escape sequences. Default `keep`. Set `strip` for services that write colours to files.
+    /// `ansi`: what becomes of escape sequences. Default `auto`. Set `strip` for services that move a terminal's cursor in
+    /// files, `keep` where the colours are wanted.
     pub ansi: Ansi,
     /// `carriage_return`: what becomes of carriage returns inside a line. Default `keep`. Set `last` for progress bars.
     pub carriage_return: CarriageReturn,
@@ -183,16 +184,19 @@ impl Start {
 /// What becomes of the escape sequences in a line: colours, links, cursor movements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Ansi {
-    /// They stay in the text.
+    /// Colours are removed; all others stay in the text.
     #[default]
+    Auto,
+    /// They stay in the text.
     Keep,
     /// They are removed.
     Strip,
 }
 
 impl Ansi {
-    /// Both and their names.
-    pub const NAMES: &'static [(&'static str, Self)] = &[("keep", Self::Keep), ("strip", Self::Strip)];
+    /// All and their names.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("keep", Self::Keep), ("strip", Self::Strip)];
 }
 
 /// What becomes of the carriage returns inside a line.

@@ -142,6 +142,7 @@ const PROMISED: &[(&str, &str)] = &[
     ("W3C extended, IIS and CloudFront", "w3c-iis-cloudfront"),
     ("CEF", "cef-events"),
     ("LEEF", "leef-events"),
+    ("lines with colours", "coloured"),
     ("any other text", "generic"),
 ];
 

@@ -25,7 +25,7 @@ use weir_record::limits::LINE_BYTES_MAX;
 
 use super::records::{AtEnd, Emitter, RecordText, Sink, Taken, cut};
 use super::text::{Newlines, TextRules, TextScratch};
-use crate::parse::{Envelope, Known, Piece, Stream, Wrapping};
+use crate::parse::{Envelope, Known, Piece, Stream, Wrapping, is_blank};
 
 /// Most bytes of a file from the start of a record to its end, other streams' bytes between included; and most bytes
 /// without a cut. A line of the longest kind in pieces of 16 KiB still fits.
@@ -307,7 +307,7 @@ impl Joining {
             self.ended.push(record);
         }
         let is_alone = self.wrapping.is_some() && line.stream.is_none() || line.is_partial;
-        if line.text.iter().all(u8::is_ascii_whitespace) {
+        if is_blank(&line.text) {
             self.spare.push(line);
             return;
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use memchr::memchr_iter;
+use weir_config::Ansi;
 use weir_record::identity::line_hash;
 use weir_record::limits::{FRAME_RECORDS_MAX, LINE_BYTES_MAX};
 use weir_record::schema::Origin;
@@ -17,7 +18,9 @@ use super::join::{self, Joining};
 use super::text::{Newlines, TextRules};
 use crate::backfill::Period;
 use crate::drift::{Drift, Watch};
-use crate::parse::{Detection, Envelope, Format, Known, Parser, ParserSettings, Wrapping};
+use crate::parse::{
+    Detection, Envelope, Format, Known, Parser, ParserSettings, Wrapping, is_blank, without_colours,
+};
 use crate::redact::{self, Redactor};
 use crate::settings::{READ_BYTES, SourceSettings};
 use crate::shape::{Cut, Incoming, Shaper};
@@ -85,6 +88,9 @@ enum Reading {
 /// Makes records out of text.
 pub(super) struct Emitter {
     parser: Parser,
+    ansi: Ansi,
+    /// The text of a record without its colours.
+    plain: Vec<u8>,
     redactor: Option<Arc<Redactor>>,
     /// The text of a record that something was taken out of.
     redacted: Vec<u8>,
@@ -188,6 +194,7 @@ impl Assembler {
             patterns: source.patterns.clone(),
             columns: source.columns.clone(),
             multiline: source.multiline.clone(),
+            ansi: source.text.ansi,
             zone: source.zone.clone(),
             geo: source.geo.clone(),
             reserved: reserved.collect(),
@@ -196,6 +203,8 @@ impl Assembler {
         Assembler {
             emitter: Emitter {
                 parser,
+                ansi: source.text.ansi,
+                plain: Vec::new(),
                 redactor: source.redactor.clone(),
                 redacted: Vec::new(),
                 shaper: (!source.shape.is_empty()).then(|| Shaper::new(&source.shape)),
@@ -409,6 +418,13 @@ impl Emitter {
     /// Makes a record. False: a rule dropped it, or its time is not wanted.
     pub(super) fn emit(&mut self, record: &RecordText<'_>, sink: &mut Sink<'_>) -> bool {
         let RecordText { mut text, mut envelope, hash, missing, offset } = *record;
+        if self.ansi != Ansi::Keep {
+            // Before the redaction: a colour would hide where a secret begins.
+            text = without_colours(text, &mut self.plain);
+            if text.len() < record.text.len() && std::str::from_utf8(text).is_err() {
+                envelope.undecodable = envelope.undecodable.or(Some(record.text));
+            }
+        }
         if let Some(taken) =
             self.redactor.as_ref().and_then(|redactor| redactor.redact(text, &mut self.redacted))
         {
@@ -520,11 +536,6 @@ fn group_of<'a>(other: &'a mut Option<(String, Group)>, base: &Group, service: &
 
 fn line_end(bytes: &[u8], start: usize, newline: usize) -> usize {
     if newline > start && bytes[newline - 1] == b'\r' { newline - 1 } else { newline }
-}
-
-fn is_blank(line: &[u8]) -> bool {
-    // Nearly every line is decided by its first byte.
-    line.iter().all(u8::is_ascii_whitespace)
 }
 
 /// The longest prefix that may be kept and does not end inside a character, and how many bytes are missing.

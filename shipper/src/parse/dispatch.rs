@@ -7,6 +7,7 @@ use super::zone::{Clock, Zone};
 use super::{
     ParserSettings, access, cef, delimited, errors, haproxy, journald, json, logfmt, plain, row, syslog,
 };
+use weir_config::Ansi;
 use weir_record::DocumentWriter;
 use weir_record::document::{DocumentScratch, FieldSet};
 
@@ -157,7 +158,7 @@ impl Parsers {
 
 /// The first records of a sample: its lines, joined as they will be.
 fn records(sample: &str) -> Vec<&str> {
-    let mut joiner = Joiner::new(&Multiline::default(), Format::Auto);
+    let mut joiner = Joiner::new(&Multiline::default(), Format::Auto, Ansi::Auto);
     let (mut records, mut start, mut end) = (Vec::<&str>::new(), 0, 0);
     let mut is_open = false;
     for with_newline in sample.split_inclusive('\n') {

@@ -4,6 +4,7 @@
 
 mod access;
 mod cef;
+mod colours;
 mod cri;
 mod cut;
 mod delimited;
@@ -36,10 +37,12 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use weir_config::Ansi;
 use weir_record::document::{DocumentScratch, FieldSet, Tag};
 use weir_record::schema::Field;
 use weir_record::{DocumentWriter, Timestamp};
 
+pub use colours::{is_blank, without_colours};
 pub use envelope::{Envelope, Piece, Stream, Wrapping};
 pub use format::{Detection, Format, FormatError};
 pub use grok::{PatternError, PatternLibrary, Patterns};
@@ -64,6 +67,8 @@ pub struct ParserSettings {
     pub columns: Vec<String>,
     /// How the lines of one event are joined.
     pub multiline: Multiline,
+    /// What becomes of colours: lines are joined, and a file is judged, by what is parsed of them.
+    pub ansi: Ansi,
     /// The zone of time stamps without one.
     pub zone: Zone,
     /// What tells where a record's `source.ip` is.
@@ -96,6 +101,7 @@ pub struct Parser {
     reserved: FieldSet,
     takes_service: bool,
     joiner: Joiner,
+    ansi: Ansi,
     clock: Clock,
     geo: Option<Arc<Geo>>,
     document: DocumentScratch,
@@ -120,7 +126,8 @@ impl Parser {
             watch: Watch::new(),
             reserved: Field::ALL.iter().copied().filter(reserved).collect(),
             takes_service: !settings.reserved.contains(Field::ServiceName),
-            joiner: Joiner::new(&settings.multiline, settings.format),
+            joiner: Joiner::new(&settings.multiline, settings.format, settings.ansi),
+            ansi: settings.ansi,
             clock: Clock::new(settings.zone.clone()),
             geo: settings.geo.clone(),
             document: DocumentScratch::default(),
@@ -134,6 +141,9 @@ impl Parser {
     /// records have another format for a while.
     pub fn detect(&mut self, sample: &[u8]) -> Option<Detection> {
         const CONFIDENCE_MIN: f32 = 0.5;
+        let mut plain = Vec::new();
+        let is_kept = self.ansi == Ansi::Keep;
+        let sample = if is_kept { sample } else { without_colours(sample, &mut plain) };
         self.detection = self.parsers.judge(sample);
         self.detected = self
             .detection

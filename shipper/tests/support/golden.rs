@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use weir_shipper::parse::{Envelope, Format, Parser, ParserSettings, Wrapping};
+use weir_shipper::parse::{Envelope, Format, Parser, ParserSettings, Wrapping, is_blank, without_colours};
 
 use crate::support::read_document;
 
@@ -82,12 +82,15 @@ impl Golden {
         Wrapping::of(self.text.split(|byte| *byte == b'\n').next().expect("a line"))
     }
 
-    /// The records of the file: its lines, unwrapped and joined as the shipper does it.
+    /// The records of the file: its lines, unwrapped and joined as the shipper does it, without colours.
     pub fn records(&self) -> Vec<Record> {
         if let Some(wrapping) = self.wrapping() {
             return unwrapped(wrapping, &self.text);
         }
-        let plain = |text| Record { text, envelope: Envelope::default() };
+        let plain = |text: Vec<u8>| Record {
+            text: without_colours(&text, &mut Vec::new()).to_vec(),
+            envelope: Envelope::default(),
+        };
         joined(&mut Parser::new(&self.settings()), &self.text).into_iter().map(plain).collect()
     }
 
@@ -145,7 +148,7 @@ fn joined(parser: &mut Parser, text: &[u8]) -> Vec<Vec<u8>> {
                 open.extend_from_slice(line);
             }
             // Blank lines are no records.
-            _ if line.iter().all(u8::is_ascii_whitespace) => is_open = false,
+            _ if is_blank(line) => is_open = false,
             _ => {
                 records.push(line.to_vec());
                 is_open = parser.may_continue(line);

@@ -32,7 +32,7 @@ pub struct ParseArgs {
     /// What the bytes are: utf-8, utf-16le, latin1, windows-1251, shift_jis, gbk, ...
     #[arg(long, value_name = "NAME")]
     encoding: Option<Encoding>,
-    /// What becomes of colours and other escape sequences: keep, strip
+    /// What becomes of escape sequences: auto (colours go), keep, strip
     #[arg(long, value_name = "HOW", value_parser = |name: &str| choice(name, Ansi::NAMES))]
     ansi: Option<Ansi>,
     /// What becomes of carriage returns inside a line: keep, last (what a terminal shows in the end)

@@ -6,8 +6,10 @@ mod event;
 use std::sync::Arc;
 
 use regex::Regex;
+use weir_config::Ansi;
 use weir_record::limits::LINE_BYTES_MAX;
 
+use super::colours::without_colours;
 use super::format::Format;
 use super::grok::{self, PatternError};
 use super::time::begins_with_time;
@@ -68,6 +70,7 @@ impl OwnLines {
 #[derive(Debug)]
 pub(super) struct Joiner {
     how: How,
+    ansi: Ansi,
     /// Of the open record: saves reading all its lines again with each further line.
     known: Known,
 }
@@ -91,26 +94,34 @@ pub struct Known {
 }
 
 impl Joiner {
-    pub(super) fn new(multiline: &Multiline, format: Format) -> Joiner {
+    pub(super) fn new(multiline: &Multiline, format: Format, ansi: Ansi) -> Joiner {
         let how = match multiline {
             Multiline::Preset(Preset::Auto) => preset_of(format).map_or(How::Never, How::Events),
             Multiline::Preset(Preset::None) => How::Never,
             Multiline::Preset(preset) => How::Events(*preset),
             Multiline::Own(own) => How::Own(Arc::clone(own)),
         };
-        Joiner { how, known: Known::default() }
+        Joiner { how, ansi, known: Known::default() }
     }
 
     /// Whether `line` goes on the record `open`.
     pub(super) fn continues(&mut self, open: &[u8], line: &[u8]) -> bool {
+        let mut plain = Vec::new();
+        let length = open.len() + 1 + line.len();
         let preset = match &self.how {
             How::Never => return false,
             How::Events(preset) => Some(*preset),
-            How::Own(own) if !own.is_further(line) => return false,
-            How::Own(_) => None,
+            How::Own(own) => {
+                let line = if self.ansi == Ansi::Keep { line } else { without_colours(line, &mut plain) };
+                if !own.is_further(line) {
+                    return false;
+                }
+                None
+            }
         };
+        let line = seen(line, self.ansi, &mut plain);
         if self.known.length != open.len() {
-            self.known = Known::read(open, preset);
+            self.known = Known::read(open, preset, self.ansi);
         }
         if preset.is_some() && begins_with_time(line) && !self.known.event.holds_any_line() {
             // Whoever writes a time begins an event: nearly every line is decided here.
@@ -120,7 +131,6 @@ impl Joiner {
             Some(preset) => self.known.event.next(line, preset),
             None => Some(Event::default()),
         };
-        let length = open.len() + 1 + line.len();
         let Some(event) = event.filter(|_| length <= LINE_BYTES_MAX && self.known.lines < LINES_MAX) else {
             return false;
         };
@@ -135,7 +145,7 @@ impl Joiner {
             How::Events(preset) => Some(*preset),
             How::Own(_) => None,
         };
-        self.known = Known::read(record, preset);
+        self.known = Known::read(record, preset, self.ansi);
         preset.is_none() || self.known.event.may_go_on()
     }
 
@@ -151,7 +161,8 @@ impl Joiner {
 }
 
 impl Known {
-    fn read(record: &[u8], preset: Option<Preset>) -> Known {
+    fn read(record: &[u8], preset: Option<Preset>, ansi: Ansi) -> Known {
+        let mut plain = Vec::new();
         let mut lines = record.split(|&byte| byte == b'\n');
         let first = lines.next().unwrap_or_default();
         let mut known = Known { length: record.len(), lines: 1, event: Event::default() };
@@ -159,12 +170,21 @@ impl Known {
             known.lines += lines.count();
             return known;
         };
-        known.event = Event::begin(first, preset);
+        known.event = Event::begin(seen(first, ansi, &mut plain), preset);
         for line in lines {
             known.lines += 1;
-            known.event = known.event.next(line, preset).unwrap_or_default();
+            known.event = known.event.next(seen(line, ansi, &mut plain), preset).unwrap_or_default();
         }
         known
+    }
+}
+
+/// A line as it is parsed. What tells events apart stands at a line's start: only there a colour is in the way.
+fn seen<'l>(line: &'l [u8], ansi: Ansi, plain: &'l mut Vec<u8>) -> &'l [u8] {
+    const ESCAPE: u8 = 0x1b;
+    match line.first() {
+        Some(&ESCAPE) if ansi != Ansi::Keep => without_colours(line, plain),
+        _ => line,
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 
 fn check(lines: &[&str], expected: &[usize]) {
-    let mut joiner = Joiner::new(&Multiline::default(), Format::Auto);
+    let mut joiner = Joiner::new(&Multiline::default(), Format::Auto, Ansi::Auto);
     let mut records: Vec<(String, usize)> = Vec::new();
     for line in lines {
         match records.last_mut() {
@@ -33,6 +33,21 @@ fn a_stack_trace_goes_on_its_log_line() {
         ],
         &[8, 1],
     );
+}
+
+#[test]
+fn colours_are_seen_through() {
+    check(
+        &[
+            "\x1b[2m2026-11-20 21:39:19.223\x1b[0;39m \x1b[31mERROR\x1b[0;39m gone",
+            "\x1b[31mjava.io.IOException: x",
+            "\tat a.B.c(B.java:1)\x1b[0m",
+            "\x1b[2m2026-11-20 21:39:19.224\x1b[0;39m \x1b[32mINFO\x1b[0;39m next",
+        ],
+        &[3, 1],
+    );
+    let mut keeping = Joiner::new(&Multiline::default(), Format::Auto, Ansi::Keep);
+    assert!(!keeping.continues(b"\x1b[2m2026-11-20 21:39:19.223\x1b[0;39m gone", b"  indented"));
 }
 
 #[test]
@@ -71,7 +86,7 @@ fn a_record_ends_at_the_limit_of_lines() {
 #[test]
 fn nothing_is_joined_where_nothing_was_asked_for() {
     for (multiline, format) in [(Preset::None, Format::Auto), (Preset::Auto, Format::Plain)] {
-        let mut joiner = Joiner::new(&Multiline::Preset(multiline), format);
+        let mut joiner = Joiner::new(&Multiline::Preset(multiline), format, Ansi::Auto);
         assert!(!joiner.continues(b"2026-11-20 21:39:19 ERROR x", b"\tat com.x.Foo"));
         assert!(!joiner.may_continue(b"2026-11-20 21:39:19 ERROR x"));
     }
@@ -79,7 +94,7 @@ fn nothing_is_joined_where_nothing_was_asked_for() {
 
 #[test]
 fn only_plain_records_may_go_on() {
-    let mut joiner = Joiner::new(&Multiline::default(), Format::Auto);
+    let mut joiner = Joiner::new(&Multiline::default(), Format::Auto, Ansi::Auto);
     assert!(joiner.may_continue(b"2026-11-20 21:39:19 ERROR x"));
     assert!(!joiner.may_continue(b"{\"msg\":\"a\"}"));
     assert!(!joiner.may_continue(b"::1 - - [20/Nov/2026:21:39:19 +0000] \"GET / HTTP/1.0\" 200 5"));
@@ -89,11 +104,11 @@ fn only_plain_records_may_go_on() {
 #[track_caller]
 fn one(event: &str) {
     let lines: Vec<&str> = event.lines().chain(["2026-11-20 21:39:20 INFO next"]).collect();
-    let mut joined = Joiner::new(&Multiline::default(), Format::Auto);
+    let mut joined = Joiner::new(&Multiline::default(), Format::Auto, Ansi::Auto);
     let mut open = lines[0].to_owned();
     for (at, line) in lines.iter().enumerate().skip(1) {
         let expected = at + 1 < lines.len();
-        let mut fresh = Joiner::new(&Multiline::default(), Format::Auto);
+        let mut fresh = Joiner::new(&Multiline::default(), Format::Auto, Ansi::Auto);
         let goes_on = joined.continues(open.as_bytes(), line.as_bytes());
         assert_eq!(goes_on, expected, "line {at}: {line:?} of\n{event}");
         assert_eq!(
@@ -240,7 +255,7 @@ fn two_writers_of_one_file_are_kept_apart() {
 fn own_patterns_tell_where_events_begin_and_go_on() {
     let joined = |start: Option<&str>, continues: Option<&str>, lines: &[&str]| {
         let own = OwnLines::new(start, continues).expect("patterns");
-        let mut joiner = Joiner::new(&Multiline::Own(Arc::new(own)), Format::Json);
+        let mut joiner = Joiner::new(&Multiline::Own(Arc::new(own)), Format::Json, Ansi::Auto);
         let mut open = lines[0].to_owned();
         let goes_on = |line: &&&str| {
             let goes_on = joiner.continues(open.as_bytes(), line.as_bytes());

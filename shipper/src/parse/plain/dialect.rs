@@ -32,6 +32,7 @@ pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Head
                 .or_else(|| mysql_old(line, clock).map(as_format(Format::Mysql)))
                 .or_else(|| layouts::ttcc(line).map(as_format(Format::Java)))
         }
+        b'[' if line.starts_with("[Nest] ") => nest(line, clock).map(as_format(Format::Node)),
         b'[' => celery(line, clock)
             .map(as_format(Format::Celery))
             .or_else(|| php(line, clock).map(as_format(Format::Php)))
@@ -327,6 +328,25 @@ fn celery<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
     let mut header = Header::stamped(moment, words.position());
     header.level = Some(Level::from_name(level.as_bytes())?);
     header.program = Some(process);
+    Some(header)
+}
+
+/// `[Nest] 4711  - 11/20/2026, 9:39:19 PM     LOG [NestFactory] Starting Nest application... +4ms`.
+fn nest<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
+    let mut words = Words::at(line, "[Nest] ".len());
+    let pid = words.number()?;
+    words.skip("- ").then_some(())?;
+    let (moment, length) = clock.read_prefix(words.rest().as_bytes())?;
+    words.advance(length);
+    let level = words.word()?;
+    let mut header = Header::stamped(moment, 0);
+    header.level = Some(layouts::capital_level(level)?);
+    header.pid = Some(pid);
+    if words.skip("[") {
+        header.logger = Some(words.until("] ")?);
+    }
+    header.lifts_pairs = true;
+    header.message_start = words.position();
     Some(header)
 }
 

@@ -677,6 +677,11 @@ fn level_word(text: &str) -> Option<(Level, usize)> {
             | "EMERG"
             | "CRIT"
             | "ERR"
+            | "TRC"
+            | "DBG"
+            | "INF"
+            | "WRN"
+            | "FTL"
     ) && is_word;
     if has_colon && length > 1 {
         return Some((level, length + 1));
