@@ -349,15 +349,33 @@ fn utf_16_is_decoded_and_its_offsets_are_those_of_the_file() {
 }
 
 #[test]
+fn a_colour_hides_no_secret_and_makes_no_record() {
+    use crate::redact::{RedactSettings, Redactor};
+    let mut source = source(Format::Auto);
+    let settings = RedactSettings { secrets: true, ..RedactSettings::default() };
+    source.redactor = Some(std::sync::Arc::new(Redactor::new(&settings).expect("compiled")));
+    let file = "password\x1b[2m=\x1b[0mhunter2secret\n\x1b[0m\nnext\n";
+    let records = records(&read(file.as_bytes(), 0, &mut std::iter::empty(), AtEnd::All, &source));
+    assert_eq!(records.len(), 2, "{records:?}");
+    assert!(records.values().all(|record| !record.1.contains("hunter2")), "{records:?}");
+}
+
+#[test]
 fn removing_colours_leaves_every_id_as_it_was() {
     let file =
         "2026-11-21 10:00:00 \x1b[31mERROR\x1b[0m failed\n\x1b[2mjava.lang.Error: x\x1b[0m\n10%\r90%\n";
+    let mut keeping = source(Format::Plain);
+    keeping.text.ansi = weir_config::Ansi::Keep;
+    let kept = read(file.as_bytes(), 0, &mut std::iter::empty(), AtEnd::All, &keeping);
     let plain = read(file.as_bytes(), 0, &mut std::iter::empty(), AtEnd::All, &source(Format::Plain));
     let mut stripping = source(Format::Plain);
     stripping.text.ansi = weir_config::Ansi::Strip;
     stripping.text.carriage_return = weir_config::CarriageReturn::Last;
     let stripped = read(file.as_bytes(), 0, &mut std::iter::empty(), AtEnd::All, &stripping);
-    let (plain, stripped) = (records(&plain), records(&stripped));
+    let (kept, plain, stripped) = (records(&kept), records(&plain), records(&stripped));
+    assert!(kept.keys().eq(plain.keys()));
+    assert!(kept.values().any(|record| record.1.contains('\x1b')), "{kept:?}");
+    assert!(plain.values().all(|record| !record.1.contains('\x1b')), "{plain:?}");
     assert!(plain.keys().eq(stripped.keys()));
     assert!(stripped.values().all(|record| !record.1.contains(['\x1b', '\r'])), "{stripped:?}");
     assert!(stripped.values().any(|record| record.1 == "90%"), "{stripped:?}");

@@ -32,6 +32,10 @@ pub(super) enum Event {
     Rust,
     /// Behind the source line that JavaScript shows before an uncaught error.
     NodeSource,
+    /// In that error's trace.
+    NodeTrace,
+    /// In a statement of SQL whose further lines are not indented.
+    Statement,
     /// In an exception of Ruby.
     Ruby,
     /// Behind PHP's `Stack trace:`.
@@ -54,8 +58,8 @@ impl Event {
     /// Reads a first line.
     pub(super) fn begin(line: &[u8], preset: Preset) -> Event {
         match line.first() {
-            Some(b'{' | b'[') if is_opening_bracket(line) && allows(preset, Preset::Json) => {
-                return Event::Json { depth: 1 };
+            Some(b'{' | b'[') if allows(preset, Preset::Json) && is_opening_json(line) => {
+                return next_json(0, line).unwrap_or_default();
             }
             Some(b'{' | b'<') => return Event::Whole,
             Some(b'_') if journald::is_export(line) => return Event::Export(Export::Fields),
@@ -89,8 +93,14 @@ impl Event {
         if is_traceback(line) {
             return Event::Traceback;
         }
-        let indents =
-            is_stamped || is_console_category(line) || is_ruby_logger(line) || preset == Preset::Indented;
+        if opens_object(line) && allows(preset, Preset::Json) {
+            return Event::Json { depth: 1 };
+        }
+        let indents = is_stamped
+            || is_console_category(line)
+            || is_ruby_logger(line)
+            || line.starts_with(b"Hibernate:")
+            || preset == Preset::Indented;
         Event::Text { stamped: indents }
     }
 
@@ -108,7 +118,7 @@ impl Event {
     pub(super) fn next(self, line: &[u8], preset: Preset) -> Option<Event> {
         match self {
             Event::Whole => None,
-            Event::Json { depth } => next_json(depth, line),
+            Event::Json { depth } => (depth > 0 && may_be_json(line)).then(|| next_json(depth, line))?,
             Event::SlowQuery { has_query } => next_slow_query(has_query, line),
             Event::Windows(list) => list.next(line).map(Event::Windows),
             Event::Export(export) => export.next(line).map(Event::Export),
@@ -124,6 +134,8 @@ impl Event {
                 level_at_start(text).map(|_| Event::Text { stamped: true })
             }
             Event::NodeSource => next_node_source(line),
+            Event::NodeTrace => (line.is_empty() || next_frames(true, line).is_some()).then_some(self),
+            Event::Statement => next_statement(line, preset),
             Event::Text { stamped } => next_text(stamped, line, preset),
             Event::Frames { stamped } => next_frames(stamped, line),
             Event::Traceback | Event::TracebackEnd | Event::TracebackChain => self.next_traceback(line),
@@ -182,6 +194,26 @@ fn begins_with_level(line: &[u8]) -> bool {
     }
 }
 
+/// Whether a frame is of another event than `open`, one line that tells of nothing that went wrong: nobody shows a trace
+/// for that. What remains is a trace whose own line another writer has cut off.
+pub(super) fn is_stray_frame(open: &[u8], line: &[u8]) -> bool {
+    /// Parts of levels, of names of errors, and of what is said of them.
+    const ALARMS: [&[u8]; 12] = [
+        b"err", b"exc", b"warn", b"wrn", b"fail", b"fatal", b"ftl", b"crit", b"sev", b"trac", b"stack",
+        b"thr",
+    ];
+    let text = line.trim_ascii_start();
+    let begins_alarm = |part: &[u8]| {
+        ALARMS
+            .iter()
+            .any(|alarm| part.get(..alarm.len()).is_some_and(|word| word.eq_ignore_ascii_case(alarm)))
+    };
+    text.len() < line.len()
+        && text.starts_with(b"at ")
+        && !is_frame(open)
+        && !(0..open.len()).any(|at| begins_alarm(&open[at..]))
+}
+
 /// Whether a preset takes what `own` writes.
 fn allows(preset: Preset, own: Preset) -> bool {
     preset == Preset::Auto || preset == own
@@ -220,6 +252,9 @@ fn next_text(stamped: bool, line: &[u8], preset: Preset) -> Option<Event> {
     if line.starts_with(b"goroutine ") && is_go_panic(line) {
         return Some(Event::Go);
     }
+    if preset == Preset::Sql || begins_clause(line) {
+        return next_statement(line, preset);
+    }
     // So is what nobody caught, in .NET and Java.
     if line.starts_with(b"Unhandled exception. ") || line.starts_with(b"Exception in thread \"") {
         return None;
@@ -256,14 +291,48 @@ fn next_node_source(line: &[u8]) -> Option<Event> {
         return Some(Event::NodeSource);
     }
     let is_error = memchr::memmem::find(line, b"Error").is_some();
-    (is_error && is_free(line)).then_some(Event::Frames { stamped: true })
+    (is_error && is_free(line)).then_some(Event::NodeTrace)
+}
+
+/// A statement's further line. Told that they are SQL, all lines without a time are.
+fn next_statement(line: &[u8], preset: Preset) -> Option<Event> {
+    const FURTHER: [&[u8]; 6] = [b"AND ", b"OR ", b"ON ", b"SET ", b"AS ", b")"];
+    let is_further = is_indented(line)
+        || begins_clause(line)
+        || FURTHER.iter().any(|word| line.starts_with(word))
+        || preset == Preset::Sql && is_free(line) && !line.is_empty();
+    is_further.then_some(Event::Statement)
+}
+
+/// Whether a line begins as nothing but a clause of SQL does, in capitals.
+fn begins_clause(line: &[u8]) -> bool {
+    const CLAUSES: [&[u8]; 14] = [
+        b"FROM ",
+        b"WHERE ",
+        b"GROUP BY ",
+        b"ORDER BY ",
+        b"HAVING ",
+        b"JOIN ",
+        b"LEFT JOIN ",
+        b"RIGHT JOIN ",
+        b"INNER JOIN ",
+        b"CROSS JOIN ",
+        b"LIMIT ",
+        b"VALUES ",
+        b"UNION ",
+        b"RETURNING ",
+    ];
+    line.first().is_some_and(|first| b"FWGOHJLRICVU".contains(first))
+        && CLAUSES.iter().any(|clause| line.starts_with(clause))
+}
+
+/// Whether a line can stand inside of an object: indented, a key, or a bracket. Others are of another writer.
+fn may_be_json(line: &[u8]) -> bool {
+    matches!(line.first(), Some(b' ' | b'\t' | b'"' | b'}' | b']' | b',')) || is_opening_bracket(line)
 }
 
 /// Counts the brackets of a line outside of strings.
 fn next_json(depth: u32, line: &[u8]) -> Option<Event> {
-    if depth == 0 {
-        return None;
-    }
     let (mut depth, mut in_string, mut escaped) = (depth, false, false);
     for byte in line {
         match byte {
@@ -300,6 +369,18 @@ fn is_free(line: &[u8]) -> bool {
 
 fn is_indented(line: &[u8]) -> bool {
     matches!(line.first(), Some(b' ' | b'\t'))
+}
+
+/// Whether an object begins that cannot end in this line: `{`, `{"a": 1,`, `{ "a": {`.
+fn is_opening_json(line: &[u8]) -> bool {
+    is_opening_bracket(line)
+        || matches!(line.trim_ascii_end().last(), Some(b',' | b'{' | b'['))
+            && matches!(line[1..].trim_ascii_start().first(), Some(b'"'))
+}
+
+/// Whether an object begins at the end of a line of text: `response: {`.
+fn opens_object(line: &[u8]) -> bool {
+    matches!(line, [.., b' ' | b'=' | b':' | b'(', b'{' | b'['])
 }
 
 fn is_opening_bracket(line: &[u8]) -> bool {

@@ -16,7 +16,7 @@ use super::time::begins_with_time;
 
 pub use weir_config::Preset;
 
-use event::Event;
+use event::{Event, is_stray_frame};
 
 /// Most lines of one record: bounds what an endless trace may hold up.
 pub const LINES_MAX: usize = 500;
@@ -125,6 +125,10 @@ impl Joiner {
         }
         if preset.is_some() && begins_with_time(line) && !self.known.event.holds_any_line() {
             // Whoever writes a time begins an event: nearly every line is decided here.
+            return false;
+        }
+        let is_one_text = matches!(self.known.event, Event::Text { .. }) && self.known.lines == 1;
+        if is_one_text && is_stray_frame(open, line) {
             return false;
         }
         let event = match preset {

@@ -151,7 +151,7 @@ fn gos_panics_and_dumps_of_goroutines_are_one_event() {
 #[test]
 fn javascripts_errors_are_one_event() {
     one(
-        "/srv/app.js:10\n    throw new TypeError('x');\n    ^\n\nTypeError: x\n    at f (/srv/app.js:10:11)\n    at Module._compile (node:internal/modules/cjs/loader:1254:14) {\n  code: 'E_X',\n  [cause]: Error: y\n      at g (/srv/app.js:4:9)\n}\nNode.js v20.1.0",
+        "/srv/app.js:10\n    throw new TypeError('x');\n    ^\n\nTypeError: x\n    at f (/srv/app.js:10:11)\n    at Module._compile (node:internal/modules/cjs/loader:1254:14) {\n  code: 'E_X',\n  [cause]: Error: y\n      at g (/srv/app.js:4:9)\n}\n\nNode.js v20.1.0",
     );
     one(
         "request failed: Error: connect ECONNREFUSED 127.0.0.1:5432\n    at TCPConnectWrap.afterConnect [as oncomplete] (node:net:1555:16) {\n  errno: -111,\n  code: 'ECONNREFUSED'\n}",
@@ -249,6 +249,39 @@ fn two_writers_of_one_file_are_kept_apart() {
     );
     check(&["Nov 20, 2026 9:39:19 PM a.B c", "hello", "INFO: d"], &[1, 1, 1]);
     check(&["thread 'main' panicked at src/main.rs:4:5:", "{\"msg\":\"a\"}", "note: x"], &[1, 1, 1]);
+}
+
+#[test]
+fn frames_behind_a_line_that_tells_of_no_error_are_of_another_writer() {
+    check(&["2026-11-20 21:39:19 INFO fine", "\tat c.D.e(D.java:1)", "\tat c.D.f(D.java:2)"], &[1, 2]);
+    check(&["level=info msg=fine", "    at f (/srv/app.js:1:2)"], &[1, 1]);
+    check(&["2026-11-20 21:39:19 INFO stack trace:", "\tat c.D.e(D.java:1)"], &[2]);
+    check(&["2026-11-20 21:39:19 WARN slow", "\tat c.D.e(D.java:1)"], &[2]);
+    check(&["Trace: here", "    at f (/srv/app.js:1:2)"], &[2]);
+}
+
+#[test]
+fn objects_may_begin_with_a_member_or_behind_text() {
+    one("{ \"a\": 1,\n  \"b\": 2\n}");
+    one("2026-11-20 21:39:19 INFO response: {\n  \"a\": [\n    1\n  ]\n}");
+    one("response {\n  a: 1\n}");
+    // What cannot stand inside of an object is of another writer.
+    check(&["{\"a\": 1,", "hello", "{\"b\": 2}"], &[1, 1, 1]);
+    check(&["{", "{\"b\": 2}", "words"], &[1, 1, 1]);
+}
+
+#[test]
+fn a_statement_goes_on_with_its_clauses() {
+    one("2026-11-20 21:39:19 DEBUG sql - SELECT *\nFROM orders\nWHERE id = 1\nAND x = 2\nORDER BY id");
+    one("Hibernate: \n    select\n        id\n    from\n        orders");
+    check(&["2026-11-20 21:39:19 INFO a", "AND so on", "from here"], &[1, 1, 1]);
+    let mut told = Joiner::new(&Multiline::Preset(Preset::Sql), Format::Auto, Ansi::Auto);
+    let mut open = String::from("2026-11-20T21:39:19.123456Z\t    8 Query\tSELECT");
+    for line in ["id,", "name", "from orders"] {
+        assert!(told.continues(open.as_bytes(), line.as_bytes()), "{line}");
+        open = format!("{open}\n{line}");
+    }
+    assert!(!told.continues(open.as_bytes(), b"2026-11-20T21:39:20.123456Z\t    8 Quit"));
 }
 
 #[test]
