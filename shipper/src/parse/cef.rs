@@ -193,7 +193,8 @@ fn meaning(key: &str) -> Option<Meaning> {
         "request" | "url" => Meaning::Url,
         "requestMethod" => Meaning::Method,
         "requestClientApplication" => Meaning::Keyword(Field::UserAgentOriginal),
-        "dvchost" | "identHostName" => Meaning::Keyword(Field::HostName),
+        // `identHostName` is the host of who did it, no field of which there is.
+        "dvchost" => Meaning::Keyword(Field::HostName),
         "sproc" => Meaning::Keyword(Field::ProcessName),
         "spid" | "dvcpid" => Meaning::Long(Field::ProcessPid),
         "cn1ms" => Meaning::Duration(Unit::Millis),

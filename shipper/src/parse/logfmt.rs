@@ -173,7 +173,7 @@ fn pair(key: &str, value: RawValue<'_>, draft: &mut Draft<'_>, scratch: &mut Scr
 }
 
 /// Appends what a quoted value means: Go's escapes. Those that make no text stay as they are.
-fn unquote(inside: &str, out: &mut String) {
+pub(super) fn unquote(inside: &str, out: &mut String) {
     let mut rest = inside;
     while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
         out.push_str(&rest[..at]);

@@ -59,7 +59,7 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<Format> {
         draft.domain(domain);
     }
     if !matches!(parts.user, "-" | "" | "\"\"") {
-        draft.writer.string(Field::UserName, parts.user);
+        draft.writer.string(Field::UserName, &unescape(parts.user));
     }
     quoted_request(parts.request, has_control, draft);
     if let Some(status) = short_number(parts.status) {

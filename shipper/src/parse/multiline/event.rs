@@ -36,6 +36,8 @@ pub(super) enum Event {
     NodeTrace,
     /// In a statement of SQL whose further lines are not indented.
     Statement,
+    /// Behind a request in Gin's access log: its errors follow.
+    Gin,
     /// In an exception of Ruby.
     Ruby,
     /// Behind PHP's `Stack trace:`.
@@ -70,6 +72,7 @@ impl Event {
             Some(b'T') if is_traceback(line) => return Event::Traceback,
             Some(b'g' | b'p' | b'f') if is_go_panic(line) => return Event::Go,
             Some(b't') if is_rust_panic(line) => return Event::RustPanic,
+            Some(b'[') if line.starts_with(b"[GIN] ") => return Event::Gin,
             Some(b'E') if line.starts_with(b"Error: ") => return Event::Rust,
             Some(b'/' | b'f' | b'n') if is_node_source(line) => return Event::NodeSource,
             _ => {}
@@ -141,6 +144,7 @@ impl Event {
             Event::Traceback | Event::TracebackEnd | Event::TracebackChain => self.next_traceback(line),
             Event::Go => is_go(line).then_some(Event::Go),
             Event::Rust => is_rust(line).then_some(Event::Rust),
+            Event::Gin => line.starts_with(b"Error #").then_some(Event::Gin),
             Event::Ruby => is_ruby(line).then_some(Event::Ruby),
             Event::Php => is_php(line).then_some(Event::Php),
         }

@@ -1,6 +1,9 @@
 //! Lines of programs that are written as nobody else writes them. Each reader takes a whole first line or nothing.
 
+use std::borrow::Cow;
+
 use memchr::memmem;
+use weir_record::time::parse_fraction;
 use weir_record::{Level, Timestamp};
 
 use super::super::cut::Cut;
@@ -8,8 +11,8 @@ use super::super::format::Format;
 use super::super::zone::Clock;
 use super::header::{Header, is_logger, logger_and_line};
 use super::layouts::{self, Family};
-use super::stamped;
 use super::words::{Words, number};
+use super::{pairs, stamped};
 
 /// The header of a line, and whose it is.
 pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Header<'l>)> {
@@ -31,6 +34,7 @@ pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Head
                 .or_else(|| hadoop(line, clock).map(as_format(Format::Hadoop)))
                 .or_else(|| mysql_old(line, clock).map(as_format(Format::Mysql)))
                 .or_else(|| layouts::ttcc(line).map(as_format(Format::Java)))
+                .or_else(|| zap_epoch(line).map(as_format(Format::Go)))
         }
         b'[' if line.starts_with("[Nest] ") => nest(line, clock).map(as_format(Format::Node)),
         b'[' => celery(line, clock)
@@ -46,6 +50,7 @@ pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Head
             .or_else(|| logcat_brief(line).map(as_format(Format::Logcat)))
             .or_else(|| level_first(line, clock))
             .or_else(|| python(line).map(as_format(Format::Python)))
+            .or_else(|| uvicorn(line).map(as_format(Format::Python)))
             .or_else(|| php_bare(line).map(as_format(Format::Php))),
         b'a'..=b'z' => dotnet(line).map(as_format(Format::Dotnet)),
         _ => None,
@@ -85,17 +90,17 @@ fn klog<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
     // Structured: what is quoted is the message, pairs follow.
     if let Some((message, pairs)) = quoted(words.rest()).filter(|(_, pairs)| is_pairs(pairs)) {
         header.pairs = pairs;
-        header.message = Some(message);
+        header.message = Some(pairs::unquoted(message));
     } else {
         header.lifts_pairs = true;
     }
     Some(header)
 }
 
-/// A text in quotes, and what follows.
+/// A text in quotes, its escapes not undone, and what follows.
 fn quoted(text: &str) -> Option<(&str, &str)> {
-    let (inside, rest) = text.strip_prefix('"')?.split_once('"')?;
-    (!inside.contains('\\')).then_some((inside, rest))
+    let length = pairs::quoted_length(text.strip_prefix('"')?)?;
+    Some((&text[1..1 + length], &text[length + 2..]))
 }
 
 /// Whether a text is nothing but pairs, each of which can be lifted.
@@ -106,12 +111,10 @@ fn is_pairs(text: &str) -> bool {
         if key.is_empty() || !is_logger(key) || key.contains(['/', ':', '$']) {
             return false;
         }
-        rest = match value.strip_prefix('"') {
-            Some(inside) => match inside.split_once('"') {
-                Some((inside, after)) if !inside.contains('\\') && !inside.is_empty() => after,
-                _ => return false,
-            },
-            None => {
+        rest = match quoted(value) {
+            Some((inside, after)) if !inside.is_empty() => after,
+            _ if value.starts_with('"') => return false,
+            _ => {
                 let end = value.find(' ').unwrap_or(value.len());
                 let is_plain = value[..end]
                     .bytes()
@@ -278,6 +281,31 @@ fn python(line: &str) -> Option<Header<'_>> {
     Some(header)
 }
 
+/// `INFO:     Application startup complete.`, filled to ten letters (uvicorn).
+fn uvicorn(line: &str) -> Option<Header<'_>> {
+    const WIDTH: usize = 10;
+    let (level, rest) = line.split_once(':')?;
+    let message = rest.trim_start_matches(' ');
+    if line.len() - message.len() != WIDTH || message.is_empty() {
+        return None;
+    }
+    let mut header = Header { level: Some(layouts::capital_level(level)?), ..Header::default() };
+    header.message_start = WIDTH;
+    Some(header)
+}
+
+/// `1.7000000001234567e+09<tab>INFO<tab>setup<tab>starting manager` (zap's console with its usual times).
+fn zap_epoch(line: &str) -> Option<Header<'_>> {
+    const EXPONENT: usize = 9;
+    let (time, _) = line.split_once("e+09\t")?;
+    let (first, digits) = time.split_once('.')?;
+    let (seconds, fraction) = digits.split_at_checked(EXPONENT)?;
+    let is_number = first.len() == 1 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let (nanosecond, count, _) = parse_fraction(format!(".{fraction}").as_bytes());
+    let seconds = format!("{first}{seconds}").parse().ok().filter(|_| is_number)?;
+    stamped::zap(line, Timestamp::from_seconds(seconds, nanosecond, count)?, time.len() + "e+09".len())
+}
+
 /// `info: Microsoft.Hosting.Lifetime[14]`, the message in the lines below or behind it.
 fn dotnet(line: &str) -> Option<Header<'_>> {
     let level = match line.get(..6)? {
@@ -333,7 +361,8 @@ fn celery<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
 
 /// `[Nest] 4711  - 11/20/2026, 9:39:19 PM     LOG [NestFactory] Starting Nest application... +4ms`.
 fn nest<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
-    let mut words = Words::at(line, "[Nest] ".len());
+    let mut words = Words::at(line, 1);
+    let program = words.until("] ")?;
     let pid = words.number()?;
     words.skip("- ").then_some(())?;
     let (moment, length) = clock.read_prefix(words.rest().as_bytes())?;
@@ -342,6 +371,7 @@ fn nest<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
     let mut header = Header::stamped(moment, 0);
     header.level = Some(layouts::capital_level(level)?);
     header.pid = Some(pid);
+    header.program = Some(program);
     if words.skip("[") {
         header.logger = Some(words.until("] ")?);
     }
@@ -380,6 +410,7 @@ fn php<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
     header.level = Some(level);
     header.logger = Some(channel).filter(|channel| is_logger(channel));
     header.logger?;
+    header.take_objects(line);
     Some(header)
 }
 
@@ -403,7 +434,8 @@ fn php_error(line: &str, at: usize) -> Option<Header<'_>> {
     header.message_start = line.len() - message.len();
     if let Some((file, origin_line)) = message.cut_last(" on line ") {
         let file = memmem::rfind(file.as_bytes(), b" in ").map(|at| &file[at + 4..]);
-        header.origin = file.zip(number(origin_line));
+        // What goes wrong before a script runs.
+        header.origin = file.filter(|file| *file != "Unknown").zip(number(origin_line));
     }
     Some(header)
 }
@@ -451,7 +483,7 @@ fn kafka<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
     header.origin = origin_line.map(|line| ("", line));
     header.level = Some(level);
     header.logger = Some(logger);
-    header.message = Some(message);
+    header.message = Some(Cow::Borrowed(message));
     Some(header)
 }
 

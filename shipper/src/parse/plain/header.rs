@@ -1,8 +1,10 @@
 //! The header of a plain line: what stands before its message.
 
+use std::borrow::Cow;
+
 use memchr::{memchr, memchr2};
 use weir_record::schema::Field;
-use weir_record::time::Civil;
+use weir_record::time::{Civil, parse_fraction};
 use weir_record::{Level, Timestamp};
 
 use super::super::cut::Cut;
@@ -10,9 +12,9 @@ use super::super::draft::{Draft, Value};
 use super::super::keys::{Meaning, Unit};
 use super::super::row::address;
 use super::super::zone::Clock;
-use super::pairs;
 use super::times::time_of_day;
 use super::words::number;
+use super::{objects, pairs};
 
 /// What stands before a line's message.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +46,9 @@ pub(super) struct Header<'l> {
     /// Pairs behind a message that was taken out of the line.
     pub(super) pairs: &'l str,
     /// The message of a record of one line, where it is not all that follows.
-    pub(super) message: Option<&'l str>,
+    pub(super) message: Option<Cow<'l, str>>,
+    /// JSON objects behind that message.
+    pub(super) objects: &'l str,
     /// Whether pairs inside the message are lifted.
     pub(super) lifts_pairs: bool,
     /// Where the message begins, in bytes; 0 where the line has to stay whole.
@@ -76,6 +80,14 @@ impl<'l> Header<'l> {
         reader.header.message_start = reader.at;
         reader.header.lifts_pairs = true;
         reader.header
+    }
+
+    /// Takes the objects that stand behind the message, if there are any.
+    pub(super) fn take_objects(&mut self, line: &'l str) {
+        if let Some((message, objects)) = objects::split(&line[self.message_start..]) {
+            self.message = Some(Cow::Borrowed(message));
+            self.objects = objects;
+        }
     }
 
     /// Adds an attribute, where there is still room.
@@ -176,7 +188,7 @@ struct Reader<'l> {
 impl<'l> Reader<'l> {
     fn read(&mut self, clock: &mut Clock) {
         if !self.time(clock) {
-            return self.without_date();
+            return if self.epoch() { self.header.message_start = self.at } else { self.without_date() };
         }
         self.blanks();
         self.dash();
@@ -191,6 +203,47 @@ impl<'l> Reader<'l> {
         }
     }
 
+    /// A time in seconds or milliseconds since 1970: `1700000000.123 INFO started`, where a level follows, and
+    /// `[1700000000] SERVICE ALERT: ..` (Nagios).
+    fn epoch(&mut self) -> bool {
+        let bracketed = self.line.starts_with('[');
+        let start = usize::from(bracketed);
+        let Some((moment, length)) = epoch_at(&self.line[start..]) else { return false };
+        self.at = start + length;
+        if bracketed && !self.take("] ") || !bracketed && !self.rest().starts_with(' ') {
+            return self.give_up();
+        }
+        self.header.time = Some(moment);
+        if self.parts() {
+            self.settle_name();
+            return true;
+        }
+        self.header = Header { time: Some(moment).filter(|_| bracketed), ..Header::default() };
+        self.at = start + length + "] ".len();
+        bracketed || self.give_up()
+    }
+
+    /// A line without any time: `[main] INFO com.x.Foo - started` (SLF4J's simple logger), `[main] [4711] INFO started`,
+    /// `INFO [main] com.x.Foo - started`. Its level alone leaves the line whole.
+    fn undated(&mut self) {
+        if !self.line.starts_with(|first: char| first == '[' || first.is_ascii_uppercase()) {
+            return;
+        }
+        let is_understood = self.parts();
+        self.settle_name();
+        let header = &self.header;
+        let is_thread = |name: &str| name == "main" || name.ends_with(|last: char| last.is_ascii_digit());
+        let is_certain = match self.line.starts_with('[') {
+            true => header.pid.is_some() || header.thread.is_some_and(is_thread) || header.logger.is_some(),
+            false => header.thread.is_some() && header.logger.is_some(),
+        };
+        if is_understood && is_certain {
+            self.header.message_start = self.at;
+        } else {
+            self.header = Header::default();
+        }
+    }
+
     /// A line whose time has no date, which is kept as it is: `21:39:19.123 [main] INFO  com.x.Foo - started`
     /// (logback), `[21:39:19 INF] started` (Serilog). Read only where a level follows.
     fn without_date(&mut self) {
@@ -198,7 +251,7 @@ impl<'l> Reader<'l> {
         let Some((_, length)) =
             time_of_day(&mut Civil::default(), self.rest().get(start..).unwrap_or_default())
         else {
-            return;
+            return self.undated();
         };
         let time = &self.line[start..start + length];
         if self.line[start + length..].starts_with(|next: char| next.is_ascii_alphanumeric()) {
@@ -420,8 +473,13 @@ impl<'l> Reader<'l> {
         let Some((_, length)) = self.brackets() else { return false };
         let after = self.rest()[length..].trim_start_matches([' ', '\t']);
         let after = after.strip_prefix("- ").or_else(|| after.strip_prefix("| ")).unwrap_or(after);
-        let after = after.trim_start_matches([' ', '\t']);
+        let mut after = after.trim_start_matches([' ', '\t']);
         if self.header.level.is_none() {
+            // A process may stand between.
+            let process = after.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+            if let Some((_, behind)) = process.filter(|(inside, _)| number(inside).is_some()) {
+                after = behind;
+            }
             let is_level =
                 level_word(after).is_some() || after.starts_with('[') && is_level_in_brackets(after);
             return is_level && !inside.is_empty();
@@ -593,6 +651,24 @@ impl<'l> Reader<'l> {
         self.at = self.line.len() - message.len();
         true
     }
+}
+
+/// Ten digits of seconds with a fraction or without, or thirteen of milliseconds, of the years from 2001 to 2033: what
+/// time it is, and the length.
+pub(super) fn epoch_at(text: &str) -> Option<(Timestamp, usize)> {
+    const SECONDS_DIGITS: usize = 10;
+    const MILLIS_DIGITS: usize = 13;
+    let count = text.bytes().take_while(u8::is_ascii_digit).count();
+    if !text.starts_with('1') || !matches!(count, SECONDS_DIGITS | MILLIS_DIGITS) {
+        return None;
+    }
+    let seconds = text[..SECONDS_DIGITS].parse().ok()?;
+    if count == MILLIS_DIGITS {
+        let millis: u32 = text[SECONDS_DIGITS..MILLIS_DIGITS].parse().ok()?;
+        return Some((Timestamp::from_seconds(seconds, millis * 1_000_000, 3)?, count));
+    }
+    let (nanosecond, digits, rest) = parse_fraction(&text.as_bytes()[count..]);
+    Some((Timestamp::from_seconds(seconds, nanosecond, digits)?, text.len() - rest.len()))
 }
 
 /// What stands behind a logger's name.

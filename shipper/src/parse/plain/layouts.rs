@@ -55,8 +55,12 @@ pub(super) fn tracing(line: &str, moment: Timestamp, length: usize) -> Option<He
         words.skip(" ");
     }
     header.pairs = &line[start..spans_end];
-    let target = words.until(": ").filter(|target| is_target(target))?;
-    header.logger = Some(target);
+    place_of_tracing(&mut words, &mut header);
+    if header.origin.is_none() {
+        let target = words.until(": ").filter(|target| is_target(target))?;
+        header.logger = Some(target);
+        place_of_tracing(&mut words, &mut header);
+    }
     if !header.pairs.is_empty() {
         header.attribute("spans", header.pairs);
     }
@@ -83,6 +87,19 @@ fn thread_of_tracing<'l>(words: &mut Words<'l>, header: &mut Header<'l>) {
             header.thread = name;
         }
         None => *words = before,
+    }
+}
+
+/// `src/main.rs:17: `, on demand too.
+fn place_of_tracing<'l>(words: &mut Words<'l>, header: &mut Header<'l>) {
+    let place = words.rest().cut(": ").and_then(|(place, _)| Some((place, place.rsplit_once(':')?)));
+    if let Some((place, (file, line))) = place
+        && file.ends_with(".rs")
+        && !file.contains(' ')
+        && let Some(line) = number(line)
+    {
+        header.origin = Some((file, line));
+        words.advance(place.len() + 2);
     }
 }
 

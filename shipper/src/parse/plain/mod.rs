@@ -8,6 +8,7 @@
 mod dialect;
 mod header;
 mod layouts;
+mod objects;
 mod pairs;
 mod slow_query;
 mod stamped;
@@ -61,8 +62,12 @@ pub(super) fn parse_known(record: &str, draft: &mut Draft<'_>) -> Option<Format>
         return slow_query::parse_head(first, record, draft).map(|()| Format::Mysql);
     };
     write(record, &header, draft);
-    if format == Format::Ruby {
-        web::rails(without_tags(&record[header.message_start..]), draft);
+    let message = &record[header.message_start..];
+    match format {
+        Format::Ruby => drop(web::rails(without_tags(message), draft)),
+        Format::Python => drop(web::uvicorn(message, draft)),
+        Format::Openstack => drop(web::eventlet(message, draft)),
+        _ => {}
     }
     Some(format)
 }
@@ -96,7 +101,10 @@ fn write(record: &str, header: &Header<'_>, draft: &mut Draft<'_>) -> bool {
     header.write(draft);
     // What a program writes behind its message stands at the end of the first line.
     let is_one_line = !message.contains('\n');
-    draft.writer.string(Field::Message, header.message.filter(|_| is_one_line).unwrap_or(message));
+    draft.writer.string(Field::Message, header.message.as_deref().filter(|_| is_one_line).unwrap_or(message));
+    if !header.objects.is_empty() {
+        objects::lift(header.objects, draft);
+    }
     if header.lifts_pairs {
         pairs::lift(message, draft);
     }

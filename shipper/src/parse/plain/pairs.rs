@@ -1,11 +1,14 @@
 //! `key=value` pairs inside a message's text, which stays whole: they are lifted into attributes, trace ids and
 //! durations into their fields.
 
+use std::borrow::Cow;
+
 use memchr::memchr;
 use weir_record::schema::Field;
 
 use super::super::draft::{Draft, Value};
 use super::super::keys::{self, Meaning, Unit};
+use super::super::logfmt;
 
 /// Most pairs of one message: what has more is no log line but a dump.
 const PAIRS_MAX: usize = 32;
@@ -24,7 +27,10 @@ pub(super) fn lift(text: &str, draft: &mut Draft<'_>) {
         if let Some(key) = key
             && !value.is_empty()
         {
-            place(key, value, draft);
+            match value.contains('\\') && bytes[equals + 1] == b'"' {
+                true => place(key, &unquoted(value), draft),
+                false => place(key, value, draft),
+            }
             lifted += 1;
             if lifted == PAIRS_MAX || draft.writer.is_full() {
                 return;
@@ -83,10 +89,9 @@ fn key_before(text: &str) -> Option<&str> {
 fn value_after(text: &str, start: usize) -> (&str, usize) {
     let rest = &text[start..];
     if let Some(quoted) = rest.strip_prefix('"') {
-        let end = quoted.find(['"', '\\', '\n']);
-        return match end {
-            Some(end) if quoted.as_bytes()[end] == b'"' => (&quoted[..end], start + end + 2),
-            _ => ("", start + 1),
+        return match quoted_length(quoted) {
+            Some(length) => (&quoted[..length], start + length + 2),
+            None => ("", start + 1),
         };
     }
     let end =
@@ -94,6 +99,29 @@ fn value_after(text: &str, start: usize) -> (&str, usize) {
     let is_plain = !rest[..end].contains(['{', '[', '(', '<']) && !rest[end..].starts_with(['=', '"', '\'']);
     let value = rest[..end].trim_end_matches(['.', ':']);
     (if is_plain { value } else { "" }, start + end.max(usize::from(end == 0 && rest.starts_with('='))))
+}
+
+/// The length of a quoted value of one line, up to the quote that ends it.
+pub(super) fn quoted_length(text: &str) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += text.get(at..)?.find(['"', '\\', '\n'])?;
+        match text.as_bytes()[at] {
+            b'"' => return Some(at),
+            b'\\' if text.as_bytes().get(at + 1)?.is_ascii() => at += 2,
+            _ => return None,
+        }
+    }
+}
+
+/// What a quoted text means.
+pub(super) fn unquoted(inside: &str) -> Cow<'_, str> {
+    if !inside.contains('\\') {
+        return Cow::Borrowed(inside);
+    }
+    let mut text = String::new();
+    logfmt::unquote(inside, &mut text);
+    Cow::Owned(text)
 }
 
 fn place(key: &str, value: &str, draft: &mut Draft<'_>) {

@@ -219,7 +219,7 @@ fn tomcat(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
 }
 
 /// `2026-11-20T21:39:19.123Z<tab>INFO<tab>logger<tab>a/b.go:42<tab>message<tab>{"k":1}` (zap's console encoder).
-fn zap(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
+pub(super) fn zap(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
     let mut words = Words::at(line, length + 1);
     let level = Level::from_name(words.until("\t")?.as_bytes())?;
     let mut header = Header { time: Some(moment), level: Some(level), ..Header::default() };
@@ -235,6 +235,7 @@ fn zap(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
         words.advance(part.len() + 1);
     }
     header.message_start = words.position();
+    header.take_objects(line);
     Some(header)
 }
 

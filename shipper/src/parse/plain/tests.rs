@@ -174,3 +174,33 @@ fn words_are_kept_as_text() {
         check_unparsed(Format::Plain, line);
     }
 }
+
+#[test]
+fn a_time_as_a_power_of_ten_keeps_its_digits() {
+    check(
+        Format::Auto,
+        "1.7952107900001234567e+09\tINFO\tsetup\tstarting {x}\t{\"a\":1,\"level\":2}",
+        r#"{"@timestamp":"2026-11-20T21:39:50.000123456Z","log.level":"info","log.logger":"setup","message":"starting {x}",
+           "attributes.a":1,"attributes.level":2}"#,
+    );
+}
+
+#[test]
+fn objects_behind_a_message_are_taken_only_where_they_are_whole() {
+    let check = |rest: &str, expected: &str| {
+        let line = format!("[2026-11-20 21:39:19] app.INFO: {rest}");
+        check(
+            Format::Auto,
+            &line,
+            &format!(
+                r#"{{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"info","log.logger":"app",{expected}}}"#
+            ),
+        );
+    };
+    check(r#"a {"b":1} [] "#, r#""message":"a","attributes.b":1"#);
+    check(r#"a {"b":1} {"b":2}"#, r#""message":"a","attributes.b":1,"attributes.b_2":2"#);
+    check(r#"a {"b":1} c"#, r#""message":"a {\"b\":1} c""#);
+    check(r#"a {"b":1"#, r#""message":"a {\"b\":1""#);
+    check(r#"{"b":1} []"#, r#""message":"{\"b\":1} []""#);
+    check(r#"a [1] {"b":[]}"#, r#""message":"a [1]","attributes.b":[]"#);
+}

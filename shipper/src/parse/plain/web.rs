@@ -1,7 +1,11 @@
-//! Requests as frameworks write them for people: Gin's access log, and Rails' lines, with a logger's prefix or without.
+//! Requests as frameworks write them for people: the access logs of Gin, uvicorn, Django's own server and OpenStack, and
+//! Rails' lines, with a logger's prefix or without.
 //!
 //! ```text
 //! [GIN] 2026/11/20 - 21:39:19 | 200 |     812.123µs |     203.0.113.7 | GET      "/cart"
+//! INFO:     203.0.113.7:52752 - "GET /cart HTTP/1.1" 200 OK
+//! [20/Nov/2026 21:39:19] "GET /cart HTTP/1.1" 200 1234
+//! 203.0.113.7 "GET /cart HTTP/1.1" status: 200 len: 1893 time: 0.2477829
 //! Started GET "/cart" for 203.0.113.7 at 2026-11-20 21:39:19 +0100
 //! Processing by CartsController#show as HTML
 //!   Parameters: {"id"=>"7"}
@@ -11,15 +15,20 @@
 use weir_record::Level;
 use weir_record::schema::Field;
 
+use super::super::access;
 use super::super::cut::Cut;
 use super::super::draft::{Draft, Value};
 use super::super::format::Format;
 use super::super::keys::{Meaning, Unit};
+use super::super::row::address;
 
 /// Fills `draft` from a record of one of these, whose text stays whole. None where it is none.
 pub(super) fn parse(record: &str, draft: &mut Draft<'_>) -> Option<Format> {
     let format = match record.as_bytes().first()? {
-        b'[' => gin(record, draft).map(|()| Format::Go),
+        b'[' => gin(record, draft)
+            .map(|()| Format::Go)
+            .or_else(|| runserver(record, draft).map(|()| Format::Python)),
+        b'E' => gin_errors(record, draft).map(|()| Format::Go),
         b'S' | b'P' | b'C' | b' ' => rails(record, draft).map(|()| Format::Ruby),
         _ => None,
     }?;
@@ -51,6 +60,61 @@ fn gin(record: &str, draft: &mut Draft<'_>) -> Option<()> {
     draft.source(client);
     draft.assign(Meaning::Keyword(Field::HttpRequestMethod), Value::Plain(method));
     draft.url(path);
+    if let Some((_, errors)) = record.split_once('\n') {
+        gin_errors(errors, draft);
+    }
+    Some(())
+}
+
+/// `Error #01: write: broken pipe`: what handlers have noted stands below the request.
+fn gin_errors(text: &str, draft: &mut Draft<'_>) -> Option<()> {
+    let (number, message) = text.lines().next()?.strip_prefix("Error #")?.cut(": ")?;
+    (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(())?;
+    draft.writer.level(Level::Error);
+    draft.writer.string(Field::ErrorMessage, message);
+    Some(())
+}
+
+/// `[20/Nov/2026 21:39:19] "GET /cart HTTP/1.1" 200 1234` (Django's server for development).
+fn runserver(record: &str, draft: &mut Draft<'_>) -> Option<()> {
+    let (time, rest) = record.strip_prefix('[')?.cut("] \"")?;
+    let (request, rest) = rest.cut("\" ")?;
+    let (status, bytes) = rest.cut_word()?;
+    let is_count = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (status.len() == 3 && is_count(status) && is_count(bytes)).then_some(())?;
+    let moment = draft.clock.read_all(time.as_bytes())?;
+    draft.time(moment);
+    access::request(request, draft);
+    draft.assign(Meaning::Status, Value::Plain(status));
+    draft.assign(Meaning::Long(Field::HttpResponseBodyBytes), Value::Plain(bytes));
+    Some(())
+}
+
+/// What uvicorn says of a request: fills in all but the message.
+pub(super) fn uvicorn(text: &str, draft: &mut Draft<'_>) -> Option<()> {
+    let (client, rest) = text.cut(" - \"")?;
+    let (request, answer) = rest.cut("\" ")?;
+    let (status, _) = answer.cut_word().unwrap_or((answer, ""));
+    (status.len() == 3 && !client.contains(' ')).then_some(())?;
+    draft.assign(Meaning::Status, Value::Plain(status)).then_some(())?;
+    address(client, Field::SourceIp, Field::SourceAddress, Field::SourcePort, draft);
+    access::request(request, draft);
+    Some(())
+}
+
+/// What OpenStack's services say of a request: fills in all but the message. Clients are those of proxies too.
+pub(super) fn eventlet(text: &str, draft: &mut Draft<'_>) -> Option<()> {
+    let (clients, rest) = text.cut(" \"")?;
+    let (request, rest) = rest.cut("\" status: ")?;
+    let (status, rest) = rest.cut(" len: ")?;
+    let (bytes, took) = rest.cut(" time: ")?;
+    (!clients.contains(' ')).then_some(())?;
+    draft.assign(Meaning::Status, Value::Plain(status)).then_some(())?;
+    draft.source(clients.split(',').next()?);
+    access::request(request, draft);
+    draft.assign(Meaning::Long(Field::HttpResponseBodyBytes), Value::Plain(bytes));
+    let took = took.split(' ').next().unwrap_or_default();
+    draft.assign(Meaning::Duration(Unit::Seconds), Value::Plain(took));
     Some(())
 }
 
