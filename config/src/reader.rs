@@ -88,6 +88,11 @@ impl<'c, 'i> Reader<'c, 'i> {
         self.context.fault(fault);
     }
 
+    /// How many faults there are so far, in the whole document.
+    pub(crate) fn faults(&self) -> usize {
+        self.context.faults.borrow().len()
+    }
+
     /// Whether one of these keys stood there; all of them have been asked for.
     pub(crate) fn asked_and_given(&self, keys: &[&'static str]) -> bool {
         self.given.iter().any(|key| keys.contains(key))

@@ -58,8 +58,13 @@ impl ShapeConfig {
     pub(crate) fn read(step: &mut Reader<'_, '_>) -> Option<Self> {
         let span = step.span();
         let when = step.strings("when").pop();
+        let faults = step.faults();
         let mut actions = read_actions(step);
         let action = actions.pop();
+        if action.is_none() && step.faults() > faults {
+            // Its only action is the one that cannot be read.
+            return None;
+        }
         if actions.is_empty() && action.is_some() {
             return Some(Self { when, action: action?, span });
         }

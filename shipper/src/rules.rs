@@ -92,9 +92,11 @@ fn actions(action: &ShapeAction, zone: &Zone) -> anyhow::Result<Vec<Action>> {
         ShapeAction::Keep(names) => vec![Action::Keep(full_names(names)?)],
         ShapeAction::Remove(names) => vec![Action::Remove(full_names(names)?)],
         ShapeAction::Rename(pairs) => {
-            each(pairs, |from, to| Ok(Action::Rename(writable(from)?, writable(to)?)))?
+            each(pairs, |from, to| Ok(Action::Rename(writable(&source(from, to)?)?, writable(to)?)))?
         }
-        ShapeAction::Copy(pairs) => each(pairs, |from, to| Ok(Action::Copy(field(from)?, writable(to)?)))?,
+        ShapeAction::Copy(pairs) => {
+            each(pairs, |from, to| Ok(Action::Copy(field(&source(from, to)?)?, writable(to)?)))?
+        }
         ShapeAction::Set(pairs) => {
             each(pairs, |name, text| Ok(Action::Set(writable(name)?, template(text)?)))?
         }
@@ -138,6 +140,13 @@ fn each(
 
 fn field(name: &str) -> anyhow::Result<FieldPath> {
     FieldPath::resolve(name).map_err(|error| bad_use(format!("shape: field `{name}`: {error}")))
+}
+
+/// The name of what becomes `to`: where the query language's short name means `to` itself, as in `user = "user.name"`,
+/// the attribute that is called so.
+fn source(from: &str, to: &str) -> anyhow::Result<String> {
+    let is_same = field(from)? == field(to)? && from != to;
+    Ok(if is_same { format!("attributes.{from}") } else { from.to_owned() })
 }
 
 fn writable(name: &str) -> anyhow::Result<FieldPath> {

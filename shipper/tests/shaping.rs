@@ -73,6 +73,13 @@ fn a_clean_line_is_as_it_would_be_without_redaction() {
 }
 
 #[test]
+fn a_short_name_of_its_own_target_is_the_attribute_of_that_name() {
+    let configuration = "[[source.shape]]\nrename = { user = \"user.name\" }";
+    let (documents, _) = ship(configuration, "{\"msg\":\"hi\",\"user\":\"anna\"}\n");
+    assert_eq!((text(&documents[0], "user.name"), text(&documents[0], "attributes.user")), ("anna", ""));
+}
+
+#[test]
 fn steps_are_done_in_their_order_under_their_conditions() {
     let configuration = r#"
 [[source.shape]]

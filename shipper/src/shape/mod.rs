@@ -46,7 +46,7 @@ pub enum Action {
     /// Text becomes a list.
     Split(FieldPath, String),
     /// A field's text is parsed as if it were a line. What is found is taken over, and the field goes; what is not
-    /// understood stays as it is.
+    /// understood stays as it is, and so does the message where the text has none of its own.
     Parse(FieldPath, Box<ParserSettings>),
     /// The record goes to the data stream of another dataset.
     Route(Template),
@@ -360,8 +360,15 @@ fn parse_again(
     let Some(inner) = Document::read(&fragment) else { return };
     document.remove(&name);
     for (name, value) in inner.into_members() {
-        // The time of reading is none of the inner line's.
-        if name != Field::Timestamp.name() || time.is_some() {
+        // The time of reading is none of the inner line's, and all of its text no message.
+        let is_found = match name.as_str() {
+            name if name == Field::Timestamp.name() => time.is_some(),
+            name if name == Field::Message.name() => {
+                value.as_str() != Some(&text) || document.get(name).is_none()
+            }
+            _ => true,
+        };
+        if is_found {
             document.set(&name, value);
         }
     }

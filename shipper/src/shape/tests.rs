@@ -82,6 +82,11 @@ fn a_field_is_parsed_again_as_if_it_were_a_line() {
     assert!(document.get("attributes.inner").is_none());
     // What is not understood stays.
     assert_eq!(shaped(vec![parse("zone")])["attributes.zone"], "eu");
+    // A text without a message of its own does not take the record's.
+    let set = Action::Set(path("pairs"), Template::read("k=v x=y").expect("a template"));
+    let settings = ParserSettings { format: Format::Logfmt, ..ParserSettings::default() };
+    let document = shaped(vec![set, Action::Parse(path("pairs"), Box::new(settings))]);
+    assert_eq!((&document["message"], &document["attributes.k"]), (&json!("hello"), &json!("v")));
 }
 
 #[test]

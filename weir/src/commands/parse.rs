@@ -11,6 +11,7 @@ use weir_shipper::SourceSettings;
 use weir_shipper::cli::{host_name, load, source_settings};
 use weir_shipper::follow::Encoding;
 use weir_shipper::parse::{Multiline, Preset, Zone};
+use weir_shipper::shape::Cut;
 
 use super::lines::{self, Summary};
 use crate::show::ignore_closed;
@@ -77,6 +78,8 @@ pub fn run(arguments: &ParseArgs) -> anyhow::Result<ExitCode> {
         total.records += summary.records;
         total.lines += summary.lines;
         total.not_understood += summary.not_understood;
+        total.dropped += summary.dropped;
+        total.cut.iter_mut().zip(summary.cut).for_each(|(total, cut)| *total += cut);
         total.detection = total.detection.or(summary.detection);
     }
     out.flush().or_else(ignore_closed)?;
@@ -182,6 +185,14 @@ fn summarize(arguments: &ParseArgs, total: &Summary) {
         (_, Some(detection)) => format!("{} ({:.0} %)", detection.format, detection.confidence * 100.0),
         (_, None) => "none".to_owned(),
     };
-    let Summary { records, lines, not_understood, .. } = total;
-    eprintln!("{records} records, {lines} lines, format {format}, {not_understood} not parsed");
+    let Summary { records, lines, not_understood, dropped, cut, .. } = total;
+    let reasons = Cut::ALL
+        .iter()
+        .zip(cut)
+        .map(|(reason, cut)| (reason.name(), if *reason == Cut::Dropped { cut + dropped } else { *cut }));
+    let gone: String = reasons
+        .filter(|(_, count)| *count > 0)
+        .map(|(reason, count)| format!(", {count} {reason}"))
+        .collect();
+    eprintln!("{records} records, {lines} lines, format {format}, {not_understood} not parsed{gone}");
 }
