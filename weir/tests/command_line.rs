@@ -187,6 +187,26 @@ fn parse_makes_one_document_of_every_line_of_stdin_and_of_files() {
 }
 
 #[test]
+fn parse_finds_the_source_of_a_relative_path_and_says_where_there_is_none_and_what_was_cut() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).expect("written");
+    let paths = format!("paths = ['{}/app.log']", directory.path().display());
+    write("weir.toml", &format!("[[source]]\n{paths}\n[[source.shape]]\nwhen = 'a'\nsample = '0%'\n"));
+    write("app.log", "2026-11-20 21:39:19 INFO a\n2026-11-20 21:39:20 INFO b\n");
+    write("other.log", "a\n");
+    let parse = |file: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_weir"))
+            .args(["parse", "-c", "weir.toml", file])
+            .current_dir(directory.path())
+            .output()
+            .expect("weir runs");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(parse("app.log").ends_with("0 not parsed, 1 sampled\n"), "{}", parse("app.log"));
+    assert!(parse("other.log").starts_with("no source of the configuration has other.log"));
+}
+
+#[test]
 fn whoever_reads_the_output_of_parse_may_stop_early() {
     let directory = tempfile::tempdir().unwrap();
     let path = write(directory.path(), "long.log", "a line like any other\n".repeat(20_000));

@@ -42,6 +42,8 @@ pub enum Kind {
     Hex,
     /// A number and a unit of time.
     Duration,
+    /// A version, a number with letters behind it: `9.6.9`, `37.00EUR`.
+    Code,
     /// A number.
     Number,
     /// A level.
@@ -52,7 +54,7 @@ pub enum Kind {
 
 impl Kind {
     /// In the order in which they are tried.
-    const ALL: [Kind; 18] = [
+    const ALL: [Kind; 19] = [
         Kind::Iso8601,
         Kind::HttpDate,
         Kind::SyslogTime,
@@ -68,6 +70,7 @@ impl Kind {
         Kind::Path,
         Kind::Hex,
         Kind::Duration,
+        Kind::Code,
         Kind::Number,
         Kind::Level,
         Kind::Word,
@@ -88,6 +91,7 @@ impl Kind {
             Kind::Path => "<path>",
             Kind::Hex => "<hex>",
             Kind::Duration => "<duration>",
+            Kind::Code => "<code>",
             Kind::Number => "<number>",
             Kind::Level => "<level>",
             Kind::Word => "<word>",
@@ -123,6 +127,7 @@ impl Kind {
             Kind::Path => r"\B(?:/[\w.@%+~:,=?&#-]+)+/?|\B/\B",
             Kind::Hex => r"\b0x[0-9A-Fa-f]+\b|\b(?:[0-9]+[a-f]|[a-f]+[0-9])[0-9a-f]*\b",
             Kind::Duration => r"[+-]?\b\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|sec|min)\b",
+            Kind::Code => r"\b\d+(?:\.\d+){2,}\w*|\b\d+\.\d+[A-Za-z]\w*",
             Kind::Number => r"[+-]?\b\d+(?:\.\d+)?\b",
             Kind::Level => {
                 r"\b(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|ERR|CRIT|CRITICAL|ALERT|FATAL|SEVERE|EMERG|trace|debug|info|notice|warn|warning|error|crit|critical|fatal|Trace|Debug|Info|Notice|Warn|Warning|Error|Critical|Fatal)\b"
@@ -343,6 +348,7 @@ mod tests {
         check("Nov  9 21:39:19 host app[12]: /var/lib/x", "<timestamp> host <word>[<number>]: <path>");
         check("20.11.2026 21:39:19 took=-5 0xff deadbeef01", "<timestamp> <word>=<number> <hex> <hex>");
         check("a@b.org https://x/y?z \"q \\\" r\" it's", "<email> <uri> <quoted> <word>'<word>");
+        check("fw 9.6.9 37.00EUR 1.5ms 1.5", "<word> <code> <code> <duration> <number>");
         check("12ab ab12 1a2b 00:1a:2b:3c:4d:5e 10:20:30", "<word> <word> <word> <mac> <time>");
         check("6ba7b810-9dad-11d1-80b4-00c04fd430c8; ключ=€", "<uuid>; <word>=?");
     }

@@ -6,13 +6,35 @@ use super::time::{decimal, shift};
 /// Reads a duration in nanoseconds where its unit is certain: stated in the value (`1.5ms`, `1m2.3s`), or by the key.
 pub(super) fn parse(text: &str, unit: Unit) -> Option<i64> {
     let unit_places = match unit {
-        Unit::InValue => return with_units(text),
+        Unit::InValue => return stated(text),
         Unit::Seconds => 9,
         Unit::Millis => 6,
         Unit::Micros => 3,
         Unit::Nanos => 0,
     };
-    scaled(text, unit_places).or_else(|| with_units(text))
+    scaled(text, unit_places).or_else(|| stated(text))
+}
+
+fn stated(text: &str) -> Option<i64> {
+    with_units(text).or_else(|| iso(text)).or_else(|| time_span(text))
+}
+
+/// `PT1H2M3.5S` (ISO 8601-1, 5.5.2.2), as Java writes a duration.
+fn iso(text: &str) -> Option<i64> {
+    let units = text.strip_prefix("PT")?;
+    units.bytes().all(|byte| byte.is_ascii_digit() || b".HMS".contains(&byte)).then_some(())?;
+    with_units(&units.to_ascii_lowercase())
+}
+
+/// `00:00:01.5000000`, as .NET writes one.
+fn time_span(text: &str) -> Option<i64> {
+    let mut parts = text.split(':');
+    let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_pair = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_whole = is_pair(hours) && is_pair(minutes) && seconds.get(..2).is_some_and(is_pair);
+    (is_whole && parts.next().is_none()).then_some(())?;
+    let minutes = hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().ok()?;
+    Some(minutes * 60_000_000_000 + scaled(seconds, 9)?)
 }
 
 /// `1h2m3.5s`, `12.5 ms`, `3µs`: one or more numbers, each with its unit.
@@ -71,8 +93,14 @@ mod tests {
         check("12.5", Unit::Millis, Some(12_500_000));
         check("7", Unit::Nanos, Some(7));
         check("12ms", Unit::Seconds, Some(12_000_000));
+        check("PT1.5S", Unit::InValue, Some(1_500_000_000));
+        check("PT1H2M", Unit::InValue, Some(3_720_000_000_000));
+        check("00:01:30.2500000", Unit::InValue, Some(90_250_000_000));
+        let others = ["PT", "PT5", "PT1S1H", "P1D", "1:2:3", "00:01", "00:01:30:00", "00:01:30x"];
         for text in
             ["12", "", "ms", "-5ms", "1.5 parsecs", "3ms3ms", "1s2m", "99999999999999999999h", "1..5s"]
+                .into_iter()
+                .chain(others)
         {
             check(text, Unit::InValue, None);
         }

@@ -108,13 +108,7 @@ fn settings(
     sources: &[SourceSettings],
     path: Option<&Path>,
 ) -> anyhow::Result<SourceSettings> {
-    let matching = |source: &&SourceSettings| path.is_some_and(|path| source.names(path));
-    let mut source = sources
-        .iter()
-        .find(matching)
-        .or(if path.is_none() { sources.first() } else { None })
-        .cloned()
-        .unwrap_or_else(|| SourceSettings::new(Vec::new()));
+    let mut source = source_of(sources, path).cloned().unwrap_or_else(|| SourceSettings::new(Vec::new()));
     if !arguments.format.is_empty() {
         source.set_format(&arguments.format).map_err(|error| bad_use(format!("--format: {error}")))?;
     }
@@ -132,6 +126,18 @@ fn settings(
         source.service = Some(service.clone());
     }
     Ok(source)
+}
+
+/// The configured source of a file, as it is called or by its whole path; of stdin the first. It is said where there is
+/// none: the file is then parsed as if there were no configuration.
+fn source_of<'s>(sources: &'s [SourceSettings], path: Option<&Path>) -> Option<&'s SourceSettings> {
+    let Some(path) = path else { return sources.first() };
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let found = sources.iter().find(|source| source.names(path) || source.names(&whole));
+    if found.is_none() && !sources.is_empty() {
+        eprintln!("no source of the configuration has {}: parsed without one", path.display());
+    }
+    found
 }
 
 /// The value of this name.

@@ -116,7 +116,7 @@ fn reference(place: &Place, name: &str, behind: Option<char>) -> String {
         Kind::Number => format!("%{{INT:{name}:int}}"),
         Kind::Quoted if all_begin('"') => format!(r#""(?<{name}>(?:[^"\\]|\\.)*)""#),
         Kind::Quoted => format!("%{{QUOTEDSTRING:{name}}}"),
-        Kind::Date | Kind::Uri | Kind::Path | Kind::Duration | Kind::Word => match behind {
+        Kind::Date | Kind::Uri | Kind::Path | Kind::Duration | Kind::Code | Kind::Word => match behind {
             Some(end) if end != ' ' => {
                 let mut class = String::new();
                 push_literal(&end.to_string(), false, &mut class);
@@ -206,6 +206,7 @@ impl Names {
             Kind::Hex => "hash",
             Kind::Mac => "mac",
             Kind::Duration => "duration",
+            Kind::Code => "code",
             Kind::Date => "date",
             Kind::Time => "time",
             Kind::Quoted => "text",

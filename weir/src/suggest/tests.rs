@@ -55,6 +55,15 @@ fn lines_with_bars_become_one_pattern_with_names_that_the_types_tell() {
 }
 
 #[test]
+fn versions_and_amounts_are_one_value() {
+    check(
+        &lines(60, |n| format!("till {n} sold sum={n}.00EUR by fw {}.{}.{n}", n % 3, n % 5)),
+        r"format = 'grok:^till %{INT:till:int} sold sum=%{NOTSPACE:sum} by fw %{NOTSPACE:fw}$'",
+        "1 pattern covers 100.0 %",
+    );
+}
+
+#[test]
 fn a_few_messages_become_a_pattern_each_and_keys_give_names() {
     let text = lines(90, |n| match n % 3 {
         0 => format!("~{n}~ login user={} from 10.1.1.{n}", USERS[n % 5]),

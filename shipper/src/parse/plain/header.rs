@@ -190,6 +190,7 @@ impl<'l> Reader<'l> {
         if !self.time(clock) {
             return if self.epoch() { self.header.message_start = self.at } else { self.without_date() };
         }
+        let next = self.rest().bytes().next();
         self.blanks();
         self.dash();
         let before_parts = self.at;
@@ -197,9 +198,11 @@ impl<'l> Reader<'l> {
             self.header.message_start = self.at;
             self.settle_name();
         } else {
-            // Only the time is certain.
-            let header = std::mem::take(&mut self.header);
-            self.header = Header { time: header.time, message_start: before_parts, ..Header::default() };
+            // Only the time is certain. One that is a value among others is no header.
+            let time = self.header.time;
+            let is_value = matches!(next, Some(b',' | b';' | b'|'));
+            let message_start = if is_value { 0 } else { before_parts };
+            self.header = Header { time, message_start, ..Header::default() };
         }
     }
 

@@ -132,6 +132,7 @@ fn place(key: &str, value: &str, draft: &mut Draft<'_>) {
                 | Meaning::Traceparent
                 | Meaning::B3
                 | Meaning::Duration(Unit::InValue)
+                | Meaning::WeakDuration
         ) || key == "resource.service.name"
     });
     if !meaning.is_some_and(|meaning| draft.assign(meaning, Value::Plain(value))) {
