@@ -311,8 +311,18 @@ impl<'l> Reader<'l> {
         if bracketed && !self.take("]") {
             return self.time_level_and_module();
         }
+        self.zone_name();
         self.take(":");
         true
+    }
+
+    /// `[Europe/Berlin]`, as Java writes it right behind a time and its offset.
+    fn zone_name(&mut self) {
+        let is_zone = |name: &str| name.contains('/') && name.starts_with(|c: char| c.is_ascii_uppercase());
+        if let Some((name, length)) = self.brackets().filter(|(name, _)| is_zone(name) && is_logger(name)) {
+            self.header.attribute("timezone", name);
+            self.at += length;
+        }
     }
 
     /// The rest of env_logger's `[2026-11-20T21:39:19Z INFO  module] message`.
@@ -656,19 +666,20 @@ impl<'l> Reader<'l> {
     }
 }
 
-/// Ten digits of seconds with a fraction or without, or thirteen of milliseconds, of the years from 2001 to 2033: what
-/// time it is, and the length.
+/// Ten digits of seconds with a fraction or without, thirteen of milliseconds, sixteen of microseconds or nineteen of
+/// nanoseconds, of the years from 2001 to 2033: what time it is, and the length.
 pub(super) fn epoch_at(text: &str) -> Option<(Timestamp, usize)> {
     const SECONDS_DIGITS: usize = 10;
-    const MILLIS_DIGITS: usize = 13;
     let count = text.bytes().take_while(u8::is_ascii_digit).count();
-    if !text.starts_with('1') || !matches!(count, SECONDS_DIGITS | MILLIS_DIGITS) {
+    if !text.starts_with('1') || !matches!(count, SECONDS_DIGITS | 13 | 16 | 19) {
         return None;
     }
     let seconds = text[..SECONDS_DIGITS].parse().ok()?;
-    if count == MILLIS_DIGITS {
-        let millis: u32 = text[SECONDS_DIGITS..MILLIS_DIGITS].parse().ok()?;
-        return Some((Timestamp::from_seconds(seconds, millis * 1_000_000, 3)?, count));
+    if count > SECONDS_DIGITS {
+        let digits = u8::try_from(count - SECONDS_DIGITS).ok()?;
+        let fraction: u32 = text[SECONDS_DIGITS..count].parse().ok()?;
+        let nanosecond = fraction * 10_u32.pow(9 - u32::from(digits));
+        return Some((Timestamp::from_seconds(seconds, nanosecond, digits)?, count));
     }
     let (nanosecond, digits, rest) = parse_fraction(&text.as_bytes()[count..]);
     Some((Timestamp::from_seconds(seconds, nanosecond, digits)?, text.len() - rest.len()))
