@@ -98,6 +98,9 @@ fn begins_trace<'t>(text: &'t str, start: usize, line: &'t str, before: &'t str)
         b'S' | b'[' | b'#' if line == "Stack trace:" || line == "[stacktrace]" || line.starts_with("#0 ") => {
             (start > 0).then_some(StackTrace { start, error: php_error(before) })
         }
+        _ if start > 0 && is_go_function(line.as_bytes()) && rest[line.len()..].starts_with("\n\t/") => {
+            trace(None)
+        }
         _ if line.ends_with(TRACEBACK) => trace(python_error(rest)),
         _ if start > 0 && is_ruby_frame(line.as_bytes()) => trace(ruby_error(before)),
         _ => None,
@@ -182,10 +185,27 @@ pub(super) fn is_ruby_frame(line: &[u8]) -> bool {
 /// An error named at the end of a line of text: `request failed: TypeError: x`.
 fn error_at_end(line: &str) -> Option<Error<'_>> {
     const NAMES: [&str; 2] = ["Error: ", "Exception: "];
+    // Node's own have a code: `TypeError [ERR_INVALID_ARG_TYPE]: x`.
+    if let Some((class, rest)) = line.cut("Error [ERR_") {
+        let start = class.rfind([' ', '(', '[']).map_or(0, |blank| blank + 1);
+        let class = &line[start..class.len() + "Error".len()];
+        let (_, message) = rest.cut("]: ")?;
+        return is_class(class).then_some(Error { class, message: Some(message) });
+    }
     let (at, name) = NAMES.iter().filter_map(|name| Some((line.find(name)?, *name))).min()?;
     let start = line[..at].rfind([' ', '(', '[']).map_or(0, |blank| blank + 1);
     let class = &line[start..at + name.len() - 2];
     is_class(class).then_some(Error { class, message: Some(&line[at + name.len()..]) })
+}
+
+/// Whether a line is nothing but the name of a function of Go, with its package: `main.main`,
+/// `k8s.io/a/b.(*Controller).Start.func2`.
+pub(super) fn is_go_function(line: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./@*()[]".contains(byte);
+    let name = &line[memchr::memrchr(b'/', line).map_or(0, |slash| slash + 1)..];
+    line.first().is_some_and(u8::is_ascii_alphabetic)
+        && memchr::memchr(b'.', name).is_some_and(|dot| dot > 0 && dot + 1 < name.len())
+        && line.iter().all(is_part)
 }
 
 /// Whether a text is the name of a class: words with dots or colons between.
@@ -236,7 +256,9 @@ pub(super) fn is_frame(line: &[u8]) -> bool {
     match text {
         [b'a', b't', b' ', ..] => is_indented,
         [b'.', b'.', b'.', b' ', digit, ..] => is_indented && digit.is_ascii_digit(),
-        [b'-', b'-', b'-', ..] => is_indented && text.starts_with(b"--- End of "),
+        [b'-', b'-', b'-', ..] => {
+            is_indented && (text.starts_with(b"--- End of ") || text.starts_with(b"---> "))
+        }
         [b'C', ..] => text.starts_with(b"Caused by: "),
         [b'S', ..] => is_indented && text.starts_with(b"Suppressed: "),
         [b'W', ..] => text.starts_with(b"Wrapped by: "),

@@ -4,7 +4,7 @@ use super::super::access;
 use super::super::journald::{self, Export};
 use super::super::plain::level_at_start;
 use super::super::time::begins_with_time;
-use super::super::trace::{exception_header, is_frame, is_python_error, is_ruby_frame};
+use super::super::trace::{exception_header, is_frame, is_go_function, is_python_error, is_ruby_frame};
 use super::super::windows::List;
 use super::Preset;
 
@@ -16,7 +16,8 @@ pub(super) enum Event {
     Whole,
     /// One line of text. `stamped`: it begins with a time, or is the first of a program that indents what follows.
     Text { stamped: bool },
-    /// Inside a stack trace of frames (Java, .NET, JavaScript). `stamped`: it began with such a line.
+    /// Inside a stack trace of frames (Java, .NET, JavaScript), or of other text of which all further lines are indented.
+    /// `stamped`: it began with such a line.
     Frames { stamped: bool },
     /// Behind Python's `Traceback (most recent call last):`.
     Traceback,
@@ -24,6 +25,8 @@ pub(super) enum Event {
     TracebackEnd,
     /// Behind the blank line after it, or the sentence that tells of the next one.
     TracebackChain,
+    /// Behind a line of zap's console that may show a trace, or in that trace.
+    Zap,
     /// In a panic of Go.
     Go,
     /// Behind `thread '..' panicked at ..:`: the message follows.
@@ -81,7 +84,10 @@ impl Event {
             return Event::Windows(list);
         }
         let is_timed = begins_with_time(line);
-        let is_stamped = is_timed || begins_with_level(line);
+        if is_timed && is_zap(line) {
+            return Event::Zap;
+        }
+        let is_stamped = is_timed || begins_with_level(line) || is_klog(line);
         if is_stamped && is_java_util(line) {
             return Event::JavaUtil;
         }
@@ -99,11 +105,11 @@ impl Event {
         if opens_object(line) && allows(preset, Preset::Json) {
             return Event::Json { depth: 1 };
         }
-        let indents = is_stamped
-            || is_console_category(line)
-            || is_ruby_logger(line)
-            || line.starts_with(b"Hibernate:")
-            || preset == Preset::Indented;
+        if is_java_thread(line) || line.starts_with(b"Hibernate:") || line.starts_with(b"terminate called ") {
+            return Event::Frames { stamped: true };
+        }
+        let indents =
+            is_stamped || is_console_category(line) || is_ruby_logger(line) || preset == Preset::Indented;
         Event::Text { stamped: indents }
     }
 
@@ -142,6 +148,8 @@ impl Event {
             Event::Text { stamped } => next_text(stamped, line, preset),
             Event::Frames { stamped } => next_frames(stamped, line),
             Event::Traceback | Event::TracebackEnd | Event::TracebackChain => self.next_traceback(line),
+            Event::Zap if is_zap_frame(line) => Some(Event::Zap),
+            Event::Zap => next_text(true, line, preset),
             Event::Go => is_go(line).then_some(Event::Go),
             Event::Rust => is_rust(line).then_some(Event::Rust),
             Event::Gin => line.starts_with(b"Error #").then_some(Event::Gin),
@@ -216,6 +224,32 @@ pub(super) fn is_stray_frame(open: &[u8], line: &[u8]) -> bool {
         && text.starts_with(b"at ")
         && !is_frame(open)
         && !(0..open.len()).any(|at| begins_alarm(&open[at..]))
+}
+
+/// Whether a line is of zap's console, at a level that traces are shown of: `2026-11-20T21:39:19.123Z<tab>ERROR<tab>..`.
+fn is_zap(line: &[u8]) -> bool {
+    const LEVELS: [&[u8]; 6] = [b"WARN", b"ERROR", b"DPANIC", b"PANIC", b"FATAL", b"error"];
+    /// Behind the time.
+    const TAB_AT_MAX: usize = 36;
+    let Some(tab) = memchr::memchr(b'\t', &line[..line.len().min(TAB_AT_MAX)]) else { return false };
+    let rest = &line[tab + 1..];
+    LEVELS.iter().any(|level| rest.strip_prefix(*level).is_some_and(|rest| rest.first() == Some(&b'\t')))
+}
+
+/// `main.main`, `k8s.io/a/b.(*Controller).Start.func2`, and the place in the code below it.
+fn is_zap_frame(line: &[u8]) -> bool {
+    is_indented(line) || is_go_function(line)
+}
+
+/// `I1120 21:39:19.123456   12345 controller.go:116] text`.
+fn is_klog(line: &[u8]) -> bool {
+    matches!(line, [b'I' | b'W' | b'E' | b'F', date @ .., ] if date.len() > 8
+        && date[..4].iter().all(u8::is_ascii_digit) && date[4] == b' ' && date[7] == b':')
+}
+
+/// `"main" #1 prio=5 os_prio=0 ..`: a thread in a dump of Java's.
+fn is_java_thread(line: &[u8]) -> bool {
+    line.first() == Some(&b'"') && memchr::memmem::find(line, b" os_prio=").is_some()
 }
 
 /// Whether a preset takes what `own` writes.

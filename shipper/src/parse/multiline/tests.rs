@@ -285,6 +285,26 @@ fn a_statement_goes_on_with_its_clauses() {
 }
 
 #[test]
+fn traces_of_zap_klog_and_dumps_of_java_are_one_event() {
+    one(
+        "2026-11-20T21:39:19.123Z\tERROR\ta.go:3\tgone\t{\"a\": 1}\nsigs.k8s.io/a/b.(*Controller).Start.func2.2\n\t/go/pkg/mod/a@v0.14/b.go:235\nmain.main\n\t/srv/main.go:9",
+    );
+    check(&["\"GC Thread\" os_prio=0", "System.InvalidOperationException: x"], &[1, 1]);
+    check(&["2026-11-20T21:39:19.123Z\tINFO\ta.go:3\tfine", "main.main", "\t/srv/main.go:9"], &[1, 1, 1]);
+    check(&["2026-11-20T21:39:19.123Z\tERROR\ta.go:3\tgone", "words of another"], &[1, 1]);
+    one(
+        "E1120 21:39:19.123456       1 runtime.go:77] Observed a panic: x\ngoroutine 12 [running]:\nmain.f({0x1, 0x2})\n\t/go/x.go:75 +0x85",
+    );
+    one(
+        "\"main\" #1 prio=5 os_prio=0 tid=0x1 waiting on condition\n   java.lang.Thread.State: TIMED_WAITING (sleeping)\n\tat java.lang.Thread.sleep(Native Method)\n\t- waiting on <0x1> (a java.lang.Object)\n\tat A.main(A.java:1)",
+    );
+    one(
+        "System.InvalidOperationException: x\n ---> System.IO.IOException: inner\n   at A.B() in /a.cs:line 1\n   --- End of inner exception stack trace ---\n   at C.D()",
+    );
+    one("terminate called after throwing an instance of 'std::runtime_error'\n  what():  x");
+}
+
+#[test]
 fn own_patterns_tell_where_events_begin_and_go_on() {
     let joined = |start: Option<&str>, continues: Option<&str>, lines: &[&str]| {
         let own = OwnLines::new(start, continues).expect("patterns");

@@ -195,6 +195,8 @@ impl<'l> Reader<'l> {
         self.dash();
         let before_parts = self.at;
         if self.python() || self.parts() {
+            // Fluentd's `[error]: text`.
+            self.take(": ");
             self.header.message_start = self.at;
             self.settle_name();
         } else {

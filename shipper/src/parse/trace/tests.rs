@@ -68,6 +68,7 @@ fn errors_of_many_languages_are_read() {
         "the len is 3",
         "thread",
     );
+    check("failed: TypeError [ERR_X]: x\n    at f (/srv/a.js:1:2)", "TypeError", "x", "    at f");
     check("failed: TypeError: x\n    at f (/srv/a.js:1:2)", "TypeError", "x", "    at f");
     check(
         "app.rb:3:in `f': gone (RuntimeError)\n\tfrom app.rb:7:in `<main>'",
