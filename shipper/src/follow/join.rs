@@ -63,6 +63,7 @@ pub struct Joining {
     /// all before is in records.
     cuts: VecDeque<usize>,
     unwrapped: Vec<u8>,
+    unwrapped_again: Vec<u8>,
     cleaned: Vec<u8>,
     scratch: TextScratch,
     raw: Vec<u8>,
@@ -125,6 +126,7 @@ impl Joining {
             spare: Vec::new(),
             cuts: VecDeque::new(),
             unwrapped: Vec::new(),
+            unwrapped_again: Vec::new(),
             cleaned: Vec::new(),
             scratch: TextScratch::default(),
             raw: Vec::new(),
@@ -150,6 +152,8 @@ impl Joining {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             let piece = self.wrapping.and_then(|wrapping| wrapping.read(line, &mut self.unwrapped));
             let text = piece.map_or(line, |piece| piece.text);
+            let inner = read_inner(self.wrapping, text, &mut self.unwrapped_again);
+            let text = inner.map_or(text, |inner| inner.text);
             sample.extend_from_slice(self.rules.apply(text, &mut self.scratch).text);
             if !piece.is_some_and(|piece| piece.is_partial) {
                 sample.push(b'\n');
@@ -289,6 +293,7 @@ impl Joining {
 
     /// Takes a whole line: it goes on its stream's record, or is one.
     fn complete(&mut self, mut line: Text, turn: &mut Turn<'_, '_>) {
+        self.unwrap_again(&mut line);
         let lane = lane_of(line.stream);
         self.clean_up(&mut line);
         if let Some(mut record) = self.lanes[lane].record.take() {
@@ -318,6 +323,16 @@ impl Joining {
             }
             None => self.ended.push(line),
         }
+    }
+
+    /// A container that runs an engine of its own writes lines in that one's wrapping.
+    fn unwrap_again(&mut self, line: &mut Text) {
+        let Some(inner) = read_inner(self.wrapping, &line.text, &mut self.unwrapped_again) else { return };
+        (line.time, line.stream) = (Some(inner.time), Some(inner.stream));
+        line.is_partial |= inner.is_partial;
+        self.cleaned.clear();
+        self.cleaned.extend_from_slice(inner.text);
+        std::mem::swap(&mut line.text, &mut self.cleaned);
     }
 
     /// Decodes the line, and removes what is not wanted in it.
@@ -488,6 +503,12 @@ impl Text {
             }
         }
     }
+}
+
+/// Docker's wrapping inside of that of another engine.
+fn read_inner<'t>(outer: Option<Wrapping>, text: &'t [u8], scratch: &'t mut Vec<u8>) -> Option<Piece<'t>> {
+    let may_be = outer == Some(Wrapping::Cri) && text.starts_with(b"{\"log\":");
+    may_be.then(|| Wrapping::Docker.read(text, scratch))?
 }
 
 fn lane_of(stream: Option<Stream>) -> usize {

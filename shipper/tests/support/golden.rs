@@ -127,7 +127,9 @@ fn unwrapped(wrapping: Wrapping, text: &[u8]) -> Vec<Record> {
             continue;
         }
         let envelope = Envelope { time: Some(piece.time), stream: Some(piece.stream), ..Envelope::default() };
-        let whole = Record { text: std::mem::take(&mut open), envelope };
+        let text = without_colours(&open, &mut Vec::new()).to_vec();
+        open.clear();
+        let whole = Record { text, envelope };
         match Wrapping::of(&whole.text) {
             Some(inner) => records.extend(unwrapped(inner, &whole.text)),
             None => records.push(whole),

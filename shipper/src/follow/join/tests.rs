@@ -349,6 +349,29 @@ fn utf_16_is_decoded_and_its_offsets_are_those_of_the_file() {
 }
 
 #[test]
+fn dockers_lines_inside_of_another_engines_are_unwrapped_twice() {
+    let line = |log: &str, stream: &str| {
+        format!(
+            "2026-11-20T21:39:20.000000005Z stdout F {{\"log\":\"{log}\\n\",\"stream\":\"{stream}\",\"time\":\"2026-11-20T21:39:19.123456789Z\"}}\n"
+        )
+    };
+    let file = [
+        line("2026-11-20 21:39:19 ERROR gone", "stderr"),
+        line("{\\\"level\\\":\\\"info\\\",\\\"msg\\\":\\\"inner\\\"}", "stdout"),
+        line("java.io.IOException: x", "stderr"),
+        line("\\tat a.B.c(B.java:1)", "stderr"),
+    ]
+    .concat();
+    for start in [0, file.find("\n").expect("a line") + 1] {
+        let mut portions = [1, 7, 300].into_iter();
+        let read = read(file.as_bytes(), start, &mut portions, AtEnd::All, &source(Format::Auto));
+        let messages: Vec<String> = records(&read).into_values().map(|record| record.1).collect();
+        assert!(messages.contains(&"inner".to_owned()), "{messages:?}");
+        assert_eq!(messages.len(), 2, "{messages:?}");
+    }
+}
+
+#[test]
 fn a_colour_hides_no_secret_and_makes_no_record() {
     use crate::redact::{RedactSettings, Redactor};
     let mut source = source(Format::Auto);
