@@ -6,7 +6,11 @@ use std::sync::LazyLock;
 use super::PatternError;
 
 /// Logstash's format: a name, a blank, the pattern; `#` begins a comment's line.
-const FILES: [&str; 2] = [include_str!("library/base.grok"), include_str!("library/services.grok")];
+const FILES: [&str; 3] = [
+    include_str!("library/base.grok"),
+    include_str!("library/services.grok"),
+    include_str!("library/networks.grok"),
+];
 
 static BUILT_IN: LazyLock<BTreeMap<&'static str, &'static str>> = LazyLock::new(|| {
     let lines = FILES.iter().flat_map(|file| file.lines());
