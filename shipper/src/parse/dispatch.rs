@@ -52,6 +52,13 @@ impl Parsers {
         if first == b'_' && self.fill_export(text.as_bytes(), draft) {
             return Some(Format::Journald);
         }
+        // Linux' audit log is no logfmt: it has its time among the pairs.
+        if first == b't'
+            && text.starts_with("type=")
+            && let Some(format) = plain::parse_known(text, draft)
+        {
+            return Some(format);
+        }
         if first == b'{' {
             if journald::is_entry(text) && journald::parse(text, draft, &mut self.inner) {
                 return Some(Format::Journald);

@@ -9,7 +9,7 @@ use weir_record::{Level, Timestamp};
 use super::super::cut::Cut;
 use super::super::format::Format;
 use super::super::zone::Clock;
-use super::header::{Header, is_logger, logger_and_line};
+use super::header::{Header, epoch_at, is_logger, logger_and_line};
 use super::layouts::{self, Family};
 use super::words::{Words, number};
 use super::{pairs, stamped};
@@ -52,6 +52,7 @@ pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Head
             .or_else(|| python(line).map(as_format(Format::Python)))
             .or_else(|| uvicorn(line).map(as_format(Format::Python)))
             .or_else(|| php_bare(line).map(as_format(Format::Php))),
+        b't' if line.starts_with("type=") => audit(line).map(as_format(Format::Plain)),
         b'a'..=b'z' => dotnet(line).map(as_format(Format::Dotnet)),
         _ => None,
     }
@@ -278,6 +279,21 @@ fn python(line: &str) -> Option<Header<'_>> {
     let mut header = Header { level: Some(level), ..Header::default() };
     header.logger = Some(logger);
     header.message_start = line.len() - message.len();
+    Some(header)
+}
+
+/// `type=SYSCALL msg=audit(1795210759.123:456): arch=c000003e success=yes`, of Linux' audit log.
+fn audit(line: &str) -> Option<Header<'_>> {
+    let mut words = Words::at(line, "type=".len());
+    let kind = words.until(" msg=audit(")?;
+    let (moment, length) = epoch_at(words.rest())?;
+    words.advance(length);
+    words.skip(":").then_some(())?;
+    let serial = words.until("): ").filter(|serial| number(serial).is_some())?;
+    let mut header = Header::stamped(moment, words.position());
+    header.attribute("type", kind);
+    header.attribute("serial", serial);
+    header.lifts_pairs = true;
     Some(header)
 }
 

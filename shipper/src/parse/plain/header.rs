@@ -276,6 +276,8 @@ impl<'l> Reader<'l> {
         }
         self.settle_name();
         self.header.attribute("time", time);
+        // pino's `INFO (42): text`.
+        self.take(":");
         self.header.message_start = self.at + usize::from(self.rest().starts_with(' '));
     }
 
@@ -373,9 +375,7 @@ impl<'l> Reader<'l> {
             return false;
         }
         self.blanks();
-        if self.take("- ") {
-            self.blanks();
-        }
+        self.dash();
         if self.spring() {
             return true;
         }

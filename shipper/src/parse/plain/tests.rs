@@ -204,3 +204,17 @@ fn objects_behind_a_message_are_taken_only_where_they_are_whole() {
     check(r#"{"b":1} []"#, r#""message":"{\"b\":1} []""#);
     check(r#"a [1] {"b":[]}"#, r#""message":"a [1]","attributes.b":[]"#);
 }
+
+#[test]
+fn durations_of_all_kinds_are_lifted() {
+    for (value, nanos) in
+        [("1m30s", 90_000_000_000_i64), ("PT1.5S", 1_500_000_000), ("00:00:01.5000000", 1_500_000_000)]
+    {
+        plain(
+            &format!("2026-11-20 21:39:19 INFO done duration={value}"),
+            &format!(
+                r#"{{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"info","message":"done duration={value}","event.duration":{nanos}}}"#
+            ),
+        );
+    }
+}

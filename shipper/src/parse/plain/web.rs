@@ -1,9 +1,10 @@
-//! Requests as frameworks write them for people: the access logs of Gin, uvicorn, Django's own server and OpenStack, and
-//! Rails' lines, with a logger's prefix or without.
+//! Requests as frameworks write them for people: the access logs of Gin, uvicorn, morgan, Django's own server and
+//! OpenStack, and Rails' lines, with a logger's prefix or without.
 //!
 //! ```text
 //! [GIN] 2026/11/20 - 21:39:19 | 200 |     812.123µs |     203.0.113.7 | GET      "/cart"
 //! INFO:     203.0.113.7:52752 - "GET /cart HTTP/1.1" 200 OK
+//! GET /cart 200 12.345 ms - 1024
 //! [20/Nov/2026 21:39:19] "GET /cart HTTP/1.1" 200 1234
 //! 203.0.113.7 "GET /cart HTTP/1.1" status: 200 len: 1893 time: 0.2477829
 //! Started GET "/cart" for 203.0.113.7 at 2026-11-20 21:39:19 +0100
@@ -29,6 +30,7 @@ pub(super) fn parse(record: &str, draft: &mut Draft<'_>) -> Option<Format> {
             .map(|()| Format::Go)
             .or_else(|| runserver(record, draft).map(|()| Format::Python)),
         b'E' => gin_errors(record, draft).map(|()| Format::Go),
+        b'G' | b'P' | b'D' | b'H' | b'O' if morgan(record, draft).is_some() => Some(Format::Node),
         b'S' | b'P' | b'C' | b' ' => rails(record, draft).map(|()| Format::Ruby),
         _ => None,
     }?;
@@ -86,6 +88,28 @@ fn runserver(record: &str, draft: &mut Draft<'_>) -> Option<()> {
     draft.time(moment);
     access::request(request, draft);
     draft.assign(Meaning::Status, Value::Plain(status));
+    draft.assign(Meaning::Long(Field::HttpResponseBodyBytes), Value::Plain(bytes));
+    Some(())
+}
+
+/// `GET /cart 200 12.345 ms - 1024` and `GET /cart 200 1024 - 12.345 ms` (morgan's `dev` and `tiny`, for Node).
+fn morgan(record: &str, draft: &mut Draft<'_>) -> Option<()> {
+    const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
+    let mut words = record.split(' ');
+    let (method, path, status) = (words.next()?, words.next()?, words.next()?);
+    let rest = [words.next()?, words.next()?, words.next()?, words.next()?];
+    let (took, bytes) = match rest {
+        [took, "ms", "-", bytes] | [bytes, "-", took, "ms"] => (took, bytes),
+        _ => return None,
+    };
+    let is_number = |text: &str| text.parse::<f64>().is_ok();
+    let is_request = METHODS.contains(&method) && path.starts_with('/') && status.len() == 3;
+    let is_whole = is_number(took) && (bytes == "-" || is_number(bytes)) && words.next().is_none();
+    (is_request && is_whole).then_some(())?;
+    draft.assign(Meaning::Status, Value::Plain(status)).then_some(())?;
+    draft.assign(Meaning::Keyword(Field::HttpRequestMethod), Value::Plain(method));
+    draft.url(path);
+    draft.assign(Meaning::Duration(Unit::Millis), Value::Plain(took));
     draft.assign(Meaning::Long(Field::HttpResponseBodyBytes), Value::Plain(bytes));
     Some(())
 }
