@@ -241,10 +241,11 @@ fn is_zap_frame(line: &[u8]) -> bool {
     is_indented(line) || is_go_function(line)
 }
 
-/// `I1120 21:39:19.123456   12345 controller.go:116] text`.
+/// `I1120 21:39:19.123456   12345 controller.go:116] text`, with the year or without.
 fn is_klog(line: &[u8]) -> bool {
-    matches!(line, [b'I' | b'W' | b'E' | b'F', date @ .., ] if date.len() > 8
-        && date[..4].iter().all(u8::is_ascii_digit) && date[4] == b' ' && date[7] == b':')
+    let Some((b'I' | b'W' | b'E' | b'F', date)) = line.split_first() else { return false };
+    let digits = date.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    matches!(digits, 4 | 8) && date.get(digits) == Some(&b' ') && date.get(digits + 3) == Some(&b':')
 }
 
 /// `"main" #1 prio=5 os_prio=0 ..`: a thread in a dump of Java's.

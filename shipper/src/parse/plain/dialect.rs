@@ -37,12 +37,14 @@ pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Head
                 .or_else(|| zap_epoch(line).map(as_format(Format::Go)))
         }
         b'[' if line.starts_with("[Nest] ") => nest(line, clock).map(as_format(Format::Node)),
+        b'[' if line.as_bytes().get(2) == Some(&b' ') => tornado(line, clock).map(as_format(Format::Python)),
         b'[' => celery(line, clock)
             .map(as_format(Format::Celery))
             .or_else(|| php(line, clock).map(as_format(Format::Php)))
             .or_else(|| coredns(line).map(as_format(Format::Coredns)))
             .or_else(|| redis(line, clock).map(as_format(Format::Redis)))
             .or_else(|| kafka(line, clock).map(as_format(Format::Hadoop)))
+            .or_else(|| nats(line, clock).map(as_format(Format::Go)))
             .or_else(|| level_first(line, clock)),
         b'A'..=b'Z' => klog(line, clock)
             .map(as_format(Format::Klog))
@@ -79,8 +81,14 @@ fn klog<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
         _ => return None,
     };
     let (date, rest) = line.get(1..)?.split_once(' ')?;
-    let time = clock.read_month_and_day(date, rest)?;
-    let mut words = Words::at(line, line.len() - rest.len() + time.1);
+    // glog writes the year since 0.5.
+    let time = match date.len() {
+        8 => clock.read_prefix(line[1..].as_bytes())?,
+        _ => {
+            clock.read_month_and_day(date, rest).map(|(moment, length)| (moment, date.len() + 1 + length))?
+        }
+    };
+    let mut words = Words::at(line, 1 + time.1);
     let thread = words.number()?;
     let place = words.until("] ").or_else(|| words.until("]")).filter(|place| !place.contains(' '))?;
     let (file, origin_line) = place.rsplit_once(':')?;
@@ -282,15 +290,57 @@ fn python(line: &str) -> Option<Header<'_>> {
     Some(header)
 }
 
+/// `[42] 2026/11/20 21:39:19.123456 [INF] Server is ready` (NATS).
+fn nats<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
+    let mut words = Words::at(line, 1);
+    let pid = words.number_prefix()?;
+    words.skip("] ").then_some(())?;
+    let (moment, length) = clock.read_start(words.rest().as_bytes())?;
+    words.advance(length);
+    words.skip(" [").then_some(())?;
+    let level = layouts::capital_level(words.until("] ")?)?;
+    let mut header = Header::stamped(moment, words.position());
+    header.level = Some(level);
+    header.pid = Some(pid);
+    header.lifts_pairs = true;
+    Some(header)
+}
+
+/// `[W 261120 21:39:19 web:2162] 404 GET /` (Tornado), `[I 2026-11-20 21:39:19.123 ServerApp] started` (Jupyter).
+fn tornado<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
+    let level = match line.as_bytes()[1] {
+        b'D' => Level::Debug,
+        b'I' => Level::Info,
+        b'W' => Level::Warning,
+        b'E' => Level::Error,
+        b'C' => Level::Critical,
+        _ => return None,
+    };
+    let mut words = Words::at(line, "[I ".len());
+    let time = clock.read_prefix(words.rest().as_bytes());
+    let (moment, length) = time.or_else(|| clock.read_short_year(words.rest()))?;
+    words.advance(length);
+    words.skip(" ").then_some(())?;
+    let (name, origin_line) = logger_and_line(words.until("] ")?);
+    let mut header = Header::stamped(moment, words.position());
+    header.level = Some(level);
+    header.logger = Some(name).filter(|name| is_logger(name));
+    header.logger?;
+    header.origin = origin_line.map(|line| ("", line));
+    Some(header)
+}
+
 /// `type=SYSCALL msg=audit(1795210759.123:456): arch=c000003e success=yes`, of Linux' audit log.
 fn audit(line: &str) -> Option<Header<'_>> {
     let mut words = Words::at(line, "type=".len());
-    let kind = words.until(" msg=audit(")?;
+    let kind = words.until(" msg=")?;
+    let logger = words.until("(").filter(|logger| *logger == "audit")?;
     let (moment, length) = epoch_at(words.rest())?;
     words.advance(length);
     words.skip(":").then_some(())?;
     let serial = words.until("): ").filter(|serial| number(serial).is_some())?;
     let mut header = Header::stamped(moment, words.position());
+    header.logger = Some(logger);
     header.attribute("type", kind);
     header.attribute("serial", serial);
     header.lifts_pairs = true;
