@@ -7,19 +7,20 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::json::{push_escaped, push_i64, push_quotes_escaped, push_string};
+use crate::json::{push_escaped, push_i64, push_string};
 use crate::level::Level;
 use crate::limits::{FIELDS_MAX, KEY_BYTES_MAX};
-use crate::schema::{ATTRIBUTES, Field, Origin};
-use crate::time::Timestamp;
+use crate::scan::{self, BLOCK_BYTES, push};
+use crate::schema::{ATTRIBUTES, Field, Opening, Origin};
+use crate::time::{Day, Timestamp};
 
 /// A set of schema fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FieldSet(u128);
+pub struct FieldSet([u64; 2]);
 
 impl FieldSet {
     /// No field.
-    pub const EMPTY: FieldSet = FieldSet(0);
+    pub const EMPTY: FieldSet = FieldSet([0; 2]);
 
     /// The fields that only Weir writes: a line's own are kept under `attributes`.
     pub fn weir_only() -> FieldSet {
@@ -27,16 +28,24 @@ impl FieldSet {
     }
 
     /// Adds a field; false where it was in the set.
+    #[inline]
     pub const fn insert(&mut self, field: Field) -> bool {
-        let bit = 1u128 << field as u8;
-        let fresh = self.0 & bit == 0;
-        self.0 |= bit;
+        let (word, bit) = Self::place(field);
+        let fresh = self.0[word] & bit == 0;
+        self.0[word] |= bit;
         fresh
     }
 
     /// Whether the field is in the set.
+    #[inline]
     pub const fn contains(self, field: Field) -> bool {
-        self.0 & (1u128 << field as u8) != 0
+        let (word, bit) = Self::place(field);
+        self.0[word] & bit != 0
+    }
+
+    /// The word and the bit of a field.
+    const fn place(field: Field) -> (usize, u64) {
+        ((field as usize / u64::BITS as usize) % 2, 1 << (field as u32 % u64::BITS))
     }
 }
 
@@ -91,6 +100,8 @@ pub struct DocumentScratch {
     attribute_filter: u64,
     key: Vec<u8>,
     line_tags: Vec<u8>,
+    /// Of the last time stamp.
+    day: Day,
 }
 
 impl DocumentScratch {
@@ -103,6 +114,27 @@ impl DocumentScratch {
             self.attributes.push(hash);
         }
         fresh
+    }
+}
+
+/// Members that stand in many documents, ready to be appended together.
+#[derive(Debug)]
+pub struct Members {
+    /// With their values, which are JSON.
+    fields: Vec<(Field, String)>,
+    /// All of them, each behind a comma.
+    text: Vec<u8>,
+}
+
+impl Members {
+    /// Fields and their values, which are valid JSON.
+    pub fn new(fields: impl IntoIterator<Item = (Field, String)>) -> Members {
+        let fields: Vec<_> = fields.into_iter().collect();
+        let mut text = Vec::new();
+        for (field, value) in &fields {
+            text.extend_from_slice(format!(",\"{}\":{value}", field.name()).as_bytes());
+        }
+        Members { fields, text }
     }
 }
 
@@ -161,20 +193,7 @@ impl<'a> DocumentWriter<'a> {
     /// Writes text. False, and nothing written, where the field is taken.
     #[inline]
     pub fn string(&mut self, field: Field, value: &str) -> bool {
-        self.open(field) && {
-            push_string(self.out, value);
-            true
-        }
-    }
-
-    /// As [`string`](Self::string), for text without control characters: whoever knows saves the look.
-    pub fn printable(&mut self, field: Field, value: &str) -> bool {
-        self.open(field) && {
-            self.out.push(b'"');
-            push_quotes_escaped(self.out, value.as_bytes());
-            self.out.push(b'"');
-            true
-        }
+        self.text_member(field, |out| push_escaped(out, value.as_bytes()))
     }
 
     /// Writes text from bytes; what is no UTF-8 becomes U+FFFD, and the document is tagged.
@@ -194,28 +213,33 @@ impl<'a> DocumentWriter<'a> {
     /// Writes text whose JSON escapes are already made: the inside of a string of a valid JSON line.
     #[inline]
     pub fn escaped(&mut self, field: Field, value: &[u8]) -> bool {
-        self.open(field) && {
-            self.out.push(b'"');
-            self.out.extend_from_slice(value);
-            self.out.push(b'"');
-            true
-        }
+        self.text_member(field, |out| push(out, value))
     }
 
     /// Writes a number.
     #[inline]
     pub fn integer(&mut self, field: Field, value: i64) -> bool {
-        self.open(field) && {
-            push_i64(self.out, value);
-            true
-        }
+        self.member(field, |out| push_i64(out, value))
     }
 
     /// Writes a value that is valid JSON already.
     pub fn raw(&mut self, field: Field, value: &[u8]) -> bool {
-        self.open(field) && {
-            self.out.extend_from_slice(value);
-            true
+        self.member(field, |out| push(out, value))
+    }
+
+    /// Writes members that are always the same, but those that are taken.
+    pub fn prepared(&mut self, members: &Members) {
+        let is_first = self.out.len() == self.start;
+        if is_first || members.fields.iter().any(|(field, _)| self.has(*field)) {
+            for (field, value) in &members.fields {
+                self.raw(*field, value.as_bytes());
+            }
+            return;
+        }
+        self.out.extend_from_slice(&members.text);
+        self.members += members.fields.len();
+        for (field, _) in &members.fields {
+            self.written.insert(*field);
         }
     }
 
@@ -226,12 +250,15 @@ impl<'a> DocumentWriter<'a> {
 
     /// Writes a moment.
     pub fn moment(&mut self, field: Field, value: Timestamp) -> bool {
-        self.open(field) && {
-            self.out.push(b'"');
-            value.push_rfc3339(self.out);
-            self.out.push(b'"');
-            true
+        let fresh = self.written.insert(field);
+        if fresh {
+            self.members += 1;
+            append(self.out, self.start, field.member(), 1, |out| {
+                value.push_on(&mut self.scratch.day, out);
+                out.push(b'"');
+            });
         }
+        fresh
     }
 
     /// Writes `log.level`.
@@ -242,31 +269,46 @@ impl<'a> DocumentWriter<'a> {
     /// Opens the member `attributes.<key>` and returns the buffer to append its JSON value to. `key` is plain UTF-8,
     /// not escaped. A repeated key gets a number, an unusable one (empty, odd dots, too long) is mended.
     pub fn attribute(&mut self, key: &str) -> &mut Vec<u8> {
-        if is_plain_key(key) && self.scratch.remember(xxh3_64(key.as_bytes())) {
-            self.begin(ATTRIBUTE_MEMBER);
-            self.out.extend_from_slice(key.as_bytes());
-            self.out.extend_from_slice(b"\":");
+        if self.is_new_plain_key(key) {
+            self.attribute_behind_prefix(|out| {
+                push(out, key.as_bytes());
+                out.extend_from_slice(b"\":");
+            });
             return self.out;
         }
-        self.scratch.key.clear();
-        push_clean_key(&mut self.scratch.key, key);
-        self.number_repeated_key();
-        self.begin(ATTRIBUTE_MEMBER);
-        push_escaped(self.out, &self.scratch.key);
-        self.out.extend_from_slice(b"\":");
+        let mut mended = std::mem::take(&mut self.scratch.key);
+        mended.clear();
+        push_clean_key(&mut mended, key);
+        self.number_repeated_key(&mut mended);
+        self.attribute_behind_prefix(|out| {
+            push_escaped(out, &mended);
+            out.extend_from_slice(b"\":");
+        });
+        self.scratch.key = mended;
         self.out
     }
 
     /// Writes an attribute from a member of a valid JSON object, as it stands there without the first quote:
     /// `key":value`. False, and nothing written, where the key is not usable as it is, or repeated: then
     /// [`DocumentWriter::attribute`] mends it.
+    #[inline]
     pub fn attribute_member(&mut self, key: &str, member: &[u8]) -> bool {
-        let usable = is_plain_key(key) && self.scratch.remember(xxh3_64(key.as_bytes()));
+        let usable = self.is_new_plain_key(key);
         if usable {
-            self.begin(ATTRIBUTE_MEMBER);
-            self.out.extend_from_slice(member);
+            self.attribute_behind_prefix(|out| push(out, member));
         }
         usable
+    }
+
+    /// Whether a key can be written as it is; it is remembered then.
+    #[inline]
+    fn is_new_plain_key(&mut self, key: &str) -> bool {
+        let plain = match key.len() {
+            0 => None,
+            1..=BLOCK_BYTES => short_plain_key(key),
+            _ => is_plain_key(key).then(|| xxh3_64(key.as_bytes())),
+        };
+        plain.is_some_and(|hash| self.scratch.remember(hash))
     }
 
     /// Writes the attribute `key` as text.
@@ -301,85 +343,118 @@ impl<'a> DocumentWriter<'a> {
     }
 
     fn push_tags(&mut self) {
-        if !self.open(Field::Tags) {
-            return;
-        }
-        self.out.push(b'[');
-        self.out.extend_from_slice(&self.scratch.line_tags);
-        for tag in Tag::ALL.into_iter().filter(|tag| self.tags & (1 << *tag as u8) != 0) {
-            if self.out.last() != Some(&b'[') {
-                self.out.push(b',');
+        let (tags, line_tags) = (self.tags, std::mem::take(&mut self.scratch.line_tags));
+        self.member(Field::Tags, |out| {
+            out.push(b'[');
+            out.extend_from_slice(&line_tags);
+            for tag in Tag::ALL.into_iter().filter(|tag| tags & (1 << *tag as u8) != 0) {
+                if out.last() != Some(&b'[') {
+                    out.push(b',');
+                }
+                push_string(out, tag.as_str());
             }
-            push_string(self.out, tag.as_str());
-        }
-        self.out.push(b']');
+            out.push(b']');
+        });
+        self.scratch.line_tags = line_tags;
     }
 
-    #[inline]
-    fn open(&mut self, field: Field) -> bool {
+    /// Writes a member whose value is appended by `push`, unless the field is taken.
+    #[inline(always)]
+    fn member(&mut self, field: Field, push: impl FnOnce(&mut Vec<u8>)) -> bool {
         let fresh = self.written.insert(field);
         if fresh {
-            self.begin(field.member());
+            self.members += 1;
+            append(self.out, self.start, field.member(), 0, push);
         }
         fresh
     }
 
-    /// Begins a member; `opening` starts with the comma that stands before all but the first.
-    #[inline]
-    fn begin(&mut self, opening: &str) {
-        let comma = usize::from(self.out.len() == self.start);
-        self.out.extend_from_slice(&opening.as_bytes()[comma..]);
-        self.members += 1;
+    /// As [`member`](Self::member), for the inside of a text.
+    #[inline(always)]
+    fn text_member(&mut self, field: Field, push: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let fresh = self.written.insert(field);
+        if fresh {
+            self.members += 1;
+            append(self.out, self.start, field.member(), 1, |out| {
+                push(out);
+                out.push(b'"');
+            });
+        }
+        fresh
     }
 
-    fn number_repeated_key(&mut self) {
-        let length = self.scratch.key.len();
+    /// Writes an attribute, of which `push` appends all behind the prefix.
+    #[inline(always)]
+    fn attribute_behind_prefix(&mut self, push: impl FnOnce(&mut Vec<u8>)) {
+        self.members += 1;
+        append(self.out, self.start, &ATTRIBUTE_MEMBER, 0, push);
+    }
+
+    fn number_repeated_key(&mut self, key: &mut Vec<u8>) {
+        let length = key.len();
         let mut number = 1u32;
-        loop {
-            if self.scratch.remember(xxh3_64(&self.scratch.key)) {
-                return;
-            }
+        while !self.scratch.remember(hash_of(key)) {
             number += 1;
-            self.scratch.key.truncate(length);
-            self.scratch.key.push(b'_');
-            push_i64(&mut self.scratch.key, i64::from(number));
+            key.truncate(length);
+            key.push(b'_');
+            push_i64(key, i64::from(number));
         }
     }
 }
 
-/// How an attribute begins behind another member.
-const ATTRIBUTE_MEMBER: &str = ",\"attributes.";
+static ATTRIBUTE_MEMBER: Opening = Opening::new(",\"attributes.");
 
 const _: () = assert!(
-    ATTRIBUTE_MEMBER.len() == ATTRIBUTES.len() + 3,
+    ATTRIBUTE_MEMBER.length() == ATTRIBUTES.len() + 3,
     "the prefix, behind a comma and a quote, before a dot"
 );
 
-/// Whether a key needs neither mending nor escaping: printable ASCII, no empty part between dots.
-fn is_plain_key(key: &str) -> bool {
-    let classes = key.bytes().fold(0, |classes, byte| classes | KEY_BYTE_CLASSES[usize::from(byte)]);
-    let has_empty_part = classes & KEY_DOT != 0 && key.split('.').any(str::is_empty);
-    classes & KEY_ODD == 0 && !has_empty_part && !key.is_empty() && key.len() <= KEY_BYTES_MAX
+/// Appends a member to a document that begins at `start`: its opening, with so many bytes of the quote behind it, and what
+/// `push` appends.
+#[inline(always)]
+fn append(out: &mut Vec<u8>, start: usize, opening: &Opening, quote: usize, push: impl FnOnce(&mut Vec<u8>)) {
+    let end = out.len();
+    let comma = usize::from(end == start);
+    out.extend_from_slice(if comma == 0 { opening.behind_another() } else { opening.first() });
+    out.truncate(end + opening.length() + quote - comma);
+    push(out);
 }
 
-/// A byte that a key keeps only escaped, or that is not ASCII.
-const KEY_ODD: u8 = 1;
-/// The dot, which separates the parts of a key.
-const KEY_DOT: u8 = 2;
+/// Whether a key needs neither mending nor escaping: printable ASCII, no empty part between dots.
+fn is_plain_key(key: &str) -> bool {
+    let bytes = key.as_bytes();
+    let is_printable =
+        scan::span(b'!', b'~', bytes) == bytes.len() && scan::clean_prefix(bytes) == bytes.len();
+    is_printable && key.len() <= KEY_BYTES_MAX && !key.split('.').any(str::is_empty)
+}
 
-static KEY_BYTE_CLASSES: [u8; 256] = {
-    let mut classes = [KEY_ODD; 256];
-    let mut byte = b'!';
-    while byte <= b'~' {
-        classes[byte as usize] = match byte {
-            b'"' | b'\\' => KEY_ODD,
-            b'.' => KEY_DOT,
-            _ => 0,
-        };
-        byte += 1;
+/// The hash of a key that fits into a block, if it is plain.
+#[inline]
+fn short_plain_key(key: &str) -> Option<u64> {
+    let (low, high) = scan::words(key.as_bytes());
+    let odd = scan::odd_or_dots(low, high, key.len());
+    (odd == 0 || is_plain_key(key)).then(|| hash(low, high, key.len()))
+}
+
+/// A hash of a key: one multiplication for the usual short ones.
+#[inline]
+fn hash(low: u64, high: u64, length: usize) -> u64 {
+    /// Of wyhash (Wang Yi, <https://github.com/wangyi-fudan/wyhash>).
+    const SECRETS: [u64; 2] = [0xA076_1D64_78BD_642F, 0xE703_7ED1_A0B4_28DB];
+    let product = u128::from(low ^ SECRETS[0] ^ length as u64) * u128::from(high ^ SECRETS[1]);
+    (product as u64) ^ (product >> 64) as u64
+}
+
+/// The hash of any key.
+fn hash_of(key: &[u8]) -> u64 {
+    match key.len() {
+        0..=BLOCK_BYTES => {
+            let (low, high) = scan::words(key);
+            hash(low, high, key.len())
+        }
+        _ => xxh3_64(key),
     }
-    classes
-};
+}
 
 /// Appends `key` as Elasticsearch accepts it: no empty part between dots, not only blanks, at most
 /// [`KEY_BYTES_MAX`] bytes.
@@ -443,6 +518,29 @@ mod tests {
             assert!(!writer.integer(Field::LogOffset, 7));
         });
         assert_eq!(fragment, r#""message":"first""#);
+    }
+
+    #[test]
+    fn members_are_written_together_or_those_that_are_not_taken() {
+        let members = Members::new([
+            (Field::SyslogPriority, "34".to_owned()),
+            (Field::LogLevel, "\"error\"".to_owned()),
+        ]);
+        let with_first = |first: fn(&mut DocumentWriter<'_>) -> bool| {
+            write(|writer| {
+                assert!(first(writer));
+                writer.prepared(&members);
+                assert!(!writer.string(Field::LogLevel, "other"));
+            })
+        };
+        let both = r#""log.syslog.priority":34,"log.level":"error""#;
+        assert_eq!(with_first(|_| true), both);
+        assert_eq!(
+            with_first(|writer| writer.string(Field::Message, "x")),
+            format!(r#""message":"x",{both}"#)
+        );
+        let taken = with_first(|writer| writer.level(Level::Info));
+        assert_eq!(taken, r#""log.level":"info","log.syslog.priority":34"#);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The severity of a record, on one scale whatever the line calls it.
 
+use crate::scan::{BLOCK_BYTES, words};
+
 /// `log.level`, exactly as indexed: the ten names that Kibana's badges know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
@@ -48,30 +50,14 @@ impl Level {
 
     /// Reads the names that loggers write, in any case: `WARN`, `E`, `SEVERE`, `dbg`, `crit`, ...
     pub fn from_name(name: &[u8]) -> Option<Level> {
-        const LONGEST: usize = 13; // INFORMATIONAL
-        let mut lower = [0u8; LONGEST];
-        let lower = lower.get_mut(..name.len())?;
-        for (to, from) in lower.iter_mut().zip(name) {
-            *to = from.to_ascii_lowercase();
+        if name.len() > BLOCK_BYTES {
+            return None;
         }
-        Some(match &*lower {
-            b"trace" | b"trc" | b"trce" | b"t" | b"v" | b"verbose" | b"finest" | b"finer" | b"silly" => {
-                Level::Trace
-            }
-            b"debug" | b"dbg" | b"dbug" | b"d" | b"fine" | b"config" | b"debug1" | b"debug2" | b"debug3"
-            | b"debug4" | b"debug5" => Level::Debug,
-            b"info" | b"inf" | b"i" | b"information" | b"informational" | b"log" | b"statement" => {
-                Level::Info
-            }
-            b"notice" | b"note" | b"n" => Level::Notice,
-            b"warning" | b"warn" | b"wrn" | b"w" => Level::Warning,
-            b"error" | b"err" | b"eror" | b"e" | b"severe" | b"failure" | b"fail" => Level::Error,
-            b"critical" | b"crit" | b"c" | b"dpanic" => Level::Critical,
-            b"alert" | b"a" => Level::Alert,
-            b"emergency" | b"emerg" | b"panic" => Level::Emergency,
-            b"fatal" | b"ftl" | b"f" => Level::Fatal,
-            _ => return None,
-        })
+        let folded = folded(name);
+        let slot = TABLE[slot_of(name.len(), folded)];
+        let is_same = |known: &&Name| known.folded == folded && known.text.len() == name.len();
+        let known = slot.iter().map_while(|index| NAMES.get(usize::from(*index))).find(is_same)?;
+        known.text.as_bytes().eq_ignore_ascii_case(name).then_some(known.level)
     }
 
     /// Maps a syslog severity (RFC 5424 §6.2.1, 0 to 7).
@@ -102,6 +88,93 @@ impl Level {
             _ => return None,
         })
     }
+}
+
+/// A name that loggers write.
+#[derive(Clone, Copy)]
+struct Name {
+    text: &'static str,
+    folded: (u64, u64),
+    level: Level,
+}
+
+/// The names, in lower case.
+const TEXTS: [(Level, &[&str]); 10] = [
+    (Level::Trace, &["trace", "trc", "trce", "t", "v", "verbose", "finest", "finer", "silly"]),
+    (
+        Level::Debug,
+        &["debug", "dbg", "dbug", "d", "fine", "config", "debug1", "debug2", "debug3", "debug4", "debug5"],
+    ),
+    (Level::Info, &["info", "inf", "i", "information", "informational", "log", "statement"]),
+    (Level::Notice, &["notice", "note", "n"]),
+    (Level::Warning, &["warning", "warn", "wrn", "w"]),
+    (Level::Error, &["error", "err", "eror", "e", "severe", "failure", "fail"]),
+    (Level::Critical, &["critical", "crit", "c", "dpanic"]),
+    (Level::Alert, &["alert", "a"]),
+    (Level::Emergency, &["emergency", "emerg", "panic"]),
+    (Level::Fatal, &["fatal", "ftl", "f"]),
+];
+
+const NAME_COUNT: usize = {
+    let (mut count, mut at) = (0, 0);
+    while at < TEXTS.len() {
+        count += TEXTS[at].1.len();
+        at += 1;
+    }
+    count
+};
+const SLOTS: usize = 128;
+const SLOT_DEPTH: usize = 4;
+const FREE: u8 = u8::MAX;
+
+static NAMES: [Name; NAME_COUNT] = build_names();
+
+/// Indices into [`NAMES`] by hash, built at compile time. A name that would not fit fails the build.
+static TABLE: [[u8; SLOT_DEPTH]; SLOTS] = build_table();
+
+const fn build_names() -> [Name; NAME_COUNT] {
+    let mut names = [Name { text: "", folded: (0, 0), level: Level::Info }; NAME_COUNT];
+    let (mut count, mut at) = (0, 0);
+    while at < TEXTS.len() {
+        let (level, texts) = TEXTS[at];
+        let mut text = 0;
+        while text < texts.len() {
+            names[count] = Name { text: texts[text], folded: folded(texts[text].as_bytes()), level };
+            text += 1;
+            count += 1;
+        }
+        at += 1;
+    }
+    names
+}
+
+const fn build_table() -> [[u8; SLOT_DEPTH]; SLOTS] {
+    let names = build_names();
+    let mut table = [[FREE; SLOT_DEPTH]; SLOTS];
+    let mut at = 0;
+    while at < NAME_COUNT {
+        let slot = slot_of(names[at].text.len(), names[at].folded);
+        let mut depth = 0;
+        while table[slot][depth] != FREE {
+            depth += 1;
+        }
+        table[slot][depth] = at as u8;
+        at += 1;
+    }
+    table
+}
+
+/// A text whose letters are small ones: other bytes change, too, but no two texts of letters become one.
+const fn folded(text: &[u8]) -> (u64, u64) {
+    const SMALL: u64 = u64::MAX / 255 * 0x20;
+    let (low, high) = words(text);
+    (low | SMALL, high | SMALL)
+}
+
+const fn slot_of(length: usize, (low, high): (u64, u64)) -> usize {
+    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+    const SHIFT: u32 = u64::BITS - SLOTS.trailing_zeros();
+    ((low ^ high.rotate_left(32) ^ length as u64).wrapping_mul(FACTOR) >> SHIFT) as usize
 }
 
 #[cfg(test)]

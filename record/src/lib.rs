@@ -6,6 +6,7 @@
 //! * [`schema`] names every field that has a fixed place and type in the index.
 //! * [`document`] appends one record as flat, dotted JSON members.
 //! * [`identity`] derives the `_id` that makes every replay idempotent.
+//! * [`scan`] searches the short parts of a line.
 //! * [`frame`] packs many records of one file into the unit of buffering.
 
 pub mod document;
@@ -15,6 +16,7 @@ pub mod json;
 pub mod level;
 pub mod limits;
 pub mod query;
+pub mod scan;
 pub mod schema;
 pub mod stream;
 pub mod time;

@@ -26,6 +26,48 @@ pub enum Kind {
     GeoPoint,
 }
 
+/// How a member begins, from the comma before it to the quote of a text. Of fixed size, so that it is copied without a
+/// call: what is beyond its length is cut off again.
+pub(crate) struct Opening {
+    bytes: [u8; Self::BYTES_MAX + 1],
+    length: u8,
+}
+
+impl Opening {
+    /// The longest.
+    const BYTES_MAX: usize = 32;
+
+    /// `text` begins with the comma, and ends where a value that is no text begins. Longer ones fail the build.
+    pub(crate) const fn new(text: &str) -> Opening {
+        let (text, mut bytes, mut at) = (text.as_bytes(), [0; Self::BYTES_MAX + 1], 0);
+        assert!(text.len() < Self::BYTES_MAX, "a member's opening has at most 31 bytes and a quote");
+        while at < text.len() {
+            bytes[at] = text[at];
+            at += 1;
+        }
+        bytes[at] = b'"';
+        Opening { bytes, length: text.len() as u8 }
+    }
+
+    /// The bytes to append behind another member.
+    #[inline]
+    pub(crate) fn behind_another(&self) -> &[u8; Self::BYTES_MAX] {
+        self.bytes.first_chunk().expect("one byte more stands there")
+    }
+
+    /// The bytes to append as the first member: without the comma.
+    #[inline]
+    pub(crate) fn first(&self) -> &[u8; Self::BYTES_MAX] {
+        self.bytes.last_chunk().expect("one byte more stands there")
+    }
+
+    /// How many of the bytes count, the comma included, the quote not.
+    #[inline]
+    pub(crate) const fn length(&self) -> usize {
+        self.length as usize
+    }
+}
+
 /// Who may write a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -53,8 +95,9 @@ macro_rules! fields {
             }
 
             /// `,"name":`, ready to append behind another member.
-            pub(crate) const fn member(self) -> &'static str {
-                match self { $(Field::$variant => concat!(",\"", $name, "\":"),)* }
+            pub(crate) fn member(self) -> &'static Opening {
+                static OPENINGS: [Opening; Field::ALL.len()] = [$(Opening::new(concat!(",\"", $name, "\":")),)*];
+                &OPENINGS[self as usize]
             }
 
             /// How it is indexed.

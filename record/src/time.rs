@@ -4,6 +4,9 @@
 
 use std::fmt;
 
+use crate::json::PAIRS;
+use crate::scan::words;
+
 /// Nanoseconds in a second.
 pub const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
@@ -37,12 +40,14 @@ impl Timestamp {
     }
 
     /// From whole `seconds` since 1970 and `nanos` of a second.
+    #[inline]
     pub fn from_seconds(seconds: i64, nanos: u32, digits: u8) -> Option<Timestamp> {
         Self::from_nanos(seconds.checked_mul(NANOS_PER_SECOND)?.checked_add(i64::from(nanos))?, digits)
     }
 
     /// From a calendar date and time in a zone `offset_seconds` east of UTC. A leap second (60) counts as the
     /// next minute's first.
+    #[inline]
     pub fn from_civil(civil: &Civil, offset_seconds: i32, digits: u8) -> Option<Timestamp> {
         let seconds = civil.seconds()?.checked_sub(i64::from(offset_seconds))?;
         Self::from_seconds(seconds, civil.nanosecond, digits)
@@ -67,27 +72,63 @@ impl Timestamp {
 
     /// Appends RFC 3339 in UTC, 24 to 30 bytes.
     pub fn push_rfc3339(self, out: &mut Vec<u8>) {
+        self.push_on(&mut Day::default(), out);
+    }
+
+    /// As [`push_rfc3339`](Self::push_rfc3339), where moments often are on the same day as the one before.
+    #[inline]
+    pub fn push_on(self, day: &mut Day, out: &mut Vec<u8>) {
         let seconds = self.nanos / NANOS_PER_SECOND;
-        // A moment is not negative and ends in 2262: 32 bits hold its days, and divide faster.
-        let (year, month, day) = civil_from_days((seconds / SECONDS_PER_DAY) as u32);
+        let number = (seconds / SECONDS_PER_DAY) as u32;
+        if number != day.number {
+            *day = Day::new(number);
+        }
         let second_of_day = (seconds % SECONDS_PER_DAY) as u32;
         let nanosecond = (self.nanos % NANOS_PER_SECOND) as u32;
+        let mut text = day.text;
+        put_pair(&mut text, 11, second_of_day / 3600);
+        put_pair(&mut text, 14, second_of_day / 60 % 60);
+        put_pair(&mut text, 17, second_of_day % 60);
+        let milli = nanosecond / 1_000_000;
+        text[20] = b'0' + (milli / 100) as u8;
+        put_pair(&mut text, 21, milli % 100);
+        if self.digits > Self::DIGITS_MIN {
+            put_pair(&mut text, 23, nanosecond / 10_000 % 100);
+            put_pair(&mut text, 25, nanosecond / 100 % 100);
+            put_pair(&mut text, 27, nanosecond % 100);
+        }
+        let end = 20 + usize::from(self.digits);
+        text[end] = b'Z';
+        let start = out.len();
+        out.extend_from_slice(&text);
+        out.truncate(start + end + 1);
+    }
+}
+
+/// A day, as RFC 3339 writes its first moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Day {
+    /// Since 1970-01-01.
+    number: u32,
+    text: [u8; 30],
+}
+
+impl Day {
+    /// A moment is not negative and ends in 2262: 32 bits hold its days, and divide faster.
+    fn new(number: u32) -> Day {
+        let (year, month, day) = civil_from_days(number);
         let mut text = *b"0000-00-00T00:00:00.000000000Z";
         put_pair(&mut text, 0, year / 100);
         put_pair(&mut text, 2, year % 100);
         put_pair(&mut text, 5, month);
         put_pair(&mut text, 8, day);
-        put_pair(&mut text, 11, second_of_day / 3600);
-        put_pair(&mut text, 14, second_of_day / 60 % 60);
-        put_pair(&mut text, 17, second_of_day % 60);
-        text[20] = b'0' + (nanosecond / 100_000_000) as u8;
-        put_pair(&mut text, 21, nanosecond / 1_000_000 % 100);
-        put_pair(&mut text, 23, nanosecond / 10_000 % 100);
-        put_pair(&mut text, 25, nanosecond / 100 % 100);
-        put_pair(&mut text, 27, nanosecond % 100);
-        let end = 20 + usize::from(self.digits);
-        text[end] = b'Z';
-        out.extend_from_slice(&text[..=end]);
+        Day { number, text }
+    }
+}
+
+impl Default for Day {
+    fn default() -> Day {
+        Day::new(0)
     }
 }
 
@@ -120,6 +161,7 @@ pub struct Civil {
 
 impl Civil {
     /// Seconds since 1970 if the zone were UTC; none where a part is out of its range.
+    #[inline]
     pub fn seconds(&self) -> Option<i64> {
         let valid = (0..=9999).contains(&self.year)
             && (1..=12).contains(&self.month)
@@ -139,23 +181,25 @@ impl Civil {
 
     /// Reads `YYYY-MM-DD[T ]hh:mm:ss[.,]fraction` at the start of `text` (slashes for dashes too). Returns it
     /// with the number of fraction digits and what follows; ranges are checked by [`Civil::seconds`].
+    #[inline]
     pub fn parse_iso(text: &[u8]) -> Option<(Civil, u8, &[u8])> {
-        let (head, rest) = text.split_at_checked(19)?;
-        let head: &[u8; 19] = head.try_into().ok()?;
-        let separators = matches!((head[4], head[7]), (b'-', b'-') | (b'/', b'/'))
-            && matches!(head[10], b'T' | b' ' | b't' | b'_')
-            && head[13] == b':'
-            && head[16] == b':';
-        if !separators {
+        let (head, rest) = text.split_first_chunk::<19>()?;
+        let (date, clock) = (u64::from_le_bytes(*head.first_chunk()?), *head.last_chunk()?);
+        let separator = head[4];
+        if !matches!(separator, b'-' | b'/') || !matches!(head[10], b'T' | b' ' | b't' | b'_') {
             return None;
         }
+        let dates_separators = u64::from(separator) << 32 | u64::from(separator) << 56;
+        let date = pairs(date ^ (DATE | dates_separators), DATE)?;
+        let [hour, minute, second] = clock_parts(clock)?;
+        let part = |at: u32| (date >> (8 * at)) as u8;
         let mut civil = Civil {
-            year: i32::from(two_digits(head[0], head[1])?) * 100 + i32::from(two_digits(head[2], head[3])?),
-            month: two_digits(head[5], head[6])?,
+            year: i32::from(part(0)) * 100 + i32::from(part(2)),
+            month: part(5),
             day: two_digits(head[8], head[9])?,
-            hour: two_digits(head[11], head[12])?,
-            minute: two_digits(head[14], head[15])?,
-            second: two_digits(head[17], head[18])?,
+            hour,
+            minute,
+            second,
             nanosecond: 0,
         };
         let (nanosecond, digits, rest) = parse_fraction(rest);
@@ -164,12 +208,47 @@ impl Civil {
     }
 }
 
+/// The digits of `YYYY-MM-` and of `hh:mm:ss`, each `0`, as little-endian words; and the latter with its colons.
+const DATE: u64 = u64::from_le_bytes(*b"0000\x0000\x00");
+const TIME_DIGITS: u64 = u64::from_le_bytes(*b"00\x0000\x0000");
+const TIME: u64 = u64::from_le_bytes(*b"00:00:00");
+
+/// The numbers that two neighbours make, each in the byte of its tens. `parts`: each byte the value of a digit, or zero
+/// where a separator stands as it should; `digits` has `0` at the digits. None where a part is none of these.
+#[inline]
+const fn pairs(parts: u64, digits: u64) -> Option<u64> {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    // A digit above 9, or a separator above 0, carries into its byte's highest bit: 0x76 + 10, 0x7F + 1 are 0x80.
+    let carry = ONES * 0x7F - (digits / 0x30) * 9;
+    if (parts | parts.wrapping_add(carry)) & HIGH != 0 {
+        return None;
+    }
+    Some(parts.wrapping_mul(10).wrapping_add(parts >> 8))
+}
+
+/// The second of the day that `hh:mm:ss` is, a leap second being the next minute's first.
+#[inline]
+pub fn second_of_day(text: [u8; 8]) -> Option<u32> {
+    let [hour, minute, second] = clock_parts(text)?;
+    (hour < 24 && minute < 60 && second <= 60)
+        .then(|| u32::from(hour) * 3600 + u32::from(minute) * 60 + u32::from(second))
+}
+
+/// Hour, minute and second of `hh:mm:ss`, of two digits each.
+#[inline]
+fn clock_parts(text: [u8; 8]) -> Option<[u8; 3]> {
+    let parts = pairs(u64::from_le_bytes(text) ^ TIME, TIME_DIGITS)?;
+    Some([parts as u8, (parts >> 24) as u8, (parts >> 48) as u8])
+}
+
 /// Reads `.123` or `,123` at the start of `text`: nanoseconds, digits read (at most 9), and the rest. Without a
 /// fraction: zero, zero, `text`.
+#[inline]
 pub fn parse_fraction(text: &[u8]) -> (u32, u8, &[u8]) {
     let [b'.' | b',', tail @ ..] = text else { return (0, 0, text) };
-    let (mut number, mut digits) = (0u32, 0usize);
-    while digits < 9
+    let (mut number, mut digits) = leading_digits(words(tail).0);
+    if digits == 8
         && let Some(&byte @ b'0'..=b'9') = tail.get(digits)
     {
         number = number * 10 + u32::from(byte - b'0');
@@ -183,11 +262,33 @@ pub fn parse_fraction(text: &[u8]) -> (u32, u8, &[u8]) {
     (number * UNITS[digits], digits as u8, rest)
 }
 
+/// The number that the digits at the start of a little-endian word make, and how many there are.
+/// <https://lemire.me/blog/2022/01/21/swar-explained-parsing-eight-digits/>
+#[inline]
+const fn leading_digits(text: u64) -> (u32, usize) {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let values = text ^ (ONES * b'0' as u64);
+    let others = (values | values.wrapping_add(ONES * 0x76)) & HIGH;
+    let digits = (others.trailing_zeros() / 8) as usize;
+    if digits == 0 {
+        return (0, 0);
+    }
+    // With zeros before them, they are a number of eight digits.
+    let values = values << (64 - 8 * digits);
+    let pairs = values.wrapping_mul(10).wrapping_add(values >> 8);
+    const FOURS: u64 = 0x0000_00FF_0000_00FF;
+    let upper = (pairs & FOURS).wrapping_mul(100 + (1_000_000 << 32));
+    let lower = (pairs >> 16 & FOURS).wrapping_mul(1 + (10_000 << 32));
+    ((upper.wrapping_add(lower) >> 32) as u32, digits)
+}
+
 /// How many nanoseconds the last digit of a fraction counts, by how many there are.
 const UNITS: [u32; 10] =
     [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1000, 100, 10, 1];
 
 /// Reads a numeric zone that is all of `text`: `Z`, `+hh:mm`, `+hhmm`, `+hh`. Seconds east of UTC.
+#[inline]
 pub fn parse_zone(text: &[u8]) -> Option<i32> {
     let (sign, hours, minutes) = match *text {
         [b'Z' | b'z'] => return Some(0),
@@ -211,16 +312,6 @@ pub const fn two_digits(tens: u8, ones: u8) -> Option<u8> {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
     if tens > 9 || ones > 9 { None } else { Some(tens * 10 + ones) }
 }
-
-/// `00` to `99`.
-const PAIRS: [[u8; 2]; 100] = {
-    let (mut pairs, mut number) = ([[b'0'; 2]; 100], 0);
-    while number < 100 {
-        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
-        number += 1;
-    }
-    pairs
-};
 
 /// Writes a number below 100 as two digits at `at`.
 #[inline]

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use memchr::{memchr, memchr2};
+use weir_record::scan::{find, find_either, span};
 use weir_record::schema::Field;
 use weir_record::{DocumentWriter, Level, Timestamp};
 
@@ -518,7 +518,7 @@ impl<'a> Draft<'a> {
         if !self.writer.has(Field::HttpRequestMethod) {
             return false;
         }
-        match memchr(b'?', path.as_bytes()).is_some() {
+        match find(b'?', path.as_bytes()).is_some() {
             true => self.assign_url(value),
             false => self.write_text(Field::UrlPath, value),
         }
@@ -542,25 +542,11 @@ impl<'a> Draft<'a> {
 
     /// Writes a request's target: `url.original` and its parts.
     pub(super) fn url(&mut self, target: &str) {
-        // Where nothing in it is escaped, nothing in its parts is.
-        match weir_record::json::clean_prefix(target.as_bytes()) == target.len() {
-            true => self.clean_url(target),
-            false => self.write_url(target, |writer, field, part| writer.string(field, part)),
-        }
-    }
-
-    /// As [`url`](Self::url), for a target without anything that JSON escapes.
-    pub(super) fn clean_url(&mut self, target: &str) {
-        self.write_url(target, |writer, field, part| writer.escaped(field, part.as_bytes()));
-    }
-
-    #[inline]
-    fn write_url(&mut self, target: &str, write: impl Fn(&mut DocumentWriter<'a>, Field, &str) -> bool) {
-        write(&mut self.writer, Field::UrlOriginal, target);
+        self.writer.string(Field::UrlOriginal, target);
         let url::Url { scheme, authority, path, query } = url::split(target);
         for (field, part) in [(Field::UrlScheme, scheme), (Field::UrlPath, path), (Field::UrlQuery, query)] {
             if !part.is_empty() {
-                write(&mut self.writer, field, part);
+                self.writer.string(field, part);
             }
         }
         if !authority.is_empty() {
@@ -600,7 +586,7 @@ impl<'a> Draft<'a> {
 fn joined(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     let mut rest = &json[1..];
-    while let Some(start) = memchr(b'"', rest.as_bytes()) {
+    while let Some(start) = find(b'"', rest.as_bytes()) {
         let Some(length) = string_length(&rest.as_bytes()[start + 1..]) else { break };
         if !text.is_empty() {
             text.push('\n');
@@ -615,7 +601,7 @@ fn joined(json: &str) -> String {
 fn string_length(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
-        at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        at += find_either(b'"', b'\\', bytes.get(at..)?)?;
         if bytes[at] == b'"' {
             return Some(at);
         }
@@ -634,12 +620,14 @@ fn is_as_written(text: &[u8], moment: Timestamp) -> bool {
 
 /// Whether a text is an IP address, as [`IpAddr`] reads it: IPv4, which nearly all are, by hand.
 pub(super) fn is_ip_address(text: &str) -> bool {
+    is_ipv4_address(text.as_bytes())
+        || find(b':', text.as_bytes()).is_some() && text.parse::<IpAddr>().is_ok()
+}
+
+fn is_ipv4_address(text: &[u8]) -> bool {
     const PARTS: usize = 4;
-    if memchr(b':', text.as_bytes()).is_some() {
-        return text.parse::<IpAddr>().is_ok();
-    }
     let (mut parts, mut number, mut digits) = (1, 0_u32, 0);
-    for byte in text.bytes() {
+    for byte in text {
         match byte {
             // No number begins with a zero but zero itself.
             b'0'..=b'9' if digits == 0 || number > 0 => {
@@ -674,16 +662,21 @@ fn is_hex(text: &str) -> bool {
 /// Whether text is a boolean or a number that loses nothing as one: no exponent, no leading zeros.
 pub(super) fn is_json_scalar(text: &str) -> bool {
     const DIGITS_MAX: usize = 18;
-    if matches!(text, "true" | "false") {
-        return true;
+    let text = text.as_bytes();
+    let number = text.strip_prefix(b"-").unwrap_or(text);
+    match number {
+        [b'0'] | [b'0', b'.', ..] | [b'1'..=b'9', ..] if number.len() <= DIGITS_MAX => {
+            let integer = span(b'0', b'9', number);
+            match number[integer..].split_first() {
+                None => true,
+                Some((b'.', fraction)) => {
+                    !fraction.is_empty() && span(b'0', b'9', fraction) == fraction.len()
+                }
+                Some(_) => false,
+            }
+        }
+        _ => matches!(text, b"true" | b"false"),
     }
-    let number = text.strip_prefix('-').unwrap_or(text);
-    let (integer, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    number.len() <= DIGITS_MAX
-        && digits(integer)
-        && digits(fraction)
-        && (integer == "0" || !integer.starts_with('0'))
 }
 
 /// Whether valid JSON is an array of at least one string, and nothing else.

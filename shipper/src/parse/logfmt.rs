@@ -1,5 +1,6 @@
 //! logfmt: `key=value key="quoted value" bare`, as Go's and Ruby's loggers write it.
 
+use weir_record::scan;
 use weir_record::schema::Field;
 
 use super::draft::{Draft, Value, is_json_scalar};
@@ -114,9 +115,7 @@ enum RawValue<'l> {
 
 /// Splits off the first word; none where it is no word of logfmt.
 fn next_word(text: &str) -> Option<(Word<'_>, &str)> {
-    let key_end =
-        text.bytes().position(|byte| matches!(byte, b'=' | b'"') || byte <= b' ').unwrap_or(text.len());
-    let (key, tail) = text.split_at(key_end);
+    let (key, tail) = text.split_at(scan::word([b'=', b'"'], text.as_bytes()));
     if key.is_empty() {
         return None;
     }
@@ -129,8 +128,7 @@ fn next_word(text: &str) -> Option<(Word<'_>, &str)> {
         let ends = after.bytes().next().is_none_or(|byte| byte <= b' ');
         return ends.then_some((Word::Pair { key, value: RawValue::Quoted { inside, escaped } }, after));
     }
-    let value_end = value.bytes().position(|byte| byte <= b' ').unwrap_or(value.len());
-    let (value, after) = value.split_at(value_end);
+    let (value, after) = value.split_at(scan::word([], value.as_bytes()));
     Some((Word::Pair { key, value: RawValue::Bare(value) }, after))
 }
 
@@ -138,7 +136,7 @@ fn next_word(text: &str) -> Option<(Word<'_>, &str)> {
 fn quoted_inside(text: &str) -> Option<(&str, bool)> {
     let (bytes, mut at, mut escaped) = (text.as_bytes(), 0, false);
     loop {
-        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        at += scan::find_either(b'"', b'\\', bytes.get(at..)?)?;
         if bytes[at] == b'"' {
             return Some((&text[..at], escaped));
         }
@@ -175,7 +173,7 @@ fn pair(key: &str, value: RawValue<'_>, draft: &mut Draft<'_>, scratch: &mut Scr
 /// Appends what a quoted value means: Go's escapes. Those that make no text stay as they are.
 pub(super) fn unquote(inside: &str, out: &mut String) {
     let mut rest = inside;
-    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+    while let Some(at) = scan::find(b'\\', rest.as_bytes()) {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
         let (char, length) = match rest.as_bytes().get(1) {

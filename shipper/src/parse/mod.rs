@@ -208,7 +208,7 @@ impl Parser {
         out: &mut Vec<u8>,
     ) -> Parsed<'_> {
         self.clock.set_read_time(envelope.time.map_or(read_time, Timestamp::nanos));
-        let text = match std::str::from_utf8(record) {
+        let text = match simdutf8::basic::from_utf8(record) {
             Ok(text) => Cow::Borrowed(text),
             Err(_) => String::from_utf8_lossy(record),
         };

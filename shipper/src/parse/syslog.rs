@@ -7,10 +7,13 @@
 //! ```
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::memchr_iter;
+use weir_record::document::Members;
 use weir_record::json::push_string;
 use weir_record::limits::FIELDS_MAX;
+use weir_record::scan::{find, find_either, word};
 use weir_record::schema::Field;
 use weir_record::{Level, Timestamp};
 
@@ -37,16 +40,37 @@ pub(super) fn parse(line: &str, certainty: Certainty, draft: &mut Draft<'_>, inn
     filled.is_some()
 }
 
+/// The largest: facility 23, severity 7.
+const PRIORITY_MAX: u8 = 191;
+
 /// The number of `<34>`, whose opening bracket was passed, and what follows.
 fn priority(text: &str) -> Option<(u8, &str)> {
-    const PRIORITY_MAX: u8 = 191;
-    let (digits, rest) = text.split_once('>')?;
+    let (digits, rest) = text.cut_byte(b'>')?;
     let valid = matches!(digits.len(), 1..=3) && digits.bytes().all(|byte| byte.is_ascii_digit());
     let priority = digits.parse().ok().filter(|priority| valid && *priority <= PRIORITY_MAX)?;
     Some((priority, rest))
 }
 
+/// What a priority says, in the order in which it stands in the document.
+const PRIORITY_FIELDS: [Field; 6] = [
+    Field::SyslogPriority,
+    Field::SyslogFacilityCode,
+    Field::SyslogFacilityName,
+    Field::SyslogSeverityCode,
+    Field::SyslogSeverityName,
+    Field::LogLevel,
+];
+
+/// The members of each priority: they are the same in all lines that have it.
+static PRIORITIES: LazyLock<Vec<Members>> = LazyLock::new(|| (0..=PRIORITY_MAX).map(members_of).collect());
+
 fn write_priority(priority: u8, draft: &mut Draft<'_>) {
+    if let Some(members) = PRIORITIES.get(usize::from(priority)) {
+        draft.writer.prepared(members);
+    }
+}
+
+fn members_of(priority: u8) -> Members {
     const FACILITIES: [&str; 24] = [
         "kern",
         "user",
@@ -76,19 +100,17 @@ fn write_priority(priority: u8, draft: &mut Draft<'_>) {
     const SEVERITIES: [&str; 8] =
         ["Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug"];
     let (facility, severity) = (priority / 8, priority % 8);
-    let writer = &mut draft.writer;
-    writer.integer(Field::SyslogPriority, i64::from(priority));
-    writer.integer(Field::SyslogFacilityCode, i64::from(facility));
-    if let Some(name) = FACILITIES.get(usize::from(facility)) {
-        writer.string(Field::SyslogFacilityName, name);
-    }
-    writer.integer(Field::SyslogSeverityCode, i64::from(severity));
-    if let Some(name) = SEVERITIES.get(usize::from(severity)) {
-        writer.string(Field::SyslogSeverityName, name);
-    }
-    if let Some(level) = Level::from_syslog_severity(severity) {
-        writer.level(level);
-    }
+    let quoted = |text: Option<&&str>| format!("\"{}\"", text.copied().unwrap_or_default());
+    let level = Level::from_syslog_severity(severity).map(Level::as_str);
+    let values = [
+        priority.to_string(),
+        facility.to_string(),
+        quoted(FACILITIES.get(usize::from(facility))),
+        severity.to_string(),
+        quoted(SEVERITIES.get(usize::from(severity))),
+        quoted(level.as_ref()),
+    ];
+    Members::new(PRIORITY_FIELDS.into_iter().zip(values))
 }
 
 /// What follows `<PRI>1 ` (RFC 5424 §6).
@@ -132,7 +154,7 @@ fn rfc5424(header: &str, draft: &mut Draft<'_>, inner: &mut Inner) -> Option<()>
 fn meraki(header: &str, draft: &mut Draft<'_>) -> Option<()> {
     let (time, rest) = header.cut_word()?;
     let (hostname, message) = rest.cut_word()?;
-    let moment = epoch(time.as_bytes()).filter(|_| time.contains('.'))?;
+    let moment = epoch(time.as_bytes()).filter(|_| time.has(b'.'))?;
     draft.reset();
     draft.time(moment);
     write_host(hostname, draft);
@@ -151,9 +173,12 @@ fn write_message(program: &str, message: &str, draft: &mut Draft<'_>, inner: &mu
 /// What follows `<PRI>` (RFC 3164 §4): time and host may be missing on the way from a device. Cisco's put a sequence
 /// number, a name and a mark for a clock that is not set before the time: `123: router1: *Nov 20 21:39:19.123 UTC: `.
 fn rfc3164(text: &str, draft: &mut Draft<'_>, inner: &mut Inner) -> Option<()> {
-    let (device, text_at_time) = device_prefix(text, draft);
+    let (device, text_at_time) = match draft.clock.read_start(text.as_bytes()) {
+        Some(_) => (Device::default(), text),
+        None => device_prefix(text, draft),
+    };
     let marked = text_at_time.strip_prefix(['*', '.']).unwrap_or(text_at_time);
-    let Some((moment, length)) = draft.clock.read_prefix(marked.as_bytes()) else {
+    let Some((moment, length)) = draft.clock.read_start(marked.as_bytes()) else {
         program_and_message(text, draft, inner);
         return Some(());
     };
@@ -190,7 +215,7 @@ fn device_prefix<'l>(text: &'l str, draft: &mut Draft<'_>) -> (Device<'l>, &'l s
     let mut device = Device::default();
     let mut rest = text;
     for place in 0..3 {
-        let Some((word, after)) = rest.cut(": ").filter(|(word, _)| !word.contains(' ')) else {
+        let Some((word, after)) = rest.cut(": ").filter(|(word, _)| !word.has(b' ')) else {
             break;
         };
         let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
@@ -225,7 +250,7 @@ fn without_priority(
     let rest = rest.strip_prefix(": ").unwrap_or(rest);
     let tag = tag(rest);
     let is_certain = certainty != Certainty::Guessed
-        || time.starts_with(|c: char| c.is_ascii_uppercase()) && !time.contains(',')
+        || time.starts_with(|c: char| c.is_ascii_uppercase()) && !time.has(b',')
         || tag.as_ref().is_some_and(|tag| tag.pid.is_some())
         || is_rsyslog_time(time) && tag.is_some();
     let is_host = Level::from_name(hostname.as_bytes()).is_none()
@@ -256,14 +281,15 @@ fn tag(text: &str) -> Option<Tag<'_>> {
     const TAG_BYTES_MAX: usize = 128;
     let head = &text.as_bytes()[..text.len().min(TAG_BYTES_MAX)];
     // `su(pam_unix)` and `postfix/smtpd` are names, too.
-    let end = head.iter().position(|byte| matches!(byte, b'[' | b':' | b' '))?;
+    let end = word([b'[', b':'], head);
+    (end < head.len() && head[end] >= b' ').then_some(())?;
     let (program, rest) = text.split_at(end);
     if program.is_empty() {
         return None;
     }
     if let Some(rest) = rest.strip_prefix('[') {
-        let (pid, rest) = rest.split_once(']')?;
-        let is_pid = !pid.is_empty() && !pid.contains(' ');
+        let (pid, rest) = rest.cut_byte(b']')?;
+        let is_pid = !pid.is_empty() && !pid.has(b' ');
         let message = rest.strip_prefix(':')?;
         return is_pid.then_some(Tag {
             program,
@@ -328,13 +354,13 @@ fn structured_data_length(text: &str) -> Option<usize> {
 fn element_length(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
-        at += memchr2(b'"', b']', bytes.get(at..)?)?;
+        at += find_either(b'"', b']', bytes.get(at..)?)?;
         if bytes[at] == b']' {
             return Some(at + 1);
         }
         at += 1;
         loop {
-            at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
+            at += find_either(b'"', b'\\', bytes.get(at..)?)?;
             if bytes[at] == b'"' {
                 break;
             }
@@ -351,7 +377,7 @@ fn push_structured_data(text: &str, out: &mut Vec<u8>) {
     out.push(b'{');
     while let Some(length) = rest.starts_with('[').then(|| element_length(rest.as_bytes())).flatten() {
         let inside = &rest[1..length - 1];
-        let (id, parameters) = inside.split_once(' ').unwrap_or((inside, ""));
+        let (id, parameters) = inside.cut_byte(b' ').unwrap_or((inside, ""));
         push_name(id, &mut ids, out);
         push_parameters(parameters, out);
         rest = &rest[length..];
@@ -379,7 +405,7 @@ fn push_parameters(text: &str, out: &mut Vec<u8>) {
 /// Where a value whose opening quote was passed ends.
 fn quoted_end(text: &str) -> usize {
     let (bytes, mut at) = (text.as_bytes(), 0);
-    while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+    while let Some(found) = bytes.get(at..).and_then(|rest| find_either(b'"', b'\\', rest)) {
         at += found;
         if bytes[at] == b'"' {
             return at;
@@ -408,7 +434,7 @@ fn push_name(name: &str, names: &mut Vec<String>, out: &mut Vec<u8>) {
 
 /// Undoes `\"`, `\\` and `\]` (RFC 5424 §6.3.3).
 fn unescape(text: &str) -> Cow<'_, str> {
-    if memchr(b'\\', text.as_bytes()).is_none() {
+    if find(b'\\', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());

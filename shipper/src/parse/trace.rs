@@ -37,7 +37,7 @@ impl StackTrace<'_> {
 /// Finds the stack trace in a record of several lines: from the exception's header, or where there is none from the
 /// first frame, to the end.
 pub(super) fn find(text: &str) -> Option<StackTrace<'_>> {
-    memchr::memchr(b'\n', text.as_bytes())?;
+    weir_record::scan::find(b'\n', text.as_bytes())?;
     let mut start = 0;
     let mut header_at = None;
     let mut before = "";

@@ -1,6 +1,7 @@
 //! The parts of a URL or of a request's target, as they stand in it: nothing is decoded.
 
-use memchr::{memchr, memchr2, memchr3, memrchr};
+use memchr::{memchr3, memrchr};
+use weir_record::scan::{find, find_either};
 
 use super::cut::Cut;
 
@@ -29,8 +30,8 @@ pub(super) fn split(target: &str) -> Url<'_> {
     } else {
         return Url::default();
     };
-    let end = memchr(b'#', rest.as_bytes()).unwrap_or(rest.len());
-    let path_end = memchr2(b'?', b'#', rest.as_bytes()).unwrap_or(end);
+    let end = find(b'#', rest.as_bytes()).unwrap_or(rest.len());
+    let path_end = find_either(b'?', b'#', rest.as_bytes()).unwrap_or(end);
     let query = rest.get(path_end + 1..end).unwrap_or_default();
     Url { scheme, authority, path: &rest[..path_end], query }
 }

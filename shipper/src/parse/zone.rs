@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use jiff::tz::TimeZone;
 use weir_record::Timestamp;
-use weir_record::time::{Civil, parse_zone};
+use weir_record::time::{Civil, NANOS_PER_SECOND, parse_zone, second_of_day};
 
 /// The zone of time stamps without one.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -83,8 +83,29 @@ pub(super) struct Clock {
     cached_offset: i32,
     /// What was read last at a line's start: every guess at the line's format asks for it.
     start: Option<Start>,
+    /// The day that an access log's line had last.
+    access_day: Option<AccessDay>,
+    /// The day that a line of syslog had last.
+    syslog_day: Option<SyslogDay>,
     /// The zone that a line has named last; none: there is none of that name.
     named: Option<(String, Option<Zone>)>,
+}
+
+/// A day as an access log writes it, with the offset behind its times: `20/Nov/2026:`, ` +0100`.
+#[derive(Clone, Copy, Debug)]
+struct AccessDay {
+    date: [u8; 12],
+    offset: [u8; 6],
+    /// Its first second, since 1970.
+    start: i64,
+}
+
+/// A day as RFC 3164 writes it: `Nov 20 `.
+#[derive(Clone, Copy, Debug)]
+struct SyslogDay {
+    date: [u8; 7],
+    /// Its first civil second, since 1970 as if it were UTC.
+    start: i64,
 }
 
 /// What stands at the start of a text of the current record.
@@ -97,7 +118,16 @@ struct Start {
 
 impl Clock {
     pub(super) fn new(zone: Zone) -> Clock {
-        Clock { zone, read_time: 0, cached_span: i64::MIN, cached_offset: 0, start: None, named: None }
+        Clock {
+            zone,
+            read_time: 0,
+            cached_span: i64::MIN,
+            cached_offset: 0,
+            start: None,
+            access_day: None,
+            syslog_day: None,
+            named: None,
+        }
     }
 
     /// Sets the moment of reading, nanoseconds since 1970.
@@ -122,6 +152,53 @@ impl Clock {
                 read
             }
         }
+    }
+
+    /// Reads a time stamp that is all of `text`, mostly as access logs write it: `20/Nov/2026:21:39:19 +0100`. Of lines
+    /// that follow each other nearly all are of the same day.
+    pub(super) fn read_access(&mut self, text: &[u8]) -> Option<Timestamp> {
+        let parts = access_parts(text);
+        if let (Some((date, clock, offset)), Some(day)) = (parts, self.access_day)
+            && (day.date, day.offset) == (*date, *offset)
+        {
+            return Timestamp::from_seconds(day.start + i64::from(second_of_day(*clock)?), 0, 0);
+        }
+        let (moment, _) = self.read_prefix(text).filter(|(_, length)| *length == text.len())?;
+        if let Some((date, clock, offset)) = parts {
+            let start = moment.nanos() / NANOS_PER_SECOND - i64::from(second_of_day(*clock)?);
+            self.access_day = Some(AccessDay { date: *date, offset: *offset, start });
+        }
+        Some(moment)
+    }
+
+    /// Reads `Nov 20 21:39:19` at the start of a text, with no more behind it than a blank, if the line of that shape before
+    /// it was of the same day.
+    pub(super) fn read_syslog_day(&mut self, text: &[u8]) -> Option<Timestamp> {
+        const YEAR_NANOS: i64 = 365 * 86_400 * NANOS_PER_SECOND;
+        let day = self.syslog_day?;
+        let (date, rest) = text.split_first_chunk::<7>()?;
+        let (clock, rest) = rest.split_first_chunk::<8>()?;
+        if *date != day.date || !rest.starts_with(b" ") {
+            return None;
+        }
+        let civil = day.start + i64::from(second_of_day(*clock)?);
+        let moment = Timestamp::from_seconds(civil - i64::from(self.offset_at(civil)), 0, 0)?;
+        let latest = self.latest();
+        // The year is the same as long as the day is not of the future, and was not a year ago.
+        (moment.nanos() <= latest && moment.nanos().saturating_add(YEAR_NANOS) > latest).then_some(moment)
+    }
+
+    /// Keeps the day of a moment that was read from a text with such a date at its start.
+    pub(super) fn note_syslog_day(&mut self, text: &[u8], civil: &Civil) {
+        let midnight = Civil { hour: 0, minute: 0, second: 0, nanosecond: 0, ..*civil };
+        self.syslog_day =
+            text.first_chunk().zip(midnight.seconds()).map(|(date, start)| SyslogDay { date: *date, start });
+    }
+
+    /// The latest moment that a time stamp without its year can mean: a day after the reading.
+    fn latest(&self) -> i64 {
+        const DAY_NANOS: i64 = 86_400 * NANOS_PER_SECOND;
+        self.read_time.saturating_add(DAY_NANOS)
     }
 
     /// The moment of a civil time that the line puts into a zone by its name: `Europe/Berlin`. None where no zone is
@@ -152,25 +229,24 @@ impl Clock {
         Timestamp::from_seconds(civil_seconds - i64::from(offset_seconds), civil.nanosecond, digits)
     }
 
-    /// The moment of a civil time whose year is not known: the latest that is at most a day after the reading, so
+    /// The moment of a civil time whose year is not known, and is set: the latest that is at most a day after the reading, so
     /// that December's lines read in January belong to the old year, and a clock that is a little ahead to the new.
     pub(super) fn moment_without_year(
         &mut self,
-        mut civil: Civil,
+        civil: &mut Civil,
         digits: u8,
         offset: Option<i32>,
     ) -> Option<Timestamp> {
-        const DAY_NANOS: i64 = 86_400 * 1_000_000_000;
         const YEAR_NANOS: i64 = 31_556_952 * 1_000_000_000;
         /// 29 February is up to eight years back (1896 to 1904, 2096 to 2104).
         const YEARS_BACK: i32 = 8;
-        let latest = self.read_time.saturating_add(DAY_NANOS);
+        let latest = self.latest();
         let read_year = 1970 + (self.read_time / YEAR_NANOS) as i32;
         // Only January can be of the next year already.
         let last_year = read_year + i32::from(civil.month == 1);
         (read_year - YEARS_BACK..=last_year).rev().find_map(|year| {
             civil.year = year;
-            self.moment(&civil, digits, offset).filter(|moment| moment.nanos() <= latest)
+            self.moment(civil, digits, offset).filter(|moment| moment.nanos() <= latest)
         })
     }
 
@@ -192,6 +268,14 @@ impl Clock {
         }
         self.cached_offset
     }
+}
+
+/// Date, time of day and offset of `20/Nov/2026:21:39:19 +0100`; none where the offset, in numbers, or a part is missing.
+fn access_parts(text: &[u8]) -> Option<(&[u8; 12], &[u8; 8], &[u8; 6])> {
+    let (date, rest) = text.split_first_chunk::<12>()?;
+    let (clock, rest) = rest.split_first_chunk::<8>()?;
+    let offset: &[u8; 6] = rest.try_into().ok()?;
+    (date[11] == b':' && matches!(offset, [b' ', b'+' | b'-', ..])).then_some((date, clock, offset))
 }
 
 /// Seconds east of UTC of the abbreviations that mean one zone only. Others (CST, IST, BST, ...) are left to the
@@ -260,9 +344,9 @@ mod tests {
     #[test]
     fn a_missing_year_is_the_one_nearest_before_the_reading() {
         let year = |read: &str, month, day| {
-            let civil = Civil { month, day, ..Civil::default() };
+            let mut civil = Civil { month, day, ..Civil::default() };
             clock("UTC", read)
-                .moment_without_year(civil, 0, None)
+                .moment_without_year(&mut civil, 0, None)
                 .map(|moment| moment.to_string()[..4].to_owned())
         };
         assert_eq!(year("2026-11-20T12:00:00Z", 11, 20).as_deref(), Some("2026"));
@@ -271,6 +355,41 @@ mod tests {
         assert_eq!(year("2026-11-20T12:00:00Z", 12, 24).as_deref(), Some("2025"));
         assert_eq!(year("2026-11-20T12:00:00Z", 2, 29).as_deref(), Some("2024"));
         assert_eq!(year("2026-11-20T12:00:00Z", 2, 30), None);
+    }
+
+    #[test]
+    fn a_clock_that_remembers_days_reads_as_one_that_has_just_begun() {
+        const PIECES: [&[&str]; 3] = [
+            &["Nov 20 ", "Dec 31 ", "Jan  1 ", "Feb 29 ", "Mar 29 ", "Oct 25 ", "nov. 2 "],
+            &["20/Nov/2026:", "31/Dec/2026:", "25/Oct/2026:", "29/Mar/2026:", "29/Feb/2026:", "02/nov/2026:"],
+            &["21:39:19", "00:00:00", "02:30:00", "23:59:60", "24:00:00", "21:39:1x"],
+        ];
+        const TAILS: [&str; 8] = [" host", " UTC: x", "", ".5 x", " +0100", " -0330", " +9900", "+0100"];
+        const READ_TIMES: [&str; 4] =
+            ["2026-11-20T12:00:00Z", "2026-12-30T23:59:58Z", "2027-01-01T00:00:05Z", "2028-03-01T00:00:00Z"];
+        bolero::check!().with_type::<Vec<[u8; 4]>>().for_each(|choices| {
+            for zone in ["UTC", "Europe/Berlin"] {
+                let mut seasoned = clock(zone, READ_TIMES[0]);
+                for [date, time, tail, read] in choices {
+                    let one_of =
+                        |texts: &[&'static str], choice: u8| texts[usize::from(choice) % texts.len()];
+                    let dates = PIECES[usize::from(*read) % 2];
+                    let text =
+                        [one_of(dates, *date), one_of(PIECES[2], *time), one_of(&TAILS, *tail)].concat();
+                    let read_time = READ_TIMES[usize::from(*read / 2) % READ_TIMES.len()];
+                    let mut fresh = clock(zone, read_time);
+                    seasoned.read_time = fresh.read_time;
+                    let text = text.as_bytes();
+                    assert_eq!(
+                        seasoned.read_prefix(text),
+                        fresh.read_prefix(text),
+                        "{text:?} at {read_time}"
+                    );
+                    let whole = fresh.read_prefix(text).filter(|(_, length)| *length == text.len());
+                    assert_eq!(seasoned.read_access(text), whole.map(|(moment, _)| moment), "{text:?}");
+                }
+            }
+        });
     }
 
     #[test]

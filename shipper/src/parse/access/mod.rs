@@ -10,8 +10,8 @@ mod tail;
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2, memrchr};
-use weir_record::json::has_control;
+use memchr::memrchr;
+use weir_record::scan::{find, find_either, span};
 use weir_record::schema::Field;
 
 use super::draft::Draft;
@@ -23,6 +23,13 @@ pub(super) struct Quoted<'l> {
     pub(super) text: &'l str,
     /// Whether a backslash is in it.
     has_escape: bool,
+}
+
+impl<'l> Quoted<'l> {
+    /// The text without its escapes.
+    fn unescaped(&self) -> Cow<'l, str> {
+        if self.has_escape { unescape(self.text) } else { Cow::Borrowed(self.text) }
+    }
 }
 
 /// The parts of a line, as they stand in it.
@@ -45,15 +52,9 @@ struct Parts<'l> {
 /// reset then.
 pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<Format> {
     let parts = split(line)?;
-    let (moment, length) = draft.clock.read_prefix(parts.time.as_bytes())?;
-    (length == parts.time.len()).then_some(())?;
+    let moment = draft.clock.read_access(parts.time.as_bytes())?;
     draft.time(moment);
-    let has_control = has_control(line.as_bytes());
-    if has_control {
-        draft.writer.string(Field::Message, line);
-    } else {
-        draft.writer.printable(Field::Message, line);
-    }
+    draft.writer.string(Field::Message, line);
     draft.source(parts.host);
     if let Some(domain) = parts.domain {
         draft.domain(domain);
@@ -61,23 +62,15 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<Format> {
     if !matches!(parts.user, "-" | "" | "\"\"") {
         draft.writer.string(Field::UserName, &unescape(parts.user));
     }
-    quoted_request(parts.request, has_control, draft);
-    if let Some(status) = short_number(parts.status) {
-        draft.writer.integer(Field::HttpResponseStatusCode, status);
-    }
-    if let Some(bytes) = short_number(parts.bytes) {
-        draft.writer.integer(Field::HttpResponseBodyBytes, bytes);
-    }
+    quoted_request(parts.request, draft);
+    number(Field::HttpResponseStatusCode, parts.status, draft);
+    number(Field::HttpResponseBodyBytes, parts.bytes, draft);
     if let Some((referrer, agent)) = parts.combined {
         for (field, part) in [(Field::HttpRequestReferrer, referrer), (Field::UserAgentOriginal, agent)] {
             if matches!(part.text, "-" | "") {
                 continue;
             }
-            // Without a backslash there is no quote in it either.
-            match part.has_escape || has_control {
-                true => draft.writer.string(field, &unescape(part.text)),
-                false => draft.writer.escaped(field, part.text.as_bytes()),
-            };
+            draft.writer.string(field, &part.unescaped());
         }
     }
     let format = if parts.combined.is_some() { Format::Combined } else { Format::Common };
@@ -87,6 +80,19 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<Format> {
     Some(format)
 }
 
+/// Writes a number of digits, or nothing for a dash.
+fn number(field: Field, digits: &str, draft: &mut Draft<'_>) {
+    match digits.as_bytes() {
+        // As it stands, it is a number of JSON.
+        [b'1'..=b'9', ..] => drop(draft.writer.raw(field, digits.as_bytes())),
+        _ => {
+            if let Ok(number) = digits.parse() {
+                draft.writer.integer(field, number);
+            }
+        }
+    }
+}
+
 /// Whether a line is of an access log, by its shape alone.
 pub(super) fn is_access(line: &str) -> bool {
     split(line).is_some()
@@ -94,10 +100,10 @@ pub(super) fn is_access(line: &str) -> bool {
 
 fn split(line: &str) -> Option<Parts<'_>> {
     // A user's name may have blanks: it ends where the time begins.
-    let bracket = memchr(b'[', line.as_bytes())?;
+    let bracket = find(b'[', line.as_bytes())?;
     let (domain, host, user) = who(line[..bracket].strip_suffix(' ')?)?;
     let rest = &line[bracket + 1..];
-    let time_end = memchr(b']', rest.as_bytes())?;
+    let time_end = find(b']', rest.as_bytes())?;
     let time = &rest[..time_end];
     let (request, rest) = quoted_part(rest[time_end + 1..].strip_prefix(' ')?)?;
     let rest = rest.strip_prefix(' ')?;
@@ -106,10 +112,8 @@ fn split(line: &str) -> Option<Parts<'_>> {
         [b'-', b' ', ..] => (&rest[..1], &rest[2..]),
         _ => return None,
     };
-    // Few bytes: a search is not worth its preparation.
-    let bytes_end = rest.bytes().position(|byte| byte == b' ').unwrap_or(rest.len());
-    let (bytes, rest) = rest.split_at(bytes_end);
-    let is_count = bytes == "-" || short_number(bytes).is_some();
+    let (bytes, rest) = rest.split_at(find(b' ', rest.as_bytes()).unwrap_or(rest.len()));
+    let is_count = bytes == "-" || is_short_number(bytes);
     if !is_count || host.is_empty() {
         return None;
     }
@@ -143,12 +147,11 @@ fn combined_parts(rest: &str) -> Option<((Quoted<'_>, Quoted<'_>), &str)> {
 
 /// `GET /path?query HTTP/1.1`. What is none (bytes of a TLS handshake, for one) stays an attribute.
 pub(super) fn request(text: &str, draft: &mut Draft<'_>) {
-    let has_escape = memchr(b'\\', text.as_bytes()).is_some();
-    // Other formats' requests come from anywhere: whether they are clean is looked at.
-    quoted_request(Quoted { text, has_escape }, true, draft);
+    let has_escape = find(b'\\', text.as_bytes()).is_some();
+    quoted_request(Quoted { text, has_escape }, draft);
 }
 
-fn quoted_request(request: Quoted<'_>, may_need_escapes: bool, draft: &mut Draft<'_>) {
+fn quoted_request(request: Quoted<'_>, draft: &mut Draft<'_>) {
     let text = request.text;
     if matches!(text, "-" | "") {
         return;
@@ -165,20 +168,17 @@ fn quoted_request(request: Quoted<'_>, may_need_escapes: bool, draft: &mut Draft
         (is_method && !target.is_empty()).then_some((method, target, version))
     });
     let Some((method, target, version)) = parts else {
-        return draft.writer.attribute_string("request", &unescape(text));
+        return draft.writer.attribute_string("request", &request.unescaped());
     };
     draft.writer.string(Field::HttpRequestMethod, method);
-    match request.has_escape || may_need_escapes {
-        true => draft.url(&unescape(target)),
-        false => draft.clean_url(target),
-    }
+    draft.url(&Quoted { text: target, ..request }.unescaped());
     if let Some(version) = version {
         draft.writer.string(Field::HttpVersion, version);
     }
 }
 
 fn word(text: &str) -> Option<(&str, &str)> {
-    let end = memchr(b' ', text.as_bytes())?;
+    let end = find(b' ', text.as_bytes())?;
     Some((&text[..end], &text[end + 1..]))
 }
 
@@ -191,7 +191,7 @@ fn quoted_part(text: &str) -> Option<(Quoted<'_>, &str)> {
     let inside = text.strip_prefix('"')?;
     let (mut at, mut has_escape) = (0, false);
     loop {
-        at += memchr2(b'"', b'\\', inside.as_bytes().get(at..)?)?;
+        at += find_either(b'"', b'\\', inside.as_bytes().get(at..)?)?;
         if inside.as_bytes()[at] == b'"' {
             return Some((Quoted { text: &inside[..at], has_escape }, &inside[at + 1..]));
         }
@@ -200,18 +200,15 @@ fn quoted_part(text: &str) -> Option<(Quoted<'_>, &str)> {
     }
 }
 
-fn short_number(text: &str) -> Option<i64> {
+/// Whether a text is a number that 64 bits hold.
+fn is_short_number(text: &str) -> bool {
     const DIGITS_MAX: usize = 18;
-    if text.is_empty() || text.len() > DIGITS_MAX {
-        return None;
-    }
-    text.bytes()
-        .try_fold(0i64, |number, byte| byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0')))
+    !text.is_empty() && text.len() <= DIGITS_MAX && span(b'0', b'9', text.as_bytes()) == text.len()
 }
 
 /// Undoes `\"`, `\\` and `\xHH`. Where that makes no UTF-8, the text stays as it is.
 pub(super) fn unescape(text: &str) -> Cow<'_, str> {
-    if memchr(b'\\', text.as_bytes()).is_none() {
+    if find(b'\\', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());

@@ -2,6 +2,7 @@
 
 use super::super::keys::holds_known_members;
 use weir_record::limits::{DEPTH_MAX, FIELDS_MAX, KEY_BYTES_MAX};
+use weir_record::scan::{clean_prefix, span};
 
 /// The inside of a string, between its quotes.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +82,7 @@ impl<'l> Cursor<'l> {
     }
 
     /// Passes over a key and its colon, up to its value.
-    #[inline]
+    #[inline(always)]
     pub(in crate::parse) fn key(&mut self) -> Option<Text<'l>> {
         self.fields += 1;
         if self.fields > FIELDS_MAX {
@@ -101,7 +102,7 @@ impl<'l> Cursor<'l> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            self.at = end_of_plain_bytes(self.line.as_bytes(), self.at);
+            self.at += clean_prefix(self.line.as_bytes().get(self.at..)?);
             match self.peek()? {
                 b'"' => {
                     let inside = self.line.get(start..self.at)?;
@@ -254,33 +255,8 @@ impl<'l> Cursor<'l> {
 /// Where the digits at `at` end; none where there is none.
 #[inline]
 fn end_of_digits(bytes: &[u8], at: usize) -> Option<usize> {
-    let length = bytes.get(at..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let length = span(b'0', b'9', bytes.get(at..)?);
     (length > 0).then_some(at + length)
-}
-
-/// Where the bytes of a string that are neither a quote, a backslash nor a control character end; eight are looked at
-/// at a time. <https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord>
-#[inline]
-fn end_of_plain_bytes(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    while let Some(word) = bytes.get(at..at + 8) {
-        let word = u64::from_le_bytes(word.try_into().expect("the slice has eight bytes"));
-        let quote = word ^ (ONES * b'"' as u64);
-        let backslash = word ^ (ONES * b'\\' as u64);
-        let below_blank = word.wrapping_sub(ONES * 0x20) & !word;
-        let special =
-            (below_blank | (quote.wrapping_sub(ONES) & !quote) | (backslash.wrapping_sub(ONES) & !backslash))
-                & HIGH;
-        if special != 0 {
-            return at + (special.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while bytes.get(at).is_some_and(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-        at += 1;
-    }
-    at
 }
 
 /// Whether an index takes the key inside a copied object: no empty part between dots, not over the limit. An escaped

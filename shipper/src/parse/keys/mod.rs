@@ -1,6 +1,7 @@
 //! What a key of a structured line means: the names of ECS, and those that the usual loggers write.
 
 use weir_record::Field;
+use weir_record::scan::{BLOCK_BYTES, words};
 use weir_record::schema::{Kind, Origin};
 
 mod dictionary;
@@ -190,29 +191,34 @@ pub(super) fn holds_known_members(path: &[u8]) -> bool {
 /// The meaning of a key: one hash and, mostly, one comparison.
 #[inline]
 pub(super) fn lookup(name: &[u8]) -> Option<Meaning> {
-    for index in TABLE[slot_of(name)] {
-        let (known, meaning) = ENTRIES.get(usize::from(index))?;
-        if is_same(known.as_bytes(), name) {
-            return *meaning;
+    let ends = ends(name);
+    for index in TABLE[slot_of(name, ends)] {
+        let entry = ENTRIES.get(usize::from(index))?;
+        let is_same = entry.ends == ends && entry.name.len() == name.len();
+        if is_same && (name.len() <= BLOCK_BYTES || entry.name.as_bytes() == name) {
+            return entry.meaning;
         }
     }
     None
 }
 
-/// Compares two names. Most are short: a few words each, without a call.
+/// All of a name that is not longer than a block, else its first and its last word.
 #[inline]
-fn is_same(one: &[u8], other: &[u8]) -> bool {
-    if one.len() != other.len() {
-        return false;
-    }
-    match one.len() {
-        8..=16 => {
-            one.first_chunk::<8>() == other.first_chunk() && one.last_chunk::<8>() == other.last_chunk()
+const fn ends(name: &[u8]) -> (u64, u64) {
+    match (name.first_chunk(), name.last_chunk()) {
+        (Some(first), Some(last)) if name.len() > BLOCK_BYTES => {
+            (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
         }
-        4..=7 => one.first_chunk::<4>() == other.first_chunk() && one.last_chunk::<4>() == other.last_chunk(),
-        0..=3 => one.iter().eq(other),
-        _ => one == other,
+        _ => words(name),
     }
+}
+
+/// A name and what it means.
+#[derive(Clone, Copy)]
+struct Entry {
+    name: &'static str,
+    ends: (u64, u64),
+    meaning: Option<Meaning>,
 }
 
 const ENTRY_COUNT: usize = LOGGER_KEYS.len() + Field::ALL.len();
@@ -222,21 +228,22 @@ const FREE: u16 = u16::MAX;
 
 const _: () = assert!(ENTRY_COUNT < FREE as usize, "an entry's index has 16 bits");
 
-static ENTRIES: [(&str, Option<Meaning>); ENTRY_COUNT] = build_entries();
+static ENTRIES: [Entry; ENTRY_COUNT] = build_entries();
 
 /// Indices into [`ENTRIES`] by hash, built at compile time. A name that would not fit fails the build.
 static TABLE: [[u16; SLOT_DEPTH]; SLOTS] = build_table();
 
-const fn build_entries() -> [(&'static str, Option<Meaning>); ENTRY_COUNT] {
-    let mut entries = [("", None); ENTRY_COUNT];
+const fn build_entries() -> [Entry; ENTRY_COUNT] {
+    let mut entries = [Entry { name: "", ends: (0, 0), meaning: None }; ENTRY_COUNT];
     let mut at = 0;
     while at < ENTRY_COUNT {
-        entries[at] = if at < LOGGER_KEYS.len() {
+        let (name, meaning) = if at < LOGGER_KEYS.len() {
             (LOGGER_KEYS[at].0, Some(LOGGER_KEYS[at].1))
         } else {
             let field = Field::ALL[at - LOGGER_KEYS.len()];
             (field.name(), meaning_of(field))
         };
+        entries[at] = Entry { name, ends: ends(name.as_bytes()), meaning };
         at += 1;
     }
     entries
@@ -247,7 +254,7 @@ const fn build_table() -> [[u16; SLOT_DEPTH]; SLOTS] {
     let mut table = [[FREE; SLOT_DEPTH]; SLOTS];
     let mut at = 0;
     while at < ENTRY_COUNT {
-        let slot = slot_of(entries[at].0.as_bytes());
+        let slot = slot_of(entries[at].name.as_bytes(), entries[at].ends);
         let mut depth = 0;
         while table[slot][depth] != FREE {
             depth += 1;
@@ -292,19 +299,14 @@ const fn meaning_of(field: Field) -> Option<Meaning> {
     })
 }
 
-/// A hash of the length and the four bytes in which names differ most.
+/// A hash of a name's length and ends.
 #[inline]
-const fn slot_of(name: &[u8]) -> usize {
-    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+const fn slot_of(name: &[u8], (low, high): (u64, u64)) -> usize {
+    const FACTORS: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xC2B2_AE3D_27D4_EB4F];
     const SHIFT: u32 = u64::BITS - SLOTS.trailing_zeros();
-    if name.is_empty() {
-        return 0;
-    }
-    let length = name.len();
-    let (first, middle, last) = (name[0] as u64, name[length / 2] as u64, name[length - 1] as u64);
-    let before_last = name[length.saturating_sub(2)] as u64;
-    let word = first | middle << 8 | before_last << 16 | last << 24 | (length as u64) << 32;
-    (word.wrapping_mul(FACTOR) >> SHIFT) as usize
+    let word = (low ^ name.len() as u64).wrapping_mul(FACTORS[0]) ^ high.wrapping_mul(FACTORS[1]);
+    // The upper half of a product depends on all bits.
+    ((word ^ word >> 32).wrapping_mul(FACTORS[0]) >> SHIFT) as usize
 }
 
 #[cfg(test)]
@@ -313,7 +315,7 @@ mod tests {
 
     #[test]
     fn every_key_is_found_and_no_other() {
-        for (name, meaning) in ENTRIES.iter() {
+        for Entry { name, meaning, .. } in &ENTRIES {
             assert_eq!(lookup(name.as_bytes()), *meaning, "{name}");
         }
         for other in ["", "m", "messages", "LEVEL", "user_id", "log.offset", "event.original"] {
@@ -323,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_key_stands_once() {
-        let mut names: Vec<_> = ENTRIES.iter().map(|entry| entry.0).collect();
+        let mut names: Vec<_> = ENTRIES.iter().map(|entry| entry.name).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), ENTRY_COUNT);
@@ -331,7 +333,7 @@ mod tests {
 
     #[test]
     fn every_object_on_the_way_to_a_known_key_is_opened() {
-        for (name, meaning) in ENTRIES.iter() {
+        for Entry { name, meaning, .. } in &ENTRIES {
             let is_nesting = meaning.is_some() && !name.starts_with("logging.googleapis.com/");
             for (at, _) in name.match_indices('.').filter(|_| is_nesting) {
                 assert!(holds_known_members(&name.as_bytes()[..at]), "{} of {name}", &name[..at]);

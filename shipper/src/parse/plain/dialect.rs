@@ -80,7 +80,7 @@ fn klog<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
         b'F' => Level::Fatal,
         _ => return None,
     };
-    let (date, rest) = line.get(1..)?.split_once(' ')?;
+    let (date, rest) = line.get(1..)?.cut_byte(b' ')?;
     // glog writes the year since 0.5.
     let time = match date.len() {
         8 => clock.read_prefix(line[1..].as_bytes())?,
@@ -90,7 +90,7 @@ fn klog<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
     };
     let mut words = Words::at(line, 1 + time.1);
     let thread = words.number()?;
-    let place = words.until("] ").or_else(|| words.until("]")).filter(|place| !place.contains(' '))?;
+    let place = words.until("] ").or_else(|| words.until("]")).filter(|place| !place.has(b' '))?;
     let (file, origin_line) = place.rsplit_once(':')?;
     let mut header = Header { time: Some(time.0), level: Some(level), ..Header::default() };
     header.thread_id = Some(u64::from(thread));
@@ -116,7 +116,7 @@ fn quoted(text: &str) -> Option<(&str, &str)> {
 fn is_pairs(text: &str) -> bool {
     let mut rest = text;
     while let Some(after) = rest.strip_prefix(' ') {
-        let Some((key, value)) = after.split_once('=') else { return false };
+        let Some((key, value)) = after.cut_byte(b'=') else { return false };
         if key.is_empty() || !is_logger(key) || key.contains(['/', ':', '$']) {
             return false;
         }
@@ -187,8 +187,8 @@ fn redis_signal(pid: u32, mut words: Words<'_>) -> Option<Header<'_>> {
 
 /// `11-20 21:39:19.123  1234  5678 I ActivityManager: Start`, `11-20 21:39:19.123 I/ActivityManager( 1234): Start`.
 fn logcat_threadtime<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
-    let (date, rest) = line.split_once(' ')?;
-    let (month, day) = date.split_once('-')?;
+    let (date, rest) = line.cut_byte(b' ')?;
+    let (month, day) = date.cut_byte(b'-')?;
     if (month.len(), day.len()) != (2, 2) {
         return None;
     }
@@ -271,8 +271,8 @@ fn ruby<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
 
 /// `WARNING:app.views:low disk` (Python's default).
 fn python(line: &str) -> Option<Header<'_>> {
-    let (level, rest) = line.split_once(':')?;
-    let (logger, message) = rest.split_once(':')?;
+    let (level, rest) = line.cut_byte(b':')?;
+    let (logger, message) = rest.cut_byte(b':')?;
     let level = match level {
         "DEBUG" => Level::Debug,
         "INFO" => Level::Info,
@@ -281,7 +281,7 @@ fn python(line: &str) -> Option<Header<'_>> {
         "CRITICAL" => Level::Critical,
         _ => return None,
     };
-    if !is_logger(logger) || logger.contains('/') || message.starts_with(":") || message.starts_with("//") {
+    if !is_logger(logger) || logger.has(b'/') || message.starts_with(":") || message.starts_with("//") {
         return None;
     }
     let mut header = Header { level: Some(level), ..Header::default() };
@@ -383,8 +383,8 @@ fn dotnet(line: &str) -> Option<Header<'_>> {
         "crit: " => Level::Critical,
         _ => return None,
     };
-    let (category, rest) = line[6..].split_once('[')?;
-    let (event, message) = rest.split_once(']')?;
+    let (category, rest) = line[6..].cut_byte(b'[')?;
+    let (event, message) = rest.cut_byte(b']')?;
     if !is_logger(category) || !event.bytes().all(|byte| byte.is_ascii_digit()) || event.is_empty() {
         return None;
     }
@@ -397,13 +397,13 @@ fn dotnet(line: &str) -> Option<Header<'_>> {
 
 /// The two lines of `java.util.logging`: `Nov 20, 2026 9:39:19 PM com.x.Foo bar`, `INFO: started`.
 pub(super) fn java_util<'l>(record: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
-    let (first, second) = record.split_once('\n')?;
+    let (first, second) = record.cut_byte(b'\n')?;
     let (moment, length) = clock.read_start(first.as_bytes())?;
-    let (class, method) = first[length..].strip_prefix(' ')?.split_once(' ')?;
-    let (level, message) = second.split_once(':')?;
+    let (class, method) = first[length..].strip_prefix(' ')?.cut_byte(b' ')?;
+    let (level, message) = second.cut_byte(b':')?;
     let is_level = level.bytes().all(|byte| byte.is_ascii_uppercase());
     let level = Level::from_name(level.as_bytes()).filter(|_| is_level && level.len() > 1)?;
-    if !is_logger(class) || !class.contains('.') || method.contains(' ') {
+    if !is_logger(class) || !class.has(b'.') || method.has(b' ') {
         return None;
     }
     let mut header = Header::stamped(moment, record.len() - message.trim_start_matches(' ').len());
@@ -418,7 +418,7 @@ fn celery<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
     let (moment, length) = clock.read_start(&line.as_bytes()[1..])?;
     let mut words = Words::at(line, 1 + length);
     words.skip(": ").then_some(())?;
-    let (level, process) = words.until("] ").or_else(|| words.until("]"))?.split_once('/')?;
+    let (level, process) = words.until("] ").or_else(|| words.until("]"))?.cut_byte(b'/')?;
     let mut header = Header::stamped(moment, words.position());
     header.level = Some(Level::from_name(level.as_bytes())?);
     header.program = Some(process);
@@ -455,7 +455,7 @@ fn php<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
     let mut zone = None;
     if !words.skip("] ") {
         let name = words.until("] ")?.strip_prefix(' ')?;
-        zone = Some(Some(name).filter(|name| is_logger(name) && name.contains('/'))?);
+        zone = Some(Some(name).filter(|name| is_logger(name) && name.has(b'/'))?);
         // One that the system does not know is taken for the file's own.
         moment = clock.read_in_zone(&time[..length], name).unwrap_or(moment);
     }
@@ -540,7 +540,7 @@ fn kafka<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
     let level =
         Level::from_name(level.as_bytes()).filter(|_| level.bytes().all(|byte| byte.is_ascii_uppercase()))?;
     let (message, logger) = words.rest().strip_suffix(')')?.cut_last(" (")?;
-    if !logger.contains('.') || !is_logger(logger) {
+    if !logger.has(b'.') || !is_logger(logger) {
         return None;
     }
     let mut header = Header::stamped(moment, words.position());

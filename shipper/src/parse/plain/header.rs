@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2};
+use weir_record::scan::{find, find_either, name, span};
 use weir_record::schema::Field;
 use weir_record::time::{Civil, parse_fraction};
 use weir_record::{Level, Timestamp};
@@ -331,7 +331,7 @@ impl<'l> Reader<'l> {
 
     /// The rest of env_logger's `[2026-11-20T21:39:19Z INFO  module] message`.
     fn time_level_and_module(&mut self) -> bool {
-        let Some((inside, _)) = self.rest().split_once(']') else { return self.give_up() };
+        let Some((inside, _)) = self.rest().cut_byte(b']') else { return self.give_up() };
         let mut words = inside.split_ascii_whitespace();
         let Some(level) = words.next().and_then(|word| Level::from_name(word.as_bytes())) else {
             return self.give_up();
@@ -391,8 +391,7 @@ impl<'l> Reader<'l> {
 
     /// A dotted name in brackets before the level is a thread's where a logger stands behind it, else a logger's.
     fn settle_name(&mut self) {
-        let is_dotted =
-            |name: &&str| name.contains('.') && is_logger(name) && !name.contains(['-', ':', '/']);
+        let is_dotted = |name: &&str| name.has(b'.') && is_logger(name) && !name.contains(['-', ':', '/']);
         if self.header.logger.is_none() && self.header.thread.as_ref().is_some_and(is_dotted) {
             self.header.logger = self.header.thread.take();
         }
@@ -426,7 +425,7 @@ impl<'l> Reader<'l> {
             b'{' => b'}',
             _ => return None,
         };
-        let end = memchr(close, rest.as_bytes())?;
+        let end = find(close, rest.as_bytes())?;
         Some((&rest[1..end], end + 1))
     }
 
@@ -460,8 +459,7 @@ impl<'l> Reader<'l> {
         }
         // Right behind the level's bracket stands the logger, whatever its name.
         let is_adjacent = self.at > 0 && self.line.as_bytes()[self.at - 1] == b']';
-        let is_logger =
-            self.header.level.is_some() && is_logger(inside) && (inside.contains('.') || is_adjacent);
+        let is_logger = self.header.level.is_some() && is_logger(inside) && (inside.has(b'.') || is_adjacent);
         if self.header.logger.is_none() && is_logger {
             self.set_logger(inside);
             return true;
@@ -507,7 +505,7 @@ impl<'l> Reader<'l> {
     /// A logger in brackets with a separator behind it.
     fn bracketed_logger(&mut self) -> bool {
         let Some((inside, length)) = self.brackets() else { return false };
-        is_logger(inside.trim()) && inside.contains('.') && self.rest()[length..].starts_with([' ', ':'])
+        is_logger(inside.trim()) && inside.has(b'.') && self.rest()[length..].starts_with([' ', ':'])
     }
 
     /// A level as a word: capitals, or with a colon behind it.
@@ -523,7 +521,7 @@ impl<'l> Reader<'l> {
     /// `2931 INFO`.
     fn pid_and_level(&mut self) -> bool {
         let before = self.at;
-        let digits = self.rest().bytes().take_while(u8::is_ascii_digit).count();
+        let digits = span(b'0', b'9', self.rest().as_bytes());
         let pid = self.rest()[..digits].parse::<u32>();
         self.at += digits;
         if let Ok(pid) = pid
@@ -541,8 +539,8 @@ impl<'l> Reader<'l> {
 
     /// PostgreSQL's `user@database LOG:`, after its pid in brackets.
     fn postgres_level(&mut self) -> bool {
-        let Some((name, rest)) = self.rest().split_once(' ') else { return false };
-        let Some(user_and_database) = name.split_once('@').filter(|_| self.header.pid.is_some()) else {
+        let Some((name, rest)) = self.rest().cut_byte(b' ') else { return false };
+        let Some(user_and_database) = name.cut_byte(b'@').filter(|_| self.header.pid.is_some()) else {
             return false;
         };
         let Some((level, length)) = level_word(rest) else { return false };
@@ -561,7 +559,7 @@ impl<'l> Reader<'l> {
             self.at += length;
             self.blanks();
         }
-        let digits = self.rest().bytes().take_while(u8::is_ascii_digit).count();
+        let digits = span(b'0', b'9', self.rest().as_bytes());
         let pid = self.rest()[..digits].parse::<u32>().ok();
         self.at += digits;
         // Some patterns leave out the process, and keep its dashes.
@@ -576,7 +574,7 @@ impl<'l> Reader<'l> {
         self.spring_brackets();
         let rest = self.rest();
         // Tomcat calls its loggers `o.a.c.c.C.[.[.[/].[dispatcherServlet]`.
-        let is_name = |name: &str| !name.is_empty() && !name.contains(' ');
+        let is_name = |name: &str| !name.is_empty() && !name.has(b' ');
         if let Some((logger, _)) = rest.cut(" : ").filter(|(logger, _)| is_name(logger.trim())) {
             self.header.logger = Some(logger.trim());
             self.at += logger.len() + 3;
@@ -627,19 +625,17 @@ impl<'l> Reader<'l> {
             self.at = self.line.len() - message.len();
             return true;
         }
-        let end = memchr2(b' ', b'\t', rest.as_bytes()).unwrap_or(rest.len());
+        let end = find_either(b' ', b'\t', rest.as_bytes()).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
         let after = after.trim_start_matches([' ', '\t']);
-        let (name, message) =
-            if let Some(message) = SEPARATORS.iter().find_map(|separator| after.strip_prefix(separator)) {
-                (word, message)
-            } else if let Some(name) =
-                word.strip_suffix(':').filter(|name| name.contains("::") || name.contains('.'))
-            {
-                (name, after)
-            } else {
-                return self.class_and_thread(word, after);
-            };
+        let (name, message) = if let Some(message) = behind_separator(after) {
+            (word, message)
+        } else if let Some(name) = word.strip_suffix(':').filter(|name| name.contains("::") || name.has(b'.'))
+        {
+            (name, after)
+        } else {
+            return self.class_and_thread(word, after);
+        };
         if let (None, Some(place)) = (self.header.origin, place_in_code(name)) {
             self.header.origin = Some(place);
         } else if is_logger(name) && self.header.logger.is_none_or(|logger| logger == name) {
@@ -687,8 +683,15 @@ pub(super) fn epoch_at(text: &str) -> Option<(Timestamp, usize)> {
     Some((Timestamp::from_seconds(seconds, nanosecond, digits)?, text.len() - rest.len()))
 }
 
-/// What stands behind a logger's name.
-const SEPARATORS: [&str; 3] = ["- ", "-- ", ": "];
+/// What follows the separator that stands behind a logger's name: `- `, `-- `, `: `.
+fn behind_separator(text: &str) -> Option<&str> {
+    let length = match text.as_bytes() {
+        [b'-' | b':', b' ', ..] => 2,
+        [b'-', b'-', b' ', ..] => 3,
+        _ => return None,
+    };
+    text.get(length..)
+}
 
 /// `org.foo.Bar:355`: the name, and the line of the code behind it.
 pub(super) fn logger_and_line(text: &str) -> (&str, Option<u32>) {
@@ -707,13 +710,13 @@ pub(super) fn logger_and_line(text: &str) -> (&str, Option<u32>) {
 /// Whether a level stands in brackets at the start.
 fn is_level_in_brackets(text: &str) -> bool {
     text.strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
+        .and_then(|rest| rest.cut_byte(b']'))
         .is_some_and(|(inside, _)| inside.len() > 1 && Level::from_name(inside.trim().as_bytes()).is_some())
 }
 
 /// `views.py:12`, `StorageService.java:42`.
 fn place_in_code(text: &str) -> Option<(&str, u32)> {
-    text.ends_with(|c: char| c.is_ascii_digit()).then_some(())?;
+    (text.ends_with(|c: char| c.is_ascii_digit()) && text.has(b':')).then_some(())?;
     let (file, line) = text.rsplit_once(':')?;
     let (name, extension) = file.rsplit_once('.')?;
     let is_file = !name.is_empty()
@@ -725,7 +728,7 @@ fn place_in_code(text: &str) -> Option<(&str, u32)> {
 
 /// Splits off a word with a dash between blanks behind it; blanks may fill the word to a width.
 fn split_at_dash(text: &str) -> Option<(&str, &str)> {
-    let end = memchr(b' ', text.as_bytes())?;
+    let end = find(b' ', text.as_bytes())?;
     let rest = text[end..].trim_start_matches(' ').strip_prefix("- ")?;
     Some((&text[..end], rest))
 }
@@ -783,11 +786,8 @@ fn level_word(text: &str) -> Option<(Level, usize)> {
 
 /// Whether a text can be a logger's name: identifiers with dots, slashes, dollars, dashes or colons between.
 pub(super) fn is_logger(text: &str) -> bool {
-    !text.is_empty()
-        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text.bytes().all(|byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'$' | b'-' | b':' | b'/')
-        })
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name([b'_', b'$'], text.as_bytes()) == text.len()
 }
 
 /// What Spring's libraries write of a trace.
@@ -803,7 +803,7 @@ struct TraceContext<'l> {
 /// `service,trace,span` and `service,trace,span,exported` (Sleuth) or `trace-span` (Micrometer).
 fn trace_context(text: &str) -> Option<TraceContext<'_>> {
     let is_id = |id: &str| matches!(id.len(), 16 | 32) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if let Some((trace, span)) = text.split_once('-') {
+    if let Some((trace, span)) = text.cut_byte(b'-') {
         let context = TraceContext { ids: Some((trace, span)), ..TraceContext::default() };
         return (is_id(trace) && is_id(span)).then_some(context);
     }

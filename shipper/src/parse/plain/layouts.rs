@@ -42,8 +42,8 @@ pub(super) fn tracing(line: &str, moment: Timestamp, length: usize) -> Option<He
         (" TRACE ", Level::Trace),
     ];
     let is_exact = line[..length].ends_with('Z') && line.as_bytes().get(10) == Some(&b'T');
-    let (filled, level) = LEVELS.iter().find(|(filled, _)| line[length..].starts_with(filled))?;
     is_exact.then_some(())?;
+    let (filled, level) = LEVELS.iter().find(|(filled, _)| line[length..].starts_with(filled))?;
     let mut words = Words::at(line, length + filled.len());
     let mut header = Header { time: Some(moment), level: Some(*level), ..Header::default() };
     thread_of_tracing(&mut words, &mut header);
@@ -110,7 +110,7 @@ fn span_length(text: &str) -> Option<usize> {
     (is_target(&text[..name])).then_some(())?;
     let (fields, _) = text[name..].cut("}:")?;
     // A name can be looked for no further than the fields of its span.
-    (!fields[1..].contains('{')).then_some(name + fields.len() + 2)
+    (!fields[1..].has(b'{')).then_some(name + fields.len() + 2)
 }
 
 /// Whether a text is a path of Rust's modules.
@@ -147,7 +147,7 @@ pub(super) fn colons(line: &str, moment: Timestamp, length: usize) -> Option<Hea
     let mut words = Words::at(line, length);
     words.skip(":").then_some(())?;
     let level = capital_level(words.until(":")?)?;
-    let logger = words.until(":").filter(|name| is_logger(name) && !name.contains('/'))?;
+    let logger = words.until(":").filter(|name| is_logger(name) && !name.has(b'/'))?;
     let mut header = Header::stamped(moment, words.position());
     header.message_start += usize::from(words.skip(" "));
     header.level = Some(level);

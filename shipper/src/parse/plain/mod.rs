@@ -16,9 +16,10 @@ mod times;
 mod web;
 mod words;
 
-use memchr::memchr;
+use weir_record::scan::find;
 use weir_record::schema::Field;
 
+use super::cut::Cut;
 use super::draft::Draft;
 use super::format::Format;
 use super::{trace, windows};
@@ -82,7 +83,7 @@ fn without_tags(message: &str) -> &str {
 }
 
 fn first_line(record: &str) -> &str {
-    &record[..memchr(b'\n', record.as_bytes()).unwrap_or(record.len())]
+    &record[..find(b'\n', record.as_bytes()).unwrap_or(record.len())]
 }
 
 /// Writes the header, the message and the stack trace behind it, if there is one.
@@ -100,7 +101,7 @@ fn write(record: &str, header: &Header<'_>, draft: &mut Draft<'_>) -> bool {
     };
     header.write(draft);
     // What a program writes behind its message stands at the end of the first line.
-    let is_one_line = !message.contains('\n');
+    let is_one_line = !message.has(b'\n');
     draft.writer.string(Field::Message, header.message.as_deref().filter(|_| is_one_line).unwrap_or(message));
     if !header.objects.is_empty() {
         objects::lift(header.objects, draft);

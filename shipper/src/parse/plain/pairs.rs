@@ -3,9 +3,10 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
+use weir_record::scan::{find, word};
 use weir_record::schema::Field;
 
+use super::super::cut::Cut;
 use super::super::draft::{Draft, Value};
 use super::super::keys::{self, Meaning, Unit};
 use super::super::logfmt;
@@ -19,7 +20,7 @@ const KEY_BYTES_MAX: usize = 48;
 /// Lifts the pairs of `text`.
 pub(super) fn lift(text: &str, draft: &mut Draft<'_>) {
     let (bytes, mut at, mut lifted) = (text.as_bytes(), 0, 0);
-    while let Some(equals) = memchr(b'=', &bytes[at..]).map(|found| at + found) {
+    while let Some(equals) = find(b'=', &bytes[at..]).map(|found| at + found) {
         let key = key_before(&text[at..equals]);
         let (value, end) = value_after(text, equals + 1);
         let value = with_unit(text, value, end);
@@ -58,7 +59,7 @@ fn with_unit<'t>(text: &'t str, value: &'t str, end: usize) -> &'t str {
 /// Whether a text is nothing but pairs, each of which is lifted.
 pub(super) fn is_all(text: &str) -> bool {
     let mut rest = text;
-    while let Some((key, value)) = rest.split_once('=') {
+    while let Some((key, value)) = rest.cut_byte(b'=') {
         if key_before(key).is_none_or(|name| name.len() < key.trim_start_matches([' ', ',']).len()) {
             return false;
         }
@@ -77,10 +78,13 @@ fn key_before(text: &str) -> Option<&str> {
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     let length = text.as_bytes().iter().rev().take_while(|byte| is_name(byte)).count();
     let (before, key) = text.split_at(text.len() - length);
-    let is_separate = before.bytes().next_back().is_none_or(|byte| b" \t,;([{|".contains(&byte));
+    let is_separate = before
+        .bytes()
+        .next_back()
+        .is_none_or(|byte| matches!(byte, b' ' | b'\t' | b',' | b';' | b'(' | b'[' | b'{' | b'|'));
     let is_key = key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && !key.ends_with(['.', '-'])
-        && !key.contains("..")
+        && !(key.has(b'.') && key.contains(".."))
         && key.len() <= KEY_BYTES_MAX;
     (is_separate && is_key).then_some(key)
 }
@@ -94,9 +98,9 @@ fn value_after(text: &str, start: usize) -> (&str, usize) {
             None => ("", start + 1),
         };
     }
-    let end =
-        rest.find([' ', '\t', '\n', ',', ';', ')', ']', '}', '|', '"', '\'', '=']).unwrap_or(rest.len());
-    let is_plain = !rest[..end].contains(['{', '[', '(', '<']) && !rest[end..].starts_with(['=', '"', '\'']);
+    let end = word(*b",;)]}|\"'=", rest.as_bytes());
+    let opening = word(*b"{[(<", &rest.as_bytes()[..end]);
+    let is_plain = opening == end && !rest[end..].starts_with(['=', '"', '\'']);
     let value = rest[..end].trim_end_matches(['.', ':']);
     (if is_plain { value } else { "" }, start + end.max(usize::from(end == 0 && rest.starts_with('='))))
 }

@@ -81,7 +81,7 @@ fn openstack(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>>
     let pid = words.number()?;
     let level = words.word().filter(|level| level.bytes().all(|byte| byte.is_ascii_uppercase()))?;
     let logger =
-        words.word().filter(|logger| logger.contains('.') && !logger.ends_with(':') && is_logger(logger))?;
+        words.word().filter(|logger| logger.has(b'.') && !logger.ends_with(':') && is_logger(logger))?;
     let mut header = Header::stamped(moment, 0);
     // What old releases say of resources, a little above INFO.
     header.level = Some(match level {
@@ -223,7 +223,7 @@ pub(super) fn zap(line: &str, moment: Timestamp, length: usize) -> Option<Header
     let mut words = Words::at(line, length + 1);
     let level = Level::from_name(words.until("\t")?.as_bytes())?;
     let mut header = Header { time: Some(moment), level: Some(level), ..Header::default() };
-    while let Some((part, _)) = words.rest().split_once('\t') {
+    while let Some((part, _)) = words.rest().cut_byte(b'\t') {
         let caller = part.rsplit_once(':').and_then(|(file, at)| Some((file, number(at)?)));
         if caller.is_some() && header.origin.is_none() {
             header.origin = caller;
@@ -247,14 +247,14 @@ fn dpkg(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
     match action {
         "status" => {
             header.attribute("status", words.word()?);
-            header.attribute("package", words.word().filter(|package| package.contains(':'))?);
+            header.attribute("package", words.word().filter(|package| package.has(b':'))?);
             if let Some(version) = words.word().filter(|version| *version != "<none>") {
                 header.attribute("version", version);
             }
         }
         // The version that is installed, and the one that will be.
         "install" | "upgrade" | "remove" | "purge" | "configure" | "trigproc" | "disappear" => {
-            header.attribute("package", words.word().filter(|package| package.contains(':'))?);
+            header.attribute("package", words.word().filter(|package| package.has(b':'))?);
             let versions =
                 [words.word(), words.word()].map(|version| version.filter(|name| *name != "<none>"));
             let (before, version) = match versions {
@@ -342,7 +342,7 @@ fn prefix_part<'l>(part: &'l str, header: &mut Header<'l>) -> bool {
         }
         return is_line;
     }
-    if let Some((name, value)) = part.split_once('=') {
+    if let Some((name, value)) = part.cut_byte(b'=') {
         match name {
             _ if value.is_empty() => {}
             "user" if header.user.is_none() => header.user = Some(value),
@@ -353,7 +353,7 @@ fn prefix_part<'l>(part: &'l str, header: &mut Header<'l>) -> bool {
         }
         return matches!(name, "user" | "db" | "app" | "client" | "host") && header.has_room();
     }
-    if let Some((user, database)) = part.split_once('@') {
+    if let Some((user, database)) = part.cut_byte(b'@') {
         let is_first = header.user.is_none();
         header.user = Some(user).filter(|user| !user.is_empty());
         if !database.is_empty() {
@@ -361,7 +361,7 @@ fn prefix_part<'l>(part: &'l str, header: &mut Header<'l>) -> bool {
         }
         return is_first && header.has_room();
     }
-    let address = part.strip_suffix(')').and_then(|part| part.split_once('('));
+    let address = part.strip_suffix(')').and_then(|part| part.cut_byte(b'('));
     let Some((host, port)) = address.filter(|_| header.client.is_none()) else { return false };
     header.client = Some(host);
     header.attribute("client_port", port);
@@ -370,7 +370,7 @@ fn prefix_part<'l>(part: &'l str, header: &mut Header<'l>) -> bool {
 
 /// Amazon's prefix has colons between its parts; the others have blanks.
 fn bracketed_parts(part: &str) -> impl Iterator<Item = &str> {
-    let is_address = part.bytes().filter(|byte| *byte == b':').count() > 1 && !part.contains('[');
+    let is_address = part.bytes().filter(|byte| *byte == b':').count() > 1 && !part.has(b'[');
     let whole = is_address.then_some(part);
     let parts = (!is_address).then(|| part.split(':'));
     whole.into_iter().chain(parts.into_iter().flatten())

@@ -21,7 +21,7 @@ impl Clock {
     ) -> Option<(Timestamp, usize)> {
         let mut civil = Civil { month: pair(month)?, day: pair(day)?, ..Civil::default() };
         let (digits, length) = time_of_day(&mut civil, time)?;
-        Some((self.moment_without_year(civil, digits, None)?, length))
+        Some((self.moment_without_year(&mut civil, digits, None)?, length))
     }
 
     /// `20 Nov 21:39:19.123`.
@@ -31,7 +31,7 @@ impl Clock {
         let month = MONTHS.iter().position(|month| text.get(3..6) == Some(month))? + 1;
         let mut civil = Civil { month: month as u8, day: pair(text.get(..2)?)?, ..Civil::default() };
         let (digits, length) = time_of_day(&mut civil, text.get(7..)?)?;
-        Some((self.moment_without_year(civil, digits, None)?, 7 + length))
+        Some((self.moment_without_year(&mut civil, digits, None)?, 7 + length))
     }
 
     /// `26/11/20 21:39:19`, `261120 21:39:19`, `261120  9:39:19`, `261120 213919`.

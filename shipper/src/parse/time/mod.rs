@@ -26,6 +26,9 @@ use weir_record::time::{Civil, parse_fraction, two_digits};
 use super::zone::{Clock, abbreviation};
 use months::{half_of_day, month};
 
+/// Length of `Nov 20 21:39:19`.
+const SYSLOG_BYTES: usize = 15;
+
 /// The shortest text that a time stamp with a date can be: `261120 213919`.
 const SHORTEST: usize = 13;
 
@@ -167,6 +170,11 @@ impl Clock {
 
     /// `Nov 20 21:39:19`, `Nov 20 2026 21:39:19`, `Nov 20, 2026 9:39:19 PM`.
     fn read_month_first(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
+        if let Some(moment) = self.read_syslog_day(text)
+            && device_zone(&text[SYSLOG_BYTES..]).0.is_none()
+        {
+            return Some((moment, SYSLOG_BYTES));
+        }
         let (month, rest) = month(text)?;
         let rest = rest.strip_prefix(b" ")?;
         let rest = rest.strip_prefix(b" ").unwrap_or(rest);
@@ -228,8 +236,12 @@ impl Clock {
         let (nanosecond, digits, rest) = parse_fraction(rest);
         civil.nanosecond = nanosecond;
         let (offset, rest) = device_zone(rest);
-        let moment = self.moment_without_year(civil, digits, offset)?;
-        Some((moment, text.len() - rest.len()))
+        let moment = self.moment_without_year(&mut civil, digits, offset)?;
+        let length = text.len() - rest.len();
+        if length == SYSLOG_BYTES && offset.is_none() && text[0].is_ascii_alphabetic() {
+            self.note_syslog_day(text, &civil);
+        }
+        Some((moment, length))
     }
 
     fn with_zone(
