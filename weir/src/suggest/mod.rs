@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use weir_config::Format;
 use weir_shipper::SourceSettings;
 use weir_shipper::drift::LineShape;
-use weir_shipper::parse::Detection;
+use weir_shipper::parse::{Detection, without_colours};
 
 use crate::commands::lines;
 use crate::show::safe;
@@ -120,7 +120,8 @@ impl<'t> Trial<'t> {
 /// # Errors
 /// The sample holds no line, or one that is too long for this command.
 pub fn suggest(sample: &Sample, path: Option<&Path>, service: Option<&str>) -> anyhow::Result<Suggestion> {
-    let text = String::from_utf8_lossy(&sample.bytes);
+    let mut plain = Vec::new();
+    let text = String::from_utf8_lossy(without_colours(&sample.bytes, &mut plain));
     let automatic = Trial::run(&text, Vec::new())?;
     anyhow::ensure!(!automatic.records.is_empty(), "there is no line to learn from");
     let is_clear = !automatic.is_plain() && automatic.percent() >= NEARLY_ALL;

@@ -55,6 +55,15 @@ fn lines_with_bars_become_one_pattern_with_names_that_the_types_tell() {
 }
 
 #[test]
+fn colours_are_no_part_of_a_pattern() {
+    check(
+        &lines(60, |n| format!("\x1b[36m@{n}\x1b[0m till\x1b[1m {n} sold\x1b[0m {n} pears")),
+        r"format = 'grok:^@%{INT:number:int} till %{INT:till:int} sold %{INT:sold:int} pears$'",
+        "1 pattern covers 100.0 %",
+    );
+}
+
+#[test]
 fn versions_and_amounts_are_one_value() {
     check(
         &lines(60, |n| format!("till {n} sold sum={n}.00EUR by fw {}.{}.{n}", n % 3, n % 5)),

@@ -83,7 +83,7 @@ fn klog<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
     let (date, rest) = line.get(1..)?.cut_byte(b' ')?;
     // glog writes the year since 0.5.
     let time = match date.len() {
-        8 => clock.read_prefix(line[1..].as_bytes())?,
+        8 => clock.read_prefix(line.as_bytes().get(1..)?)?,
         _ => {
             clock.read_month_and_day(date, rest).map(|(moment, length)| (moment, date.len() + 1 + length))?
         }
