@@ -30,6 +30,9 @@ pub(super) use header::level_at_start;
 /// How far behind the start of a line a time stamp is looked for, in bytes.
 const TIME_OFFSET_MAX: usize = 64;
 
+/// So many pairs make a line a regular one, also where it has neither a time nor a level.
+const PAIRS_MIN: usize = 2;
+
 /// Fills `draft` from `record`, which may have several lines. Returns whose format it is, `plain` where it is of no
 /// program that is known. None where nothing in it was recognised: all of it is in `message`.
 pub(super) fn parse(record: &str, draft: &mut Draft<'_>) -> Option<Format> {
@@ -40,7 +43,9 @@ pub(super) fn parse(record: &str, draft: &mut Draft<'_>) -> Option<Format> {
         .unwrap_or_else(|| Header::read(first_line(record), draft.clock));
     let is_recognised = !header.is_empty();
     let has_trace = write(record, &header, draft);
-    (is_recognised | has_trace | later_parts(record, draft)).then_some(Format::Plain)
+    // Beside the message, nothing but pairs can have been written for a header in which nothing was recognised.
+    let has_pairs = draft.writer.members() > PAIRS_MIN;
+    (is_recognised | has_trace | later_parts(record, draft) | has_pairs).then_some(Format::Plain)
 }
 
 /// As [`parse`], but only the lines of programs that are known; nothing is written where it is none.
