@@ -73,6 +73,13 @@ fn a_clean_line_is_as_it_would_be_without_redaction() {
 }
 
 #[test]
+fn the_rule_that_the_reference_configuration_shows_drops() {
+    let configuration = "drop = ['log.level == \"debug\"']";
+    let (documents, counts) = ship(configuration, "{\"level\":\"debug\"}\n{\"level\":\"info\"}\n");
+    assert_eq!((documents.len(), counts.dropped), (1, 1));
+}
+
+#[test]
 fn a_short_name_of_its_own_target_is_the_attribute_of_that_name() {
     let configuration = "[[source.shape]]\nrename = { user = \"user.name\" }";
     let (documents, _) = ship(configuration, "{\"msg\":\"hi\",\"user\":\"anna\"}\n");

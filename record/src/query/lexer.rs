@@ -105,7 +105,7 @@ impl Lexer {
         self.peek_at(distance).is_some_and(|next| !next.is_whitespace() && !matches!(next, '-' | '!' | ')'))
     }
 
-    /// A field's name with its colon, or with a comparison behind it, which stays for the next token.
+    /// A field's name with its colon or `==`, or with a comparison behind it, which stays for the next token.
     fn field(&mut self) -> Option<String> {
         let is_first = |first: char| first.is_alphabetic() || matches!(first, '_' | '@');
         let is_inner =
@@ -121,6 +121,9 @@ impl Lexer {
                 if self.peek_at(length + 1) != Some('/') || self.peek_at(length + 2) != Some('/') =>
             {
                 self.at += length + 1;
+            }
+            (_, Some('=')) if self.peek_at(length + blanks + 1) == Some('=') && !is_operator(&name) => {
+                self.at += length + blanks + 2;
             }
             (_, Some('>' | '<')) if blanks == 0 || !is_operator(&name) => self.at += length + blanks,
             _ => return None,

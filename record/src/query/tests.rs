@@ -60,6 +60,15 @@ fn the_example_of_the_documentation_is_read() {
 }
 
 #[test]
+fn two_equals_signs_behind_a_field_are_a_colon() {
+    for query in ["log.level == \"error\"", "level==error", "level == error"] {
+        check(query, is(Field::LogLevel, "error"));
+    }
+    check("a = b", Query::And(vec![text("a"), text("b")]));
+    check_error("level ==", 8, "expected a value");
+}
+
+#[test]
 fn not_binds_strongest_and_or_weakest() {
     let (a, b, c) = (text("aa"), text("bb"), text("cc"));
     let and = |parts: [Query; 2]| Query::And(parts.into());
