@@ -156,6 +156,18 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Writes a number of digits. False, and nothing written, where the text is none, or 64 bits do not hold it.
+    pub(super) fn digits(&mut self, field: Field, text: &str) -> bool {
+        const DIGITS_MAX: usize = 18;
+        let digits = text.as_bytes();
+        let is_number = matches!(digits.len(), 1..=DIGITS_MAX) && span(b'0', b'9', digits) == digits.len();
+        match digits {
+            // As it stands, it is a number of JSON.
+            [b'1'..=b'9', ..] if is_number => self.writer.raw(field, digits),
+            _ => is_number && text.parse().is_ok_and(|number| self.writer.integer(field, number)),
+        }
+    }
+
     /// Writes an attribute: a number where the text is one that loses nothing so, else text.
     pub(super) fn attribute_text(&mut self, name: &str, text: &str) {
         if is_json_scalar(text) {
@@ -390,8 +402,8 @@ impl<'a> Draft<'a> {
     }
 
     fn assign_long(&mut self, field: Field, value: Value<'_>) -> bool {
-        let number = value.text_or_number().and_then(|text| text.parse::<i64>().ok());
-        number.is_some_and(|number| self.writer.integer(field, number))
+        let Some(text) = value.text_or_number() else { return false };
+        self.digits(field, text) || text.parse::<i64>().is_ok_and(|number| self.writer.integer(field, number))
     }
 
     /// A number that can be an HTTP status; other programs call other numbers so.
@@ -405,7 +417,10 @@ impl<'a> Draft<'a> {
 
     fn assign_service(&mut self, value: Value<'_>) -> bool {
         // Heroku's router writes `service=22ms`.
-        let is_duration = |name: &str| duration::parse(name, Unit::Millis).is_some();
+        let is_duration = |name: &str| {
+            name.starts_with(|first: char| first.is_ascii_digit())
+                && duration::parse(name, Unit::Millis).is_some()
+        };
         value.text().is_some_and(|name| !is_duration(name) && self.service(name))
     }
 

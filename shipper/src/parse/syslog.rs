@@ -333,8 +333,8 @@ fn write_program(name: &str, draft: &mut Draft<'_>) {
 }
 
 fn write_pid(procid: &str, draft: &mut Draft<'_>) {
-    if let Ok(pid) = procid.parse::<u32>() {
-        draft.writer.integer(Field::ProcessPid, i64::from(pid));
+    if procid.parse::<u32>().is_ok() {
+        draft.digits(Field::ProcessPid, procid);
     }
 }
 

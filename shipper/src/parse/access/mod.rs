@@ -63,8 +63,8 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<Format> {
         draft.writer.string(Field::UserName, &unescape(parts.user));
     }
     quoted_request(parts.request, draft);
-    number(Field::HttpResponseStatusCode, parts.status, draft);
-    number(Field::HttpResponseBodyBytes, parts.bytes, draft);
+    draft.digits(Field::HttpResponseStatusCode, parts.status);
+    draft.digits(Field::HttpResponseBodyBytes, parts.bytes);
     if let Some((referrer, agent)) = parts.combined {
         for (field, part) in [(Field::HttpRequestReferrer, referrer), (Field::UserAgentOriginal, agent)] {
             if matches!(part.text, "-" | "") {
@@ -78,19 +78,6 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<Format> {
         tail::write(parts.tail, format, draft);
     }
     Some(format)
-}
-
-/// Writes a number of digits, or nothing for a dash.
-fn number(field: Field, digits: &str, draft: &mut Draft<'_>) {
-    match digits.as_bytes() {
-        // As it stands, it is a number of JSON.
-        [b'1'..=b'9', ..] => drop(draft.writer.raw(field, digits.as_bytes())),
-        _ => {
-            if let Ok(number) = digits.parse() {
-                draft.writer.integer(field, number);
-            }
-        }
-    }
 }
 
 /// Whether a line is of an access log, by its shape alone.

@@ -88,40 +88,37 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
 
     /// Passes over an object's members, from behind its opening brace to behind its closing one.
     fn members(&mut self, depth: usize) -> Option<()> {
-        self.cursor.blanks();
-        if self.cursor.expect(b'}').is_some() {
-            return Some(());
-        }
-        loop {
-            self.cursor.blanks();
-            let start = self.cursor.position() + 1;
-            let key = self.cursor.key()?;
-            if depth == 1 && !key.escaped {
-                self.top_member(start, key.inside)?;
+        let mut cursor = self.cursor;
+        cursor.blanks();
+        let mut is_open = cursor.expect(b'}').is_none();
+        while is_open {
+            cursor.blanks();
+            let start = cursor.position() + 1;
+            let key = cursor.key()?;
+            if depth == 1 && !key.escaped && !cursor.is_known_object(key.inside.as_bytes()) {
+                self.top_member(start, key.inside, &mut cursor)?;
             } else {
+                self.cursor = cursor;
                 self.nested_member(key, depth)?;
+                cursor = self.cursor;
             }
-            self.cursor.blanks();
-            match self.cursor.peek()? {
-                b',' => self.cursor.expect(b',')?,
-                _ => return self.cursor.expect(b'}'),
+            cursor.blanks();
+            is_open = cursor.expect(b',').is_some();
+            if !is_open {
+                cursor.expect(b'}')?;
             }
         }
+        self.cursor = cursor;
+        Some(())
     }
 
-    /// A member of the line itself. `start`: of the key's inside.
-    #[inline]
-    fn top_member(&mut self, start: usize, key: &'l str) -> Option<()> {
-        if self.cursor.is_known_object(key.as_bytes()) {
-            self.path.push_str(key);
-            self.opened(1)?;
-            self.path.clear();
-            return Some(());
-        }
-        let value_start = self.cursor.position();
-        let passed = self.cursor.value(1, self.keys)?;
-        let value = self.value(passed, value_start);
-        let member = self.cursor.between(start, self.cursor.position());
+    /// A member of the line itself that is not opened. `start`: of the key's inside.
+    #[inline(always)]
+    fn top_member(&mut self, start: usize, key: &'l str, cursor: &mut Cursor<'l>) -> Option<()> {
+        let value_start = cursor.position();
+        let passed = cursor.value(1, self.keys)?;
+        let value = value_of(cursor, passed, value_start);
+        let member = cursor.between(start, cursor.position());
         let placed = match keys::lookup(key.as_bytes()) {
             None => false,
             Some(Meaning::KeyValues) => {
@@ -147,7 +144,7 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
         } else {
             let start = self.cursor.position();
             let passed = self.cursor.value(depth, self.keys)?;
-            let value = self.value(passed, start);
+            let value = value_of(&self.cursor, passed, start);
             let placed = match keys::lookup(self.path.as_bytes()) {
                 None => false,
                 Some(Meaning::KeyValues) => {
@@ -170,11 +167,6 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
         self.path.push('.');
         self.cursor.expect(b'{')?;
         self.members(depth + 1)
-    }
-
-    #[inline]
-    fn value(&self, passed: Passed<'l>, start: usize) -> Value<'l> {
-        value_of(&self.cursor, passed, start)
     }
 
     /// Keeps the first weak member of its meaning for the end; false where there is one.

@@ -24,6 +24,9 @@ pub(in crate::parse) enum Passed<'l> {
 }
 
 /// Reads a JSON text from its start to its end. Each step answers `None` where the text is not valid, or over a limit.
+///
+/// Its usual steps are inlined, and the others work on a copy: a cursor in a local variable stays in registers.
+#[derive(Clone, Copy)]
 pub(in crate::parse) struct Cursor<'l> {
     line: &'l str,
     at: usize,
@@ -111,35 +114,11 @@ impl<'l> Cursor<'l> {
                 }
                 b'\\' => {
                     escaped = true;
-                    self.escape()?;
+                    self.at = escape_end(self.line.as_bytes(), self.at)?;
                 }
                 _control => return None,
             }
         }
-    }
-
-    /// Passes over one escape. Half a surrogate pair is refused: it is no character.
-    fn escape(&mut self) -> Option<()> {
-        let bytes = self.line.as_bytes();
-        match bytes.get(self.at + 1)? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 2,
-            b'u' => {
-                let unit = hex(bytes.get(self.at + 2..self.at + 6)?)?;
-                self.at += 6;
-                match unit {
-                    0xD800..=0xDBFF => {
-                        let tail = bytes.get(self.at..self.at + 6)?;
-                        let low = hex(tail.strip_prefix(b"\\u")?)?;
-                        (0xDC00..=0xDFFF).contains(&low).then_some(())?;
-                        self.at += 6;
-                    }
-                    0xDC00..=0xDFFF => return None,
-                    _ => {}
-                }
-            }
-            _ => return None,
-        }
-        Some(())
     }
 
     /// Passes over a value. `depth`: how many objects and arrays it stands in. `keys`: hashes of the keys of the
@@ -151,8 +130,16 @@ impl<'l> Cursor<'l> {
                 self.at += 1;
                 self.text().map(Passed::Text)
             }
-            b'-' | b'0'..=b'9' => self.number().map(|()| Passed::Number),
-            _ => self.other(depth, keys),
+            b'-' | b'0'..=b'9' => {
+                self.at = number_end(self.line.as_bytes(), self.at)?;
+                Some(Passed::Number)
+            }
+            _ => {
+                let mut copy = *self;
+                let passed = copy.other(depth, keys);
+                *self = copy;
+                passed
+            }
         }
     }
 
@@ -171,26 +158,6 @@ impl<'l> Cursor<'l> {
         let found = self.line.as_bytes().get(self.at..)?.starts_with(literal);
         self.at += literal.len();
         found.then_some(Passed::Other { usable: true })
-    }
-
-    #[inline]
-    fn number(&mut self) -> Option<()> {
-        let bytes = self.line.as_bytes();
-        let mut at = self.at + usize::from(self.peek() == Some(b'-'));
-        at = match bytes.get(at)? {
-            b'0' => at + 1,
-            _ => end_of_digits(bytes, at)?,
-        };
-        if bytes.get(at) == Some(&b'.') {
-            at = end_of_digits(bytes, at + 1)?;
-        }
-        if let Some(b'e' | b'E') = bytes.get(at) {
-            at += 1;
-            at += usize::from(matches!(bytes.get(at), Some(b'+' | b'-')));
-            at = end_of_digits(bytes, at)?;
-        }
-        self.at = at;
-        Some(())
     }
 
     fn array(&mut self, depth: usize, keys: &mut Vec<u64>) -> Option<Passed<'l>> {
@@ -250,6 +217,44 @@ impl<'l> Cursor<'l> {
     pub(in crate::parse) fn is_known_object(&self, path: &[u8]) -> bool {
         self.peek() == Some(b'{') && holds_known_members(path)
     }
+}
+
+/// Where an escape ends. Half a surrogate pair is refused: it is no character.
+fn escape_end(bytes: &[u8], at: usize) -> Option<usize> {
+    match bytes.get(at + 1)? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(at + 2),
+        b'u' => {
+            let end = at + 6;
+            match hex(bytes.get(at + 2..end)?)? {
+                0xD800..=0xDBFF => {
+                    let low = hex(bytes.get(end..end + 6)?.strip_prefix(b"\\u")?)?;
+                    (0xDC00..=0xDFFF).contains(&low).then_some(end + 6)
+                }
+                0xDC00..=0xDFFF => None,
+                _ => Some(end),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Where a number ends.
+#[inline]
+fn number_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + usize::from(bytes.get(start) == Some(&b'-'));
+    at = match bytes.get(at)? {
+        b'0' => at + 1,
+        _ => end_of_digits(bytes, at)?,
+    };
+    if bytes.get(at) == Some(&b'.') {
+        at = end_of_digits(bytes, at + 1)?;
+    }
+    if let Some(b'e' | b'E') = bytes.get(at) {
+        at += 1;
+        at += usize::from(matches!(bytes.get(at), Some(b'+' | b'-')));
+        at = end_of_digits(bytes, at)?;
+    }
+    Some(at)
 }
 
 /// Where the digits at `at` end; none where there is none.

@@ -302,11 +302,10 @@ const fn meaning_of(field: Field) -> Option<Meaning> {
 /// A hash of a name's length and ends.
 #[inline]
 const fn slot_of(name: &[u8], (low, high): (u64, u64)) -> usize {
-    const FACTORS: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xC2B2_AE3D_27D4_EB4F];
+    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
     const SHIFT: u32 = u64::BITS - SLOTS.trailing_zeros();
-    let word = (low ^ name.len() as u64).wrapping_mul(FACTORS[0]) ^ high.wrapping_mul(FACTORS[1]);
-    // The upper half of a product depends on all bits.
-    ((word ^ word >> 32).wrapping_mul(FACTORS[0]) >> SHIFT) as usize
+    let word = low ^ high.rotate_left(32) ^ (name.len() as u64) << 56;
+    (word.wrapping_mul(FACTOR) >> SHIFT) as usize
 }
 
 #[cfg(test)]

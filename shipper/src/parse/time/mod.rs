@@ -445,7 +445,16 @@ pub(super) fn decimal(text: &[u8]) -> Option<(u64, i32)> {
 
 /// `number` times ten to the power of `places`, cut to an integer.
 pub(super) fn shift(number: u64, places: i32) -> Option<u64> {
-    let power = 10u64.checked_pow(places.unsigned_abs());
+    const POWERS: [u64; 20] = {
+        let mut powers = [1; 20];
+        let mut at = 1;
+        while at < powers.len() {
+            powers[at] = powers[at - 1] * 10;
+            at += 1;
+        }
+        powers
+    };
+    let power = POWERS.get(places.unsigned_abs() as usize).copied();
     if places >= 0 { number.checked_mul(power?) } else { Some(power.map_or(0, |power| number / power)) }
 }
 
