@@ -11,6 +11,7 @@
 //! | `Fri Nov 20 21:39:19.123456 2026`, `Fri Nov 20 21:39:19 CET 2026`, `Fri, 20 Nov 2026 21:39:19 GMT` | Apache, `date`, RFC 2822 |
 //! | `1120 21:39:19.123456`, `11-20 21:39:19.123` | klog behind its letter, logcat |
 //! | `26/11/20 21:39:19`, `261120 21:39:19`, `261120 213919` | Spark, MySQL 5, HDFS |
+//! | `20-Nov-2026 21:39`, `20-Nov 21:39`, only where nothing else stands | Bacula |
 //! | `1795210759`, `1795210759.123`, `...123`, `...123456`, `...123456789` | seconds, milli-, micro- and nanoseconds since 1970 |
 //!
 //! A fraction has one to nine digits behind a point or a comma; what is longer is cut. A zone is `Z`, an offset, or an
@@ -33,7 +34,7 @@ const SYSLOG_BYTES: usize = 15;
 const SHORTEST: usize = 13;
 
 impl Clock {
-    /// Reads a time stamp at the start of `text`, in any shape of the table but the last; returns it with its length.
+    /// Reads a time stamp at the start of `text`, in any shape of the table but the last two; returns it with its length.
     pub(super) fn read_prefix(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
         // What goes on in letters or digits is another word, or a time stamp that was cut.
         let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || !byte.is_ascii();
@@ -56,12 +57,30 @@ impl Clock {
         }
     }
 
-    /// Reads a time stamp that is all of `text`: what [`Clock::read_prefix`] reads, and the seconds, milli-, micro- or
-    /// nanoseconds since 1970.
+    /// Reads a time stamp that is all of `text`: what [`Clock::read_prefix`] reads, the seconds, milli-, micro- or
+    /// nanoseconds since 1970, and a time to the minute.
     pub(super) fn read_all(&mut self, text: &[u8]) -> Option<Timestamp> {
         match self.read_prefix(text) {
             Some((moment, length)) if length == text.len() => Some(moment),
-            _ => epoch(text),
+            _ => epoch(text).or_else(|| self.read_minute(text)),
+        }
+    }
+
+    /// `20-Nov-2026 21:39`, `20-Nov 21:39`: to the minute, which is enough only where nothing else stands.
+    fn read_minute(&mut self, text: &[u8]) -> Option<Timestamp> {
+        let (day, rest) = short_number(text)?;
+        let (month, rest) = month(rest.strip_prefix(b"-")?)?;
+        let (year, rest) = match rest.strip_prefix(b"-") {
+            Some(rest) => (Some(year(rest.get(..4)?)?), rest.get(4..)?),
+            None => (None, rest),
+        };
+        let &[b' ', h, hour, b':', m, minute] = rest else { return None };
+        let (hour, minute) = (two_digits(h, hour)?, two_digits(m, minute)?);
+        let mut civil =
+            Civil { year: year.unwrap_or_default(), month, day, hour, minute, ..Civil::default() };
+        match year {
+            Some(_) => self.moment(&civil, 0, None),
+            None => self.moment_without_year(&mut civil, 0, None),
         }
     }
 
@@ -519,6 +538,8 @@ mod tests {
         check("261120 213919", "2026-11-20T20:39:19.000Z");
         check("1120 21:39:19.123456", "2026-11-20T20:39:19.123456Z");
         check("11-20 21:39:19.123", "2026-11-20T20:39:19.123Z");
+        check("20-Nov-2026 21:39", "2026-11-20T20:39:00.000Z");
+        check("20-Nov 21:39", "2026-11-20T20:39:00.000Z");
     }
 
     #[test]
@@ -559,6 +580,9 @@ mod tests {
     fn what_is_no_time_stamp_is_refused() {
         for text in [
             "2026-11-20",
+            "20-Nov-2026 24:39",
+            "31-Nov 21:39",
+            "20-Nov 21:39 x",
             "10/11/2026 21:39:19",
             "31/02/2026 21:39:19",
             "11/20/2026 13:39:19 PM x",
