@@ -176,6 +176,99 @@ fn every_pattern_of_the_library_matches_its_example_and_refuses_another() {
     assert!(missing.is_empty(), "without an example: {missing:?}");
 }
 
+#[test]
+fn a_line_of_zeek_has_its_columns_and_what_is_not_set_is_left_out() {
+    check(
+        &["grok:^%{ZEEK_FILES}$"],
+        "1795210759.123456\tFMnx\t198.51.100.9\t192.0.2.7,192.0.2.8\tCHhA\tHTTP\t0\t(empty)\t-\t-\t0.25\t-\tF\t1270\t-\t0\t0\tF\t-\t-\t-\t-\t-",
+        json!({
+            "@timestamp": "2026-11-20T21:39:19.123456Z", "client.ip": "192.0.2.7", "attributes.server.ip": "198.51.100.9",
+            "attributes.zeek.files.fuid": "FMnx", "attributes.zeek.files.rx_hosts": "192.0.2.7,192.0.2.8",
+            "attributes.zeek.files.session_ids": "CHhA", "attributes.zeek.files.source": "HTTP",
+            "attributes.zeek.files.depth": 0, "attributes.zeek.files.duration": 0.25, "attributes.zeek.files.is_orig": "F",
+            "attributes.zeek.files.seen_bytes": 1270, "attributes.zeek.files.missing_bytes": 0,
+            "attributes.zeek.files.overflow_bytes": 0, "attributes.zeek.files.timedout": "F",
+            "message": "1795210759.123456\tFMnx\t198.51.100.9\t192.0.2.7,192.0.2.8\tCHhA\tHTTP\t0\t(empty)\t-\t-\t0.25\t-\tF\t1270\t-\t0\t0\tF\t-\t-\t-\t-\t-",
+        }),
+    );
+}
+
+#[test]
+fn a_connection_of_zeek_is_read_with_and_without_the_newer_column() {
+    let connection = |local: &str| {
+        let line = format!(
+            "1795210759.5\tCHhA\t192.0.2.7\t41230\t198.51.100.9\t443\ttcp\tssl\t-\t-\t-\tSF\t-\t{local}0\tShA\t11\t1828\t10\t7959\t(empty)"
+        );
+        let mut document = parse(&["grok:^%{BRO_CONN}$"], &line);
+        [
+            "source.port",
+            "attributes.source.packets",
+            "attributes.destination.bytes",
+            "attributes.zeek.connection.local_resp",
+        ]
+        .map(|name| document.remove(name).unwrap_or_default())
+    };
+    assert_eq!(connection(""), [json!(41230), json!(11), json!(7959), Value::Null]);
+    assert_eq!(connection("T\t"), [json!(41230), json!(11), json!(7959), json!("T")]);
+}
+
+#[test]
+fn a_message_that_arrives_at_exim_has_its_sender_or_none() {
+    let line = "2026-11-20 21:39:19 [1487] 1u5VhP-0000000047d-2Hr2 <= anna@red.example H=(pc-7) [192.0.2.7]:34785 P=esmtps CV=no K S=5678 T=\"all \\\"well\\\"\" from <anna@red.example> for otto@blue.example";
+    check(
+        &["grok:^%{EXIM}$"],
+        line,
+        json!({
+            "@timestamp": "2026-11-20T21:39:19.000Z", "process.pid": 1487, "message": line,
+            "source.ip": "192.0.2.7", "source.port": 34785, "attributes.network.protocol": "esmtps",
+            "attributes.exim.log.message.id": "1u5VhP-0000000047d-2Hr2", "attributes.exim.log.flags": "<=",
+            "attributes.exim.log.sender.email": "anna@red.example", "attributes.exim.log.remote_address": "pc-7",
+            "attributes.exim.log.message.size": 5678, "attributes.exim.log.message.subject": "all \\\"well\\\"",
+            "attributes.exim.log.sender.original": "anna@red.example",
+            "attributes.exim.log.recipient.email": "otto@blue.example",
+        }),
+    );
+    let bounce = parse(
+        &["grok:^%{EXIM}$"],
+        "2026-11-20 21:39:19 1u5VhP-2Hr2aa-Af <= <> R=1u5VhP-2Hr2aa-Ab P=local S=1712",
+    );
+    assert_eq!(bounce["attributes.exim.log.message.size"], json!(1712));
+}
+
+#[test]
+fn a_line_of_bacula_has_its_time_to_the_minute() {
+    let line = "20-Nov 21:39 backup1-sd JobId 7: Warning: bsock.c:140 Could not connect to Client: client1-fd on 192.0.2.7:9102. ERR=timed out";
+    check(
+        &["grok:^%{BACULA_LOG}"],
+        line,
+        json!({
+            "@timestamp": "2026-11-20T21:39:00.000Z", "host.hostname": "backup1-sd", "message": line,
+            "attributes.bacula.job.id": "7", "attributes.bacula.client.name": "client1-fd", "client.address": "192.0.2.7",
+            "client.ip": "192.0.2.7", "client.port": 9102, "error.message": "timed out",
+        }),
+    );
+}
+
+#[test]
+fn a_command_to_nagios_is_read_to_its_end_and_an_unknown_one_as_a_whole() {
+    let command = |text: &str| {
+        let mut document =
+            parse(&["grok:^%{NAGIOSLOGLINE}"], &format!("[1795210759] EXTERNAL COMMAND: {text}"));
+        ["command", "service", "comment", "arguments"]
+            .map(|name| document.remove(&format!("attributes.nagios.log.{name}")).unwrap_or_default())
+    };
+    let none = Value::Null;
+    assert_eq!(
+        command("DISABLE_SVC_CHECK;web1;HTTP"),
+        [json!("DISABLE_SVC_CHECK"), json!("HTTP"), none.clone(), none.clone()],
+    );
+    assert_eq!(
+        command("SCHEDULE_HOST_DOWNTIME;web1;1795210800;1795214400;1;0;3600;anna;new memory"),
+        [json!("SCHEDULE_HOST_DOWNTIME"), none.clone(), json!("new memory"), none.clone()],
+    );
+    assert_eq!(command("DEL_HOST_COMMENT;7"), [json!("DEL_HOST_COMMENT"), none.clone(), none, json!("7")]);
+}
+
 /// Numbers in an order that nobody chose (xorshift64*).
 struct Random(u64);
 
