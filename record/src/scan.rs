@@ -124,6 +124,7 @@ fn first(text: &[u8], marks: impl Fn(&Block) -> u32) -> usize {
     }
 }
 
+#[inline]
 fn two_blocks(text: &[u8]) -> Option<(&Block, &Block)> {
     let (one, rest) = text.split_first_chunk()?;
     Some((one, rest.first_chunk()?))
