@@ -9,8 +9,9 @@ use weir_record::{Level, Timestamp};
 use super::super::cut::Cut;
 use super::super::format::Format;
 use super::super::zone::Clock;
-use super::header::{Header, epoch_at, is_logger, logger_and_line};
+use super::header::Header;
 use super::layouts::{self, Family};
+use super::parts::{epoch_at, is_logger, logger_and_line};
 use super::words::{Words, number};
 use super::{pairs, stamped};
 

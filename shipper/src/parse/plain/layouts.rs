@@ -4,7 +4,8 @@ use weir_record::{Level, Timestamp};
 
 use super::super::cut::Cut;
 use super::super::zone::Clock;
-use super::header::{Header, is_logger};
+use super::header::Header;
+use super::parts::is_logger;
 use super::words::{Words, number};
 
 /// `2026-11-20 21:39:19,123 [myid:1] - INFO  [main:QuorumPeerConfig@124] - Reading configuration` (ZooKeeper): thread,

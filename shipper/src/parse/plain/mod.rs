@@ -10,6 +10,8 @@ mod header;
 mod layouts;
 mod objects;
 mod pairs;
+mod parts;
+mod reader;
 mod slow_query;
 mod stamped;
 mod times;
@@ -25,7 +27,7 @@ use super::format::Format;
 use super::{trace, windows};
 use header::Header;
 
-pub(super) use header::level_at_start;
+pub(super) use parts::level_at_start;
 
 /// How far behind the start of a line a time stamp is looked for, in bytes.
 const TIME_OFFSET_MAX: usize = 64;

@@ -5,8 +5,9 @@ use weir_record::{Level, Timestamp};
 use super::super::cut::Cut;
 use super::super::format::Format;
 use super::dialect::logcat;
-use super::header::{Header, is_logger};
+use super::header::Header;
 use super::layouts;
+use super::parts::is_logger;
 use super::words::{Words, number};
 
 /// Reads what stands behind the time, which is `length` bytes long.

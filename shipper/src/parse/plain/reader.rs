@@ -1,0 +1,525 @@
+//! Reading a header from left to right, part by part.
+
+use weir_record::Level;
+use weir_record::scan::{find, find_either, span};
+use weir_record::time::Civil;
+
+use super::super::cut::Cut;
+use super::super::zone::Clock;
+use super::header::Header;
+use super::pairs;
+use super::parts::{
+    behind_separator, epoch_at, is_level_in_brackets, is_logger, level_word, logger_and_line, place_in_code,
+    split_at_dash, trace_context,
+};
+use super::times::time_of_day;
+use super::words::number;
+
+impl<'l> Header<'l> {
+    /// Reads the header of a record's first line.
+    pub(super) fn read(line: &'l str, clock: &mut Clock) -> Header<'l> {
+        let mut reader = Reader { line, at: 0, header: Header::default() };
+        reader.read(clock);
+        reader.header.lifts_pairs = true;
+        reader.header
+    }
+
+    /// Reads what stands behind a level and a time that were read, as far as it is certain.
+    pub(super) fn behind(line: &'l str, at: usize, level: Level) -> Header<'l> {
+        let header = Header { level: Some(level), ..Header::default() };
+        let mut reader = Reader { line, at, header };
+        reader.dash();
+        reader.bracketed_parts();
+        reader.blanks();
+        reader.logger_word();
+        reader.header.message_start = reader.at;
+        reader.header.lifts_pairs = true;
+        reader.header
+    }
+}
+
+/// Reads a header from left to right; what it does not know begins the message.
+struct Reader<'l> {
+    line: &'l str,
+    at: usize,
+    header: Header<'l>,
+}
+
+impl<'l> Reader<'l> {
+    fn read(&mut self, clock: &mut Clock) {
+        if !self.time(clock) {
+            return if self.epoch() { self.header.message_start = self.at } else { self.without_date() };
+        }
+        let next = self.rest().bytes().next();
+        self.blanks();
+        self.dash();
+        let before_parts = self.at;
+        if self.python() || self.parts() {
+            // Fluentd's `[error]: text`.
+            self.take(": ");
+            self.header.message_start = self.at;
+            self.settle_name();
+        } else {
+            // Only the time is certain. One that is a value among others is no header.
+            let time = self.header.time;
+            let is_value = matches!(next, Some(b',' | b';' | b'|'));
+            let message_start = if is_value { 0 } else { before_parts };
+            self.header = Header { time, message_start, ..Header::default() };
+        }
+    }
+
+    /// A time in seconds or milliseconds since 1970: `1700000000.123 INFO started`, where a level follows, and
+    /// `[1700000000] SERVICE ALERT: ..` (Nagios).
+    fn epoch(&mut self) -> bool {
+        let bracketed = self.line.starts_with('[');
+        let start = usize::from(bracketed);
+        let Some((moment, length)) = epoch_at(&self.line[start..]) else { return false };
+        self.at = start + length;
+        if bracketed && !self.take("] ") || !bracketed && !self.rest().starts_with(' ') {
+            return self.give_up();
+        }
+        self.header.time = Some(moment);
+        if self.parts() {
+            self.settle_name();
+            return true;
+        }
+        self.header = Header { time: Some(moment).filter(|_| bracketed), ..Header::default() };
+        self.at = start + length + "] ".len();
+        bracketed || self.give_up()
+    }
+
+    /// A line without any time: `[main] INFO com.x.Foo - started` (SLF4J's simple logger), `[main] [4711] INFO started`,
+    /// `INFO [main] com.x.Foo - started`. Its level alone leaves the line whole.
+    fn undated(&mut self) {
+        if !self.line.starts_with(|first: char| first == '[' || first.is_ascii_uppercase()) {
+            return;
+        }
+        let is_understood = self.parts();
+        self.settle_name();
+        let header = &self.header;
+        let is_thread = |name: &str| name == "main" || name.ends_with(|last: char| last.is_ascii_digit());
+        let is_certain = match self.line.starts_with('[') {
+            true => header.pid.is_some() || header.thread.is_some_and(is_thread) || header.logger.is_some(),
+            false => header.thread.is_some() && header.logger.is_some(),
+        };
+        if is_understood && is_certain {
+            self.header.message_start = self.at;
+        } else {
+            self.header = Header::default();
+        }
+    }
+
+    /// A line whose time has no date, which is kept as it is: `21:39:19.123 [main] INFO  com.x.Foo - started`
+    /// (logback), `[21:39:19 INF] started` (Serilog). Read only where a level follows.
+    fn without_date(&mut self) {
+        let start = usize::from(self.line.starts_with('['));
+        let Some((_, length)) =
+            time_of_day(&mut Civil::default(), self.rest().get(start..).unwrap_or_default())
+        else {
+            return self.undated();
+        };
+        let time = &self.line[start..start + length];
+        if self.line[start + length..].starts_with(|next: char| next.is_ascii_alphanumeric()) {
+            return;
+        }
+        self.at = start + length;
+        self.blanks();
+        let is_understood = if start == 1 && !self.take("]") {
+            self.time_level_and_module()
+        } else {
+            self.take(" ");
+            self.parts()
+        };
+        if !is_understood || self.header.level.is_none() {
+            self.header = Header::default();
+            return;
+        }
+        self.settle_name();
+        self.header.attribute("time", time);
+        // pino's `INFO (42): text`.
+        self.take(":");
+        self.header.message_start = self.at + usize::from(self.rest().starts_with(' '));
+    }
+
+    fn rest(&self) -> &'l str {
+        self.line.get(self.at..).unwrap_or_default()
+    }
+
+    fn blanks(&mut self) {
+        let rest = self.rest();
+        self.at += rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    }
+
+    fn take(&mut self, prefix: &str) -> bool {
+        let found = self.rest().starts_with(prefix);
+        self.at += if found { prefix.len() } else { 0 };
+        found
+    }
+
+    fn dash(&mut self) {
+        if self.take("- ") || self.take("| ") {
+            self.blanks();
+        }
+    }
+
+    /// A time stamp at the very start, perhaps in brackets.
+    fn time(&mut self, clock: &mut Clock) -> bool {
+        let bracketed = self.line.starts_with('[');
+        let start = usize::from(bracketed);
+        let Some((moment, length)) = clock.read_start(self.line.as_bytes().get(start..).unwrap_or_default())
+        else {
+            return false;
+        };
+        self.header.time = Some(moment);
+        self.at = start + length;
+        if bracketed && !self.take("]") {
+            return self.time_level_and_module();
+        }
+        self.zone_name();
+        self.take(":");
+        true
+    }
+
+    /// `[Europe/Berlin]`, as Java writes it right behind a time and its offset.
+    fn zone_name(&mut self) {
+        let is_zone = |name: &str| name.contains('/') && name.starts_with(|c: char| c.is_ascii_uppercase());
+        if let Some((name, length)) = self.brackets().filter(|(name, _)| is_zone(name) && is_logger(name)) {
+            self.header.attribute("timezone", name);
+            self.at += length;
+        }
+    }
+
+    /// The rest of env_logger's `[2026-11-20T21:39:19Z INFO  module] message`.
+    fn time_level_and_module(&mut self) -> bool {
+        let Some((inside, _)) = self.rest().cut_byte(b']') else { return self.give_up() };
+        let mut words = inside.split_ascii_whitespace();
+        let Some(level) = words.next().and_then(|word| Level::from_name(word.as_bytes())) else {
+            return self.give_up();
+        };
+        let module = words.next();
+        if words.next().is_some() {
+            return self.give_up();
+        }
+        self.header.level = Some(level);
+        self.header.logger = module;
+        self.at += inside.len() + 1;
+        true
+    }
+
+    /// The line begins with a time, but goes on in a way that is not known: it stays whole.
+    fn give_up(&mut self) -> bool {
+        self.at = 0;
+        false
+    }
+
+    /// Python's `name - LEVEL - message`, the blanks and the dash before it passed.
+    fn python(&mut self) -> bool {
+        let Some((name, rest)) = split_at_dash(self.rest()) else { return false };
+        let Some((level, message)) = split_at_dash(rest) else { return false };
+        let Some(level) = Level::from_name(level.as_bytes()) else { return false };
+        if !is_logger(name) {
+            return false;
+        }
+        self.header.logger = Some(name);
+        self.header.level = Some(level);
+        self.at = self.line.len() - message.len();
+        true
+    }
+
+    /// Level, thread, logger and so on, in whatever order. False where no level is among them: then nothing but the
+    /// time was certain.
+    fn parts(&mut self) -> bool {
+        self.blanks();
+        let is_tight = self.bracketed_parts();
+        if self.header.level.is_none() && !self.level_word() && !self.pid_and_level() {
+            return false;
+        }
+        self.blanks();
+        self.dash();
+        if self.spring() {
+            return true;
+        }
+        if is_tight {
+            // Elasticsearch's `[time][LEVEL][logger] [node] message`: what stands in brackets now is its node.
+            return true;
+        }
+        self.bracketed_parts();
+        self.blanks();
+        self.logger_word();
+        true
+    }
+
+    /// A dotted name in brackets before the level is a thread's where a logger stands behind it, else a logger's.
+    fn settle_name(&mut self) {
+        let is_dotted = |name: &&str| name.has(b'.') && is_logger(name) && !name.contains(['-', ':', '/']);
+        if self.header.logger.is_none() && self.header.thread.as_ref().is_some_and(is_dotted) {
+            self.header.logger = self.header.thread.take();
+        }
+    }
+
+    /// Parts in brackets. Whether they followed each other without a blank.
+    fn bracketed_parts(&mut self) -> bool {
+        let first = self.at;
+        let mut is_tight = false;
+        while let Some((inside, length)) = self.brackets() {
+            if !self.bracketed_part(inside.trim()) {
+                break;
+            }
+            self.at += length;
+            is_tight |= self.at > first && self.rest().starts_with('[');
+            if is_tight && self.rest().starts_with(' ') {
+                break;
+            }
+            self.blanks();
+        }
+        self.blanks();
+        self.take("- ");
+        is_tight
+    }
+
+    fn brackets(&self) -> Option<(&'l str, usize)> {
+        let rest = self.rest();
+        let close = match rest.as_bytes().first()? {
+            b'[' => b']',
+            b'(' => b')',
+            b'{' => b'}',
+            _ => return None,
+        };
+        let end = find(close, rest.as_bytes())?;
+        Some((&rest[1..end], end + 1))
+    }
+
+    fn bracketed_part(&mut self, inside: &'l str) -> bool {
+        if let (None, Some(place)) = (self.header.origin, place_in_code(inside)) {
+            self.header.origin = Some(place);
+            return true;
+        }
+        if self.rest().starts_with('{') {
+            return false;
+        }
+        if self.header.level.is_some() && self.header.pairs.is_empty() && pairs::is_all(inside) {
+            self.header.pairs = inside;
+            return true;
+        }
+        if self.header.level.is_none()
+            && let Some(level) = Level::from_name(inside.as_bytes())
+        {
+            self.header.level = Some(level);
+            return true;
+        }
+        if let (None, Ok(pid)) = (self.header.pid, inside.parse::<u32>()) {
+            self.header.pid = Some(pid);
+            return true;
+        }
+        if self.header.trace.is_none()
+            && let Some(context) = trace_context(inside).filter(|context| self.header.has_room_for(context))
+        {
+            self.header.note(context);
+            return true;
+        }
+        // Right behind the level's bracket stands the logger, whatever its name.
+        let is_adjacent = self.at > 0 && self.line.as_bytes()[self.at - 1] == b']';
+        let is_logger = self.header.level.is_some() && is_logger(inside) && (inside.has(b'.') || is_adjacent);
+        if self.header.logger.is_none() && is_logger {
+            self.set_logger(inside);
+            return true;
+        }
+        if self.header.thread.is_none() && self.thread_is_certain(inside) {
+            self.header.thread = Some(inside);
+            return true;
+        }
+        false
+    }
+
+    /// Takes a logger's name, with the line of its code or without.
+    fn set_logger(&mut self, name: &'l str) {
+        let (name, line) = logger_and_line(name);
+        self.header.logger = Some(name);
+        if let (None, Some(line)) = (self.header.origin, line) {
+            self.header.origin = Some(("", line));
+        }
+    }
+
+    /// Whether a part in brackets is a thread's name: a level follows it (`[main] INFO`), or a level stands before it
+    /// and a logger with its separator follows (`INFO [main] com.x.Foo - `).
+    fn thread_is_certain(&self, inside: &str) -> bool {
+        let Some((_, length)) = self.brackets() else { return false };
+        let after = self.rest()[length..].trim_start_matches([' ', '\t']);
+        let after = after.strip_prefix("- ").or_else(|| after.strip_prefix("| ")).unwrap_or(after);
+        let mut after = after.trim_start_matches([' ', '\t']);
+        if self.header.level.is_none() {
+            // A process may stand between.
+            let process = after.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+            if let Some((_, behind)) = process.filter(|(inside, _)| number(inside).is_some()) {
+                after = behind;
+            }
+            let is_level =
+                level_word(after).is_some() || after.starts_with('[') && is_level_in_brackets(after);
+            return is_level && !inside.is_empty();
+        }
+        let mut after =
+            Reader { line: self.line, at: self.line.len() - after.len(), header: Header::default() };
+        after.bracketed_logger() || after.logger_word()
+    }
+
+    /// A logger in brackets with a separator behind it.
+    fn bracketed_logger(&mut self) -> bool {
+        let Some((inside, length)) = self.brackets() else { return false };
+        is_logger(inside.trim()) && inside.has(b'.') && self.rest()[length..].starts_with([' ', ':'])
+    }
+
+    /// A level as a word: capitals, or with a colon behind it.
+    fn level_word(&mut self) -> bool {
+        let Some((level, length)) = level_word(self.rest()) else {
+            return self.postgres_level();
+        };
+        self.header.level = Some(level);
+        self.at += length;
+        true
+    }
+
+    /// `2931 INFO`.
+    fn pid_and_level(&mut self) -> bool {
+        let before = self.at;
+        let digits = span(b'0', b'9', self.rest().as_bytes());
+        let pid = self.rest()[..digits].parse::<u32>();
+        self.at += digits;
+        if let Ok(pid) = pid
+            && self.take(" ")
+        {
+            self.blanks();
+            if self.header.pid.is_none() && self.level_word() {
+                self.header.pid = Some(pid);
+                return true;
+            }
+        }
+        self.at = before;
+        false
+    }
+
+    /// PostgreSQL's `user@database LOG:`, after its pid in brackets.
+    fn postgres_level(&mut self) -> bool {
+        let Some((name, rest)) = self.rest().cut_byte(b' ') else { return false };
+        let Some(user_and_database) = name.cut_byte(b'@').filter(|_| self.header.pid.is_some()) else {
+            return false;
+        };
+        let Some((level, length)) = level_word(rest) else { return false };
+        self.header.user = Some(user_and_database.0);
+        self.header.attribute("database", user_and_database.1);
+        self.header.level = Some(level);
+        self.at += name.len() + 1 + length;
+        true
+    }
+
+    /// Spring Boot's `[service,trace,span] 123 --- [app] [thread] [trace-span] logger : message`, level passed.
+    fn spring(&mut self) -> bool {
+        let start = self.at;
+        let context = self.brackets().and_then(|(inside, length)| Some((trace_context(inside)?, length)));
+        if let Some((_, length)) = context {
+            self.at += length;
+            self.blanks();
+        }
+        let digits = span(b'0', b'9', self.rest().as_bytes());
+        let pid = self.rest()[..digits].parse::<u32>().ok();
+        self.at += digits;
+        // Some patterns leave out the process, and keep its dashes.
+        if !(pid.is_some() && self.take(" --- ") || digits == 0 && self.take("--- ")) {
+            self.at = start;
+            return false;
+        }
+        self.header.pid = pid.or(self.header.pid);
+        if let Some((context, _)) = context {
+            self.header.note(context);
+        }
+        self.spring_brackets();
+        let rest = self.rest();
+        // Tomcat calls its loggers `o.a.c.c.C.[.[.[/].[dispatcherServlet]`.
+        let is_name = |name: &str| !name.is_empty() && !name.has(b' ');
+        if let Some((logger, _)) = rest.cut(" : ").filter(|(logger, _)| is_name(logger.trim())) {
+            self.header.logger = Some(logger.trim());
+            self.at += logger.len() + 3;
+        } else if let Some(logger) = rest.strip_suffix(" :").filter(|logger| is_name(logger.trim())) {
+            self.header.logger = Some(logger.trim());
+            self.at = self.line.len();
+        }
+        true
+    }
+
+    /// Up to three parts: the application's name where it has one, the thread, the trace where there is one.
+    fn spring_brackets(&mut self) {
+        let mut names: [Option<&'l str>; 2] = [None; 2];
+        while let Some((inside, length)) = self.brackets() {
+            let inside = inside.trim();
+            if let Some(context) = trace_context(inside).filter(|context| self.header.has_room_for(context)) {
+                self.header.note(context);
+            } else if inside.is_empty() {
+                // The blanks that fill the place of a trace.
+            } else if let Some(place) = names.iter_mut().find(|place| place.is_none()) {
+                *place = Some(inside);
+            } else {
+                break;
+            }
+            self.at += length;
+            self.blanks();
+        }
+        match names {
+            [Some(service), Some(thread)] => {
+                match self.header.service {
+                    Some(known) if known != service => self.header.attribute("application", service),
+                    _ => self.header.service = Some(service),
+                }
+                self.header.thread = Some(thread);
+            }
+            [thread, _] => self.header.thread = thread,
+        }
+    }
+
+    /// A logger as a word with its separator: `com.x.Foo - `, `com.x.Foo -- `, `com.x.Foo: `, `my::module: `,
+    /// `com.x.Foo [] - `, `in module: `, `com.x.Foo [thread] `.
+    fn logger_word(&mut self) -> bool {
+        let rest = self.rest();
+        if let Some((module, message)) = rest.strip_prefix("in ").and_then(|rest| rest.cut(": "))
+            && is_logger(module)
+        {
+            self.header.logger = Some(module);
+            self.at = self.line.len() - message.len();
+            return true;
+        }
+        let end = find_either(b' ', b'\t', rest.as_bytes()).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        let after = after.trim_start_matches([' ', '\t']);
+        let (name, message) = if let Some(message) = behind_separator(after) {
+            (word, message)
+        } else if let Some(name) = word.strip_suffix(':').filter(|name| name.contains("::") || name.has(b'.'))
+        {
+            (name, after)
+        } else {
+            return self.class_and_thread(word, after);
+        };
+        if let (None, Some(place)) = (self.header.origin, place_in_code(name)) {
+            self.header.origin = Some(place);
+        } else if is_logger(name) && self.header.logger.is_none_or(|logger| logger == name) {
+            self.set_logger(name);
+        } else {
+            return false;
+        }
+        self.at = self.line.len() - message.len();
+        true
+    }
+
+    /// log4j's `%c [%t] %m`: a class with its packages, and a thread.
+    fn class_and_thread(&mut self, word: &'l str, after: &'l str) -> bool {
+        let name = word.rsplit('.').next().filter(|name| name.len() < word.len());
+        let is_class = name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_uppercase()));
+        let Some((thread, message)) = after.strip_prefix('[').and_then(|rest| rest.cut("] ")) else {
+            return false;
+        };
+        if !is_class || !is_logger(word) || thread.is_empty() || self.header.thread.is_some() {
+            return false;
+        }
+        self.header.logger = Some(word);
+        self.header.thread = Some(thread);
+        self.at = self.line.len() - message.len();
+        true
+    }
+}
