@@ -71,9 +71,10 @@ impl<'l> Header<'l> {
         }
     }
 
-    /// Whether what is said of a trace names no second service.
+    /// Whether what is said of a trace names no second service, and no second trace.
     pub(super) const fn has_room_for(&self, context: &TraceContext<'_>) -> bool {
-        self.service.is_none() || context.service.is_none()
+        (self.service.is_none() || context.service.is_none())
+            && (self.trace.is_none() || context.ids.is_none())
     }
 
     /// Takes over what is said of a trace.

@@ -53,7 +53,7 @@ impl<'l> Reader<'l> {
         let next = self.rest().bytes().next();
         self.blanks();
         self.dash();
-        let before_parts = self.at;
+        let (before_parts, zone) = (self.at, self.header.attributes);
         if self.python() || self.parts() {
             // Fluentd's `[error]: text`.
             self.take(": ");
@@ -64,7 +64,7 @@ impl<'l> Reader<'l> {
             let time = self.header.time;
             let is_value = matches!(next, Some(b',' | b';' | b'|'));
             let message_start = if is_value { 0 } else { before_parts };
-            self.header = Header { time, message_start, ..Header::default() };
+            self.header = Header { time, attributes: zone, message_start, ..Header::default() };
         }
     }
 
@@ -197,7 +197,7 @@ impl<'l> Reader<'l> {
             return self.give_up();
         };
         let module = words.next();
-        if words.next().is_some() {
+        if words.next().is_some() || !module.is_none_or(is_logger) {
             return self.give_up();
         }
         self.header.level = Some(level);
@@ -413,6 +413,10 @@ impl<'l> Reader<'l> {
 
     /// Spring Boot's `[service,trace,span] 123 --- [app] [thread] [trace-span] logger : message`, level passed.
     fn spring(&mut self) -> bool {
+        if self.header.thread.is_some() || self.header.logger.is_some() {
+            // Spring Boot writes both behind the level; one of the two would be lost.
+            return false;
+        }
         let start = self.at;
         let context = self.brackets().and_then(|(inside, length)| Some((trace_context(inside)?, length)));
         if let Some((_, length)) = context {

@@ -218,3 +218,22 @@ fn durations_of_all_kinds_are_lifted() {
         );
     }
 }
+
+#[test]
+fn what_was_read_of_a_damaged_header_stays_where_another_part_takes_its_place() {
+    for (line, words) in [
+        ("2026-11-20T21:39:19.123-08:00[America/Los_Angeles] s] INFO com.x.Shop - a", &["Los_Angeles"][..]),
+        ("[2026-11-20 21:39:28.393  INFO [orders,,] 1 --- [  main] c.s.Boot : no ids", &["orders"]),
+        ("[,2026-11-20T21:39:27,901][WARN ][x] 763 ERROR 9 --- [nio-2] c.s.Routes : refused", &["39:27,901"]),
+        (
+            "2026-11-20 21:39:37.626  WARN [gateway,0af7651916cd43dd8448eb211c80319c,b7ad6b7169203336] 9 --- [cto] [4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7] com.shop.Cart : low stock",
+            &["0af7651916cd43dd8448eb211c80319c", "4bf92f3577b34da6a3ce929d0e0e4736"],
+        ),
+    ] {
+        let document = serde_json::Value::Object(super::super::testing::parse(Format::Auto, line.as_bytes()))
+            .to_string();
+        for word in words {
+            assert!(document.contains(word), "{word} of {line} is not in {document}");
+        }
+    }
+}
