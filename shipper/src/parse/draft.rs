@@ -158,13 +158,11 @@ impl<'a> Draft<'a> {
 
     /// Writes a number of digits. False, and nothing written, where the text is none, or 64 bits do not hold it.
     pub(super) fn digits(&mut self, field: Field, text: &str) -> bool {
-        const DIGITS_MAX: usize = 18;
-        let digits = text.as_bytes();
-        let is_number = matches!(digits.len(), 1..=DIGITS_MAX) && span(b'0', b'9', digits) == digits.len();
-        match digits {
+        match text.as_bytes() {
+            _ if !is_number(text) => false,
             // As it stands, it is a number of JSON.
-            [b'1'..=b'9', ..] if is_number => self.writer.raw(field, digits),
-            _ => is_number && text.parse().is_ok_and(|number| self.writer.integer(field, number)),
+            digits @ [b'1'..=b'9', ..] => self.writer.raw(field, digits),
+            _ => text.parse().is_ok_and(|number| self.writer.integer(field, number)),
         }
     }
 
@@ -672,6 +670,12 @@ fn is_method(value: Value<'_>) -> bool {
 
 fn is_hex(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether a text is a number of digits that 64 bits hold.
+pub(super) fn is_number(text: &str) -> bool {
+    const DIGITS_MAX: usize = 18;
+    matches!(text.len(), 1..=DIGITS_MAX) && span(b'0', b'9', text.as_bytes()) == text.len()
 }
 
 /// Whether text is a boolean or a number that loses nothing as one: no exponent, no leading zeros.

@@ -11,10 +11,10 @@ mod tail;
 use std::borrow::Cow;
 
 use memchr::memrchr;
-use weir_record::scan::{find, find_either, span};
+use weir_record::scan::{find, find_either};
 use weir_record::schema::Field;
 
-use super::draft::Draft;
+use super::draft::{Draft, is_number};
 use super::format::Format;
 
 /// The inside of a quoted part.
@@ -100,7 +100,7 @@ fn split(line: &str) -> Option<Parts<'_>> {
         _ => return None,
     };
     let (bytes, rest) = rest.split_at(find(b' ', rest.as_bytes()).unwrap_or(rest.len()));
-    let is_count = bytes == "-" || is_short_number(bytes);
+    let is_count = bytes == "-" || is_number(bytes);
     if !is_count || host.is_empty() {
         return None;
     }
@@ -185,12 +185,6 @@ fn quoted_part(text: &str) -> Option<(Quoted<'_>, &str)> {
         has_escape = true;
         at += 2;
     }
-}
-
-/// Whether a text is a number that 64 bits hold.
-fn is_short_number(text: &str) -> bool {
-    const DIGITS_MAX: usize = 18;
-    !text.is_empty() && text.len() <= DIGITS_MAX && span(b'0', b'9', text.as_bytes()) == text.len()
 }
 
 /// Undoes `\"`, `\\` and `\xHH`. Where that makes no UTF-8, the text stays as it is.

@@ -1,29 +1,25 @@
 //! What headers are made of, told by its own text: levels, loggers, places in code, times in seconds, traces.
 
-use weir_record::scan::{find, name};
-use weir_record::time::parse_fraction;
+use weir_record::scan::{find, name, span};
 use weir_record::{Level, Timestamp};
 
 use super::super::cut::Cut;
+use super::super::time::epoch;
 use super::words::number;
 
 /// Ten digits of seconds with a fraction or without, thirteen of milliseconds, sixteen of microseconds or nineteen of
 /// nanoseconds, of the years from 2001 to 2033: what time it is, and the length.
 pub(super) fn epoch_at(text: &str) -> Option<(Timestamp, usize)> {
     const SECONDS_DIGITS: usize = 10;
-    let count = text.bytes().take_while(u8::is_ascii_digit).count();
-    if !text.starts_with('1') || !matches!(count, SECONDS_DIGITS | 13 | 16 | 19) {
-        return None;
-    }
-    let seconds = text[..SECONDS_DIGITS].parse().ok()?;
-    if count > SECONDS_DIGITS {
-        let digits = u8::try_from(count - SECONDS_DIGITS).ok()?;
-        let fraction: u32 = text[SECONDS_DIGITS..count].parse().ok()?;
-        let nanosecond = fraction * 10_u32.pow(9 - u32::from(digits));
-        return Some((Timestamp::from_seconds(seconds, nanosecond, digits)?, count));
-    }
-    let (nanosecond, digits, rest) = parse_fraction(&text.as_bytes()[count..]);
-    Some((Timestamp::from_seconds(seconds, nanosecond, digits)?, text.len() - rest.len()))
+    let bytes = text.as_bytes();
+    let digits = span(b'0', b'9', bytes);
+    let fraction = match &bytes[digits..] {
+        [b'.', fraction @ ..] if digits == SECONDS_DIGITS => span(b'0', b'9', fraction),
+        _ => 0,
+    };
+    let length = if fraction > 0 { digits + 1 + fraction } else { digits };
+    let moment = epoch(&bytes[..length]).filter(|_| text.starts_with('1'))?;
+    Some((moment, length))
 }
 
 /// What follows the separator that stands behind a logger's name: `- `, `-- `, `: `.
