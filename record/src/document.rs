@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::json::{push_escaped, push_i64, push_string};
 use crate::level::Level;
 use crate::limits::{FIELDS_MAX, KEY_BYTES_MAX};
-use crate::scan::{self, BLOCK_BYTES, push};
+use crate::scan::{self, BLOCK_BYTES, push, push_head};
 use crate::schema::{ATTRIBUTES, Field, Opening, Origin};
 use crate::time::{Day, Timestamp};
 
@@ -138,10 +138,29 @@ impl Members {
     }
 }
 
+/// A key that an attribute can have as it is: a hash of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttributeKey(u64);
+
+impl AttributeKey {
+    /// None where the key has to be mended: where it is empty, too long, has odd dots, or not only printable ASCII.
+    #[inline]
+    pub fn new(key: &[u8]) -> Option<AttributeKey> {
+        let hash = match key.len() {
+            0 => None,
+            1..=BLOCK_BYTES => short_plain_key(key),
+            _ => is_plain_key(key).then(|| xxh3_64(key)),
+        };
+        hash.map(AttributeKey)
+    }
+}
+
 /// Appends one document's fragment to a buffer.
 pub struct DocumentWriter<'a> {
     out: &'a mut Vec<u8>,
     scratch: &'a mut DocumentScratch,
+    /// What the document is made of.
+    record: &'a [u8],
     start: usize,
     reserved: FieldSet,
     written: FieldSet,
@@ -150,16 +169,17 @@ pub struct DocumentWriter<'a> {
 }
 
 impl<'a> DocumentWriter<'a> {
-    /// Begins a document at the end of `out`. `reserved`: the fields that stand in the shared fragment; see
-    /// [`FieldSet::weir_only`].
+    /// Begins a document at the end of `out`. `record`: where most of what is written stands; it may be empty.
+    /// `reserved`: the fields that stand in the shared fragment; see [`FieldSet::weir_only`].
     pub fn new(
         out: &'a mut Vec<u8>,
         scratch: &'a mut DocumentScratch,
+        record: &'a [u8],
         reserved: FieldSet,
     ) -> DocumentWriter<'a> {
         let start = out.len();
         let mut writer =
-            DocumentWriter { out, scratch, start, reserved, written: reserved, members: 0, tags: 0 };
+            DocumentWriter { out, scratch, record, start, reserved, written: reserved, members: 0, tags: 0 };
         writer.reset();
         writer
     }
@@ -213,7 +233,17 @@ impl<'a> DocumentWriter<'a> {
     /// Writes text whose JSON escapes are already made: the inside of a string of a valid JSON line.
     #[inline]
     pub fn escaped(&mut self, field: Field, value: &[u8]) -> bool {
-        self.text_member(field, |out| push(out, value))
+        let text = in_record(self.record, value);
+        self.text_member(field, |out| push_head(out, text, value.len()))
+    }
+
+    /// Writes text. `is_clean`: it is known that JSON escapes nothing in it.
+    #[inline]
+    pub fn string_or_clean(&mut self, field: Field, value: &str, is_clean: bool) -> bool {
+        match is_clean {
+            true => self.escaped(field, value.as_bytes()),
+            false => self.string(field, value),
+        }
     }
 
     /// Writes a number.
@@ -224,7 +254,16 @@ impl<'a> DocumentWriter<'a> {
 
     /// Writes a value that is valid JSON already.
     pub fn raw(&mut self, field: Field, value: &[u8]) -> bool {
-        self.member(field, |out| push(out, value))
+        let text = in_record(self.record, value);
+        self.member(field, |out| push_head(out, text, value.len()))
+    }
+
+    /// Writes a number of digits with zeros, or others, behind them.
+    pub fn digits(&mut self, field: Field, digits: &[u8], more: &[u8]) -> bool {
+        self.member(field, |out| {
+            push(out, digits);
+            push(out, more);
+        })
     }
 
     /// Writes members that are always the same, but those that are taken.
@@ -269,7 +308,7 @@ impl<'a> DocumentWriter<'a> {
     /// Opens the member `attributes.<key>` and returns the buffer to append its JSON value to. `key` is plain UTF-8,
     /// not escaped. A repeated key gets a number, an unusable one (empty, odd dots, too long) is mended.
     pub fn attribute(&mut self, key: &str) -> &mut Vec<u8> {
-        if self.is_new_plain_key(key) {
+        if self.is_new_plain_key(key.as_bytes()) {
             self.attribute_behind_prefix(|out| {
                 push(out, key.as_bytes());
                 out.extend_from_slice(b"\":");
@@ -289,26 +328,22 @@ impl<'a> DocumentWriter<'a> {
     }
 
     /// Writes an attribute from a member of a valid JSON object, as it stands there without the first quote:
-    /// `key":value`. False, and nothing written, where the key is not usable as it is, or repeated: then
+    /// `key":value`. False, and nothing written, where the key cannot stand as it is, or is repeated: then
     /// [`DocumentWriter::attribute`] mends it.
     #[inline]
-    pub fn attribute_member(&mut self, key: &str, member: &[u8]) -> bool {
-        let usable = self.is_new_plain_key(key);
-        if usable {
-            self.attribute_behind_prefix(|out| push(out, member));
+    pub fn attribute_member(&mut self, key: Option<AttributeKey>, member: &[u8]) -> bool {
+        let is_new = key.is_some_and(|AttributeKey(hash)| self.scratch.remember(hash));
+        if is_new {
+            let text = in_record(self.record, member);
+            self.attribute_behind_prefix(|out| push_head(out, text, member.len()));
         }
-        usable
+        is_new
     }
 
     /// Whether a key can be written as it is; it is remembered then.
     #[inline]
-    fn is_new_plain_key(&mut self, key: &str) -> bool {
-        let plain = match key.len() {
-            0 => None,
-            1..=BLOCK_BYTES => short_plain_key(key),
-            _ => is_plain_key(key).then(|| xxh3_64(key.as_bytes())),
-        };
-        plain.is_some_and(|hash| self.scratch.remember(hash))
+    fn is_new_plain_key(&mut self, key: &[u8]) -> bool {
+        AttributeKey::new(key).is_some_and(|AttributeKey(hash)| self.scratch.remember(hash))
     }
 
     /// Writes the attribute `key` as text.
@@ -402,6 +437,16 @@ impl<'a> DocumentWriter<'a> {
     }
 }
 
+/// A text with all that stands behind it, if it stands in the record.
+#[inline]
+fn in_record<'t>(record: &'t [u8], text: &'t [u8]) -> &'t [u8] {
+    let offset = text.as_ptr().addr().wrapping_sub(record.as_ptr().addr());
+    match record.get(offset..) {
+        Some(rest) if rest.len() >= text.len() => rest,
+        _ => text,
+    }
+}
+
 static ATTRIBUTE_MEMBER: Opening = Opening::new(",\"attributes.");
 
 const _: () = assert!(
@@ -421,17 +466,15 @@ fn append(out: &mut Vec<u8>, start: usize, opening: &Opening, quote: usize, push
 }
 
 /// Whether a key needs neither mending nor escaping: printable ASCII, no empty part between dots.
-fn is_plain_key(key: &str) -> bool {
-    let bytes = key.as_bytes();
-    let is_printable =
-        scan::span(b'!', b'~', bytes) == bytes.len() && scan::clean_prefix(bytes) == bytes.len();
-    is_printable && key.len() <= KEY_BYTES_MAX && !key.split('.').any(str::is_empty)
+fn is_plain_key(key: &[u8]) -> bool {
+    let is_printable = scan::span(b'!', b'~', key) == key.len() && scan::clean_prefix(key) == key.len();
+    is_printable && key.len() <= KEY_BYTES_MAX && !key.split(|byte| *byte == b'.').any(<[u8]>::is_empty)
 }
 
 /// The hash of a key that fits into a block, if it is plain.
 #[inline]
-fn short_plain_key(key: &str) -> Option<u64> {
-    let (low, high) = scan::words(key.as_bytes());
+fn short_plain_key(key: &[u8]) -> Option<u64> {
+    let (low, high) = scan::words(key);
     let odd = scan::odd_or_dots(low, high, key.len());
     (odd == 0 || is_plain_key(key)).then(|| hash(low, high, key.len()))
 }
@@ -488,7 +531,7 @@ mod tests {
 
     fn write(fill: impl FnOnce(&mut DocumentWriter)) -> String {
         let (mut out, mut scratch) = (b"before".to_vec(), DocumentScratch::default());
-        let mut writer = DocumentWriter::new(&mut out, &mut scratch, FieldSet::weir_only());
+        let mut writer = DocumentWriter::new(&mut out, &mut scratch, b"", FieldSet::weir_only());
         fill(&mut writer);
         let length = writer.finish();
         assert_eq!(out.len(), 6 + length);
@@ -580,9 +623,9 @@ mod tests {
     #[test]
     fn a_member_is_copied_unless_its_key_has_to_be_mended() {
         let fragment = write(|writer| {
-            assert!(writer.attribute_member("a", br#"a": [1, 2]"#));
-            assert!(!writer.attribute_member("a", br#"a":2"#));
-            assert!(!writer.attribute_member("a.", br#"a.":2"#));
+            assert!(writer.attribute_member(AttributeKey::new(b"a"), br#"a": [1, 2]"#));
+            assert!(!writer.attribute_member(AttributeKey::new(b"a"), br#"a":2"#));
+            assert!(!writer.attribute_member(AttributeKey::new(b"a."), br#"a.":2"#));
             writer.attribute("a").push(b'3');
         });
         assert_eq!(fragment, r#""attributes.a": [1, 2],"attributes.a_2":3"#);

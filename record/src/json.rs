@@ -1,6 +1,6 @@
 //! Writing JSON by appending to a byte buffer: strings with their escapes, and numbers.
 
-use crate::scan::{BLOCK_BYTES, clean_prefix, push, push_clean_block};
+use crate::scan::{BLOCK_BYTES, CHUNK_BYTES, push, push_clean_block, push_head, specials};
 
 /// Appends `text` as a JSON string, with its quotes (RFC 8259 §7).
 #[inline]
@@ -13,24 +13,36 @@ pub fn push_string(out: &mut Vec<u8>, text: &str) {
 /// Appends the inside of a JSON string. `text` must be UTF-8; only `"`, `\` and control characters change.
 #[inline]
 pub fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
-    if text.len() <= BLOCK_BYTES && push_clean_block(out, text) {
-        return;
-    }
-    let mut rest = text;
-    loop {
-        let (clean, tail) = rest.split_at(clean_prefix(rest));
-        push(out, clean);
-        let Some((&special, after)) = tail.split_first() else { return };
-        push_escape(out, special);
-        rest = after;
+    if text.len() > BLOCK_BYTES || !push_clean_block(out, text) {
+        push_escaped_text(out, text);
     }
 }
 
-fn push_escape(out: &mut Vec<u8>, byte: u8) {
+/// As [`push_escaped`], for texts that are longer than a block, or not clean: what is escaped is known for many
+/// bytes before any of them is copied, so that no copy waits for the one before.
+fn push_escaped_text(out: &mut Vec<u8>, text: &[u8]) {
+    let (mut start, mut chunk_start) = (0, 0);
+    while let Some(rest) = text.get(chunk_start..).filter(|rest| !rest.is_empty()) {
+        let chunk = rest.get(..CHUNK_BYTES).unwrap_or(rest);
+        let mut marks = specials(chunk);
+        while marks != 0 {
+            let at = chunk_start + marks.trailing_zeros() as usize;
+            push_head(out, &text[start..], at - start);
+            match text[at] {
+                byte @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
+                byte => push_control(out, byte),
+            }
+            marks &= marks - 1;
+            start = at + 1;
+        }
+        chunk_start += CHUNK_BYTES;
+    }
+    push_head(out, &text[start..], text.len() - start);
+}
+
+fn push_control(out: &mut Vec<u8>, byte: u8) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     match byte {
-        b'"' => out.extend_from_slice(b"\\\""),
-        b'\\' => out.extend_from_slice(b"\\\\"),
         b'\n' => out.extend_from_slice(b"\\n"),
         b'\r' => out.extend_from_slice(b"\\r"),
         b'\t' => out.extend_from_slice(b"\\t"),

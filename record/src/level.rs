@@ -53,11 +53,13 @@ impl Level {
         if name.len() > BLOCK_BYTES {
             return None;
         }
-        let folded = folded(name);
-        let slot = TABLE[slot_of(name.len(), folded)];
-        let is_same = |known: &&Name| known.folded == folded && known.text.len() == name.len();
-        let known = slot.iter().map_while(|index| NAMES.get(usize::from(*index))).find(is_same)?;
-        known.text.as_bytes().eq_ignore_ascii_case(name).then_some(known.level)
+        let (low, high) = words(name);
+        let slot = TABLE[slot_of(name.len(), folded((low, high)))];
+        let is_same = |known: &&Name| {
+            let letters = known.letters;
+            (low | letters.0, high | letters.1) == known.words && known.text.len() == name.len()
+        };
+        slot.iter().map_while(|index| NAMES.get(usize::from(*index))).find(is_same).map(|known| known.level)
     }
 
     /// Maps a syslog severity (RFC 5424 §6.2.1, 0 to 7).
@@ -94,7 +96,9 @@ impl Level {
 #[derive(Clone, Copy)]
 struct Name {
     text: &'static str,
-    folded: (u64, u64),
+    words: (u64, u64),
+    /// What makes a small letter of a capital one, where the name has letters.
+    letters: (u64, u64),
     level: Level,
 }
 
@@ -133,13 +137,15 @@ static NAMES: [Name; NAME_COUNT] = build_names();
 static TABLE: [[u8; SLOT_DEPTH]; SLOTS] = build_table();
 
 const fn build_names() -> [Name; NAME_COUNT] {
-    let mut names = [Name { text: "", folded: (0, 0), level: Level::Info }; NAME_COUNT];
+    let mut names = [Name { text: "", words: (0, 0), letters: (0, 0), level: Level::Info }; NAME_COUNT];
     let (mut count, mut at) = (0, 0);
     while at < TEXTS.len() {
         let (level, texts) = TEXTS[at];
         let mut text = 0;
         while text < texts.len() {
-            names[count] = Name { text: texts[text], folded: folded(texts[text].as_bytes()), level };
+            let words = words(texts[text].as_bytes());
+            let letters = (letters(words.0), letters(words.1));
+            names[count] = Name { text: texts[text], words, letters, level };
             text += 1;
             count += 1;
         }
@@ -153,7 +159,7 @@ const fn build_table() -> [[u8; SLOT_DEPTH]; SLOTS] {
     let mut table = [[FREE; SLOT_DEPTH]; SLOTS];
     let mut at = 0;
     while at < NAME_COUNT {
-        let slot = slot_of(names[at].text.len(), names[at].folded);
+        let slot = slot_of(names[at].text.len(), folded(names[at].words));
         let mut depth = 0;
         while table[slot][depth] != FREE {
             depth += 1;
@@ -164,11 +170,16 @@ const fn build_table() -> [[u8; SLOT_DEPTH]; SLOTS] {
     table
 }
 
-/// A text whose letters are small ones: other bytes change, too, but no two texts of letters become one.
-const fn folded(text: &[u8]) -> (u64, u64) {
+/// A text whose letters are small ones; other bytes change, too.
+const fn folded((low, high): (u64, u64)) -> (u64, u64) {
     const SMALL: u64 = u64::MAX / 255 * 0x20;
-    let (low, high) = words(text);
     (low | SMALL, high | SMALL)
+}
+
+/// 0x20 in the place of each letter: all that is above 0x40 among the names' bytes.
+const fn letters(word: u64) -> u64 {
+    const ABOVE: u64 = u64::MAX / 255 * 0x40;
+    (word & ABOVE) >> 1
 }
 
 const fn slot_of(length: usize, (low, high): (u64, u64)) -> usize {
@@ -198,6 +209,11 @@ mod tests {
         check("Informational", Some(Level::Info));
         check("", None);
         check("INFORMATIONALLY", None);
+        check("Debug1", Some(Level::Debug));
+        check("debug\u{11}", None);
+        check("i\u{0}", None);
+        check("i ", None);
+        check("\u{9}", None);
         check("hello", None);
     }
 

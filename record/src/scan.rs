@@ -28,10 +28,37 @@ pub fn find_either(one: u8, other: u8, text: &[u8]) -> Option<usize> {
     (at < text.len()).then_some(at)
 }
 
+/// Marks where `byte` stands in a block: bit n for the nth.
+#[inline]
+pub fn places(byte: u8, block: &Block) -> u32 {
+    u8x16::from(*block).simd_eq(u8x16::splat(byte)).to_bitmask()
+}
+
 /// Length of the longest prefix of bytes between `low` and `high`.
 #[inline]
 pub fn span(low: u8, high: u8, text: &[u8]) -> usize {
     first(text, |block| outside(block, low, high))
+}
+
+/// Length of the longest prefix of digits, of which there mostly are only a few.
+#[inline]
+pub fn digits(text: &[u8]) -> usize {
+    let Some(head) = text.first_chunk() else { return span(b'0', b'9', text) };
+    match leading_digits(u64::from_le_bytes(*head)) {
+        8 => 8 + span(b'0', b'9', &text[8..]),
+        length => length,
+    }
+}
+
+/// How many digits a little-endian word begins with.
+/// <https://lemire.me/blog/2022/01/21/swar-explained-parsing-eight-digits/>
+#[inline]
+pub(crate) const fn leading_digits(text: u64) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    let values = text ^ (ONES * b'0' as u64);
+    // What is above 9 carries into its byte's highest bit: 0x76 + 10 is 0x80. Behind the first one, bits may be wrong.
+    let others = (values | values.wrapping_add(ONES * 0x76)) & ONES << 7;
+    (others.trailing_zeros() / 8) as usize
 }
 
 /// Length of the longest prefix without blanks, control characters, and these.
@@ -62,6 +89,47 @@ pub fn name<const N: usize>(also: [u8; N], text: &[u8]) -> usize {
 #[inline]
 pub fn clean_prefix(text: &[u8]) -> usize {
     first(text, special)
+}
+
+/// Where a text has what JSON escapes: one bit a byte, so that all of its strings are looked through in one go.
+#[derive(Debug, Default)]
+pub struct Specials(Vec<u64>);
+
+impl Specials {
+    /// Looks through a text. What it was about before is forgotten.
+    pub fn read(&mut self, text: &[u8]) {
+        self.0.clear();
+        self.0.resize(text.len().div_ceil(CHUNK_BYTES), 0);
+        for (marks, chunk) in self.0.iter_mut().zip(text.chunks(CHUNK_BYTES)) {
+            *marks = specials(chunk);
+        }
+    }
+
+    /// One word for each 64 bytes: bit n of a word for its nth byte.
+    pub fn words(&self) -> &[u64] {
+        &self.0
+    }
+}
+
+/// Bytes that a word has a bit for, each.
+pub(crate) const CHUNK_BYTES: usize = u64::BITS as usize;
+
+/// Marks the bytes that JSON escapes in a text not longer than a chunk.
+#[inline]
+pub(crate) fn specials(text: &[u8]) -> u64 {
+    let joined = |blocks: &[Block]| {
+        blocks.iter().rev().fold(0, |marks, block| marks << BLOCK_BYTES | u64::from(special(block)))
+    };
+    if let Some(chunk) = text.first_chunk::<CHUNK_BYTES>() {
+        return joined(chunk.as_chunks().0);
+    }
+    let (blocks, rest) = text.as_chunks();
+    let marks = joined(blocks);
+    let last = match text.last_chunk() {
+        Some(last) => special(last) >> (BLOCK_BYTES - rest.len()),
+        None => special(&padded(rest)) & !(u32::MAX << rest.len()),
+    };
+    marks | u64::from(last) << (BLOCK_BYTES * blocks.len())
 }
 
 /// Marks the bytes that JSON escapes: bit n for the nth.
@@ -138,7 +206,7 @@ fn trailing(marks: u32) -> usize {
 
 /// A text not longer than a block, with zeros behind it.
 #[inline]
-fn padded(text: &[u8]) -> Block {
+pub fn padded(text: &[u8]) -> Block {
     let (low, high) = words(text);
     block_of(low, high)
 }
@@ -185,6 +253,27 @@ pub fn push(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
+/// Appends the first `length` bytes of a text. Where enough stands behind them, two blocks are copied, and what is too
+/// much is cut off again: there is no branch for each length, which could not be foreseen.
+#[inline]
+pub(crate) fn push_head(out: &mut Vec<u8>, text: &[u8], length: usize) {
+    const BLOCKS: usize = 2 * BLOCK_BYTES;
+    let start = out.len();
+    match text.first_chunk::<BLOCKS>() {
+        Some(blocks) if length <= BLOCKS => {
+            out.extend_from_slice(blocks);
+            out.truncate(start + length);
+        }
+        _ => push_long(out, &text[..length]),
+    }
+}
+
+/// As [`push`], out of the way of the short ones.
+#[inline(never)]
+fn push_long(out: &mut Vec<u8>, text: &[u8]) {
+    push(out, text);
+}
+
 /// Appends a text not longer than a block, if JSON escapes nothing in it: looked at and copied in one go.
 #[inline]
 pub(crate) fn push_clean_block(out: &mut Vec<u8>, text: &[u8]) -> bool {
@@ -208,6 +297,7 @@ mod tests {
     fn texts() -> impl Strategy<Value = Vec<u8>> {
         prop_oneof![
             prop::collection::vec(any::<u8>(), 0..70),
+            prop::collection::vec(prop::sample::select(b"0123456789.:/".as_slice()), 0..30),
             prop::collection::vec(
                 prop::sample::select(b"aaaaaaaaz09 \"\\\x1f\x00\x80\xff".as_slice()),
                 0..70
@@ -230,6 +320,8 @@ mod tests {
             let (low, high) = (one.min(other), one.max(other));
             let is_outside = |byte: &u8| *byte < low || *byte > high;
             prop_assert_eq!(span(low, high, &text), text.iter().position(is_outside).unwrap_or(text.len()));
+            let is_other = |byte: &u8| !byte.is_ascii_digit();
+            prop_assert_eq!(digits(&text), text.iter().position(is_other).unwrap_or(text.len()));
             let is_end = |byte: &u8| *byte <= b' ' || *byte == b'z';
             prop_assert_eq!(word([b'z'], &text), text.iter().position(is_end).unwrap_or(text.len()));
             let is_strange = |byte: &u8| !(byte.is_ascii_alphabetic() || (b'-'..=b':').contains(byte) || *byte == b'"');
@@ -239,10 +331,32 @@ mod tests {
         }
 
         #[test]
+        fn all_that_is_special_is_marked_and_nothing_else(one in texts(), other in texts(), third in texts()) {
+            let mut specials = Specials::default();
+            for text in [[one, other.clone(), third].concat(), other] {
+                specials.read(&text);
+                let is_marked = |at: usize| specials.words()[at / 64] >> (at % 64) & 1 == 1;
+                for (at, byte) in text.iter().enumerate() {
+                    prop_assert_eq!(is_marked(at), *byte < 0x20 || matches!(*byte, b'"' | b'\\'), "{}", at);
+                }
+                let all: u32 = specials.words().iter().map(|word| word.count_ones()).sum();
+                prop_assert_eq!(all as usize, (0..text.len()).filter(|at| is_marked(*at)).count());
+            }
+        }
+
+        #[test]
         fn what_is_appended_stands_there(text in texts(), before in texts()) {
             let mut out = before.clone();
             push(&mut out, &text);
             prop_assert_eq!(out, [before, text].concat());
+        }
+
+        #[test]
+        fn the_head_of_a_text_is_appended(text in texts(), before in texts(), length: prop::sample::Index) {
+            let length = length.index(text.len() + 1);
+            let mut out = before.clone();
+            push_head(&mut out, &text, length);
+            prop_assert_eq!(out, [before.as_slice(), &text[..length]].concat());
         }
 
         #[test]

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::json::PAIRS;
-use crate::scan::words;
+use crate::scan::{leading_digits, words};
 
 /// Nanoseconds in a second.
 pub const NANOS_PER_SECOND: i64 = 1_000_000_000;
@@ -247,7 +247,7 @@ fn clock_parts(text: [u8; 8]) -> Option<[u8; 3]> {
 #[inline]
 pub fn parse_fraction(text: &[u8]) -> (u32, u8, &[u8]) {
     let [b'.' | b',', tail @ ..] = text else { return (0, 0, text) };
-    let (mut number, mut digits) = leading_digits(words(tail).0);
+    let (mut number, mut digits) = leading_number(words(tail).0);
     if digits == 8
         && let Some(&byte @ b'0'..=b'9') = tail.get(digits)
     {
@@ -265,15 +265,13 @@ pub fn parse_fraction(text: &[u8]) -> (u32, u8, &[u8]) {
 /// The number that the digits at the start of a little-endian word make, and how many there are.
 /// <https://lemire.me/blog/2022/01/21/swar-explained-parsing-eight-digits/>
 #[inline]
-const fn leading_digits(text: u64) -> (u32, usize) {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    let values = text ^ (ONES * b'0' as u64);
-    let others = (values | values.wrapping_add(ONES * 0x76)) & HIGH;
-    let digits = (others.trailing_zeros() / 8) as usize;
+const fn leading_number(text: u64) -> (u32, usize) {
+    let digits = leading_digits(text);
     if digits == 0 {
         return (0, 0);
     }
+    const ZEROS: u64 = u64::from_le_bytes(*b"00000000");
+    let values = text ^ ZEROS;
     // With zeros before them, they are a number of eight digits.
     let values = values << (64 - 8 * digits);
     let pairs = values.wrapping_mul(10).wrapping_add(values >> 8);

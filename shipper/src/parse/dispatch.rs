@@ -243,7 +243,7 @@ impl Trial {
 
     fn attempt<R>(&mut self, parse: impl FnOnce(&mut Draft<'_>) -> R) -> R {
         self.out.clear();
-        let writer = DocumentWriter::new(&mut self.out, &mut self.document, FieldSet::EMPTY);
+        let writer = DocumentWriter::new(&mut self.out, &mut self.document, b"", FieldSet::EMPTY);
         parse(&mut Draft::new(writer, &mut self.clock, &mut self.service, true))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use weir_record::scan::{find, find_either, span};
+use weir_record::scan::{BLOCK_BYTES, digits, find, find_either, padded, places};
 use weir_record::schema::Field;
 use weir_record::{DocumentWriter, Level, Timestamp};
 
@@ -341,10 +341,13 @@ impl<'a> Draft<'a> {
         let Some(text) = value.text_or_number() else { return false };
         let text = text.trim_ascii();
         // Go's slog writes what lies between its levels as `INFO+2`.
-        let (name, distance) = text.split_once(['+', '-']).unwrap_or((text, ""));
-        let is_distance = distance.bytes().all(|byte| byte.is_ascii_digit());
-        let level = Level::from_name(name.as_bytes())
-            .filter(|_| is_distance)
+        let with_distance = || {
+            let (name, distance) = text.split_once(['+', '-'])?;
+            let is_distance = distance.bytes().all(|byte| byte.is_ascii_digit());
+            Level::from_name(name.as_bytes()).filter(|_| is_distance)
+        };
+        let level = Level::from_name(text.as_bytes())
+            .or_else(with_distance)
             .or_else(|| text.parse().ok().and_then(Level::from_number));
         level.is_some_and(|level| self.writer.level(level))
     }
@@ -463,7 +466,11 @@ impl<'a> Draft<'a> {
     }
 
     fn assign_duration(&mut self, unit: Unit, value: Value<'_>) -> bool {
-        let nanos = value.text_or_number().and_then(|text| duration::parse(text, unit));
+        let Some(text) = value.text_or_number() else { return false };
+        if let Some(zeros) = duration::zeros(text, unit) {
+            return self.writer.digits(Field::EventDuration, text.as_bytes(), zeros);
+        }
+        let nanos = duration::parse(text, unit);
         nanos.is_some_and(|nanos| self.writer.integer(Field::EventDuration, nanos))
     }
 
@@ -549,17 +556,17 @@ impl<'a> Draft<'a> {
         if !target.starts_with('/') && !target.contains("://") || self.writer.has(Field::UrlOriginal) {
             return false;
         }
-        self.url(target);
+        self.url(target, matches!(value, Value::Clean(_)));
         true
     }
 
-    /// Writes a request's target: `url.original` and its parts.
-    pub(super) fn url(&mut self, target: &str) {
-        self.writer.string(Field::UrlOriginal, target);
+    /// Writes a request's target: `url.original` and its parts. `is_clean`: JSON escapes nothing in it.
+    pub(super) fn url(&mut self, target: &str, is_clean: bool) {
+        self.writer.string_or_clean(Field::UrlOriginal, target, is_clean);
         let url::Url { scheme, authority, path, query } = url::split(target);
         for (field, part) in [(Field::UrlScheme, scheme), (Field::UrlPath, path), (Field::UrlQuery, query)] {
             if !part.is_empty() {
-                self.writer.string(field, part);
+                self.writer.string_or_clean(field, part, is_clean);
             }
         }
         if !authority.is_empty() {
@@ -581,7 +588,12 @@ impl<'a> Draft<'a> {
 
     /// Writes a client: `source.ip` where it is an address, else `source.address`.
     pub(super) fn source(&mut self, host: &str) {
-        self.assign(Meaning::Address(Field::SourceIp, Field::SourceAddress), Value::Plain(host));
+        let value = Value::Plain(host);
+        match is_ip_address(host) {
+            true => drop(self.write_ip(Field::SourceIp, value)),
+            false if host.is_empty() => {}
+            false => drop(self.write_text(Field::SourceAddress, value)),
+        }
     }
 
     fn assign_tags(&mut self, value: Value<'_>) -> bool {
@@ -637,24 +649,41 @@ pub(super) fn is_ip_address(text: &str) -> bool {
         || find(b':', text.as_bytes()).is_some() && text.parse::<IpAddr>().is_ok()
 }
 
+/// Without a branch for each digit: those of addresses cannot be foreseen.
 fn is_ipv4_address(text: &[u8]) -> bool {
-    const PARTS: usize = 4;
-    let (mut parts, mut number, mut digits) = (1, 0_u32, 0);
-    for byte in text {
-        match byte {
-            // No number begins with a zero but zero itself.
-            b'0'..=b'9' if digits == 0 || number > 0 => {
-                number = number * 10 + u32::from(byte - b'0');
-                digits += 1;
-            }
-            b'.' if digits > 0 => (parts, number, digits) = (parts + 1, 0, 0),
-            _ => return false,
-        }
-        if number > 255 {
-            return false;
-        }
+    const SHORTEST: usize = 7;
+    const LONGEST: usize = 15;
+    if !(SHORTEST..=LONGEST).contains(&text.len()) {
+        return false;
     }
-    parts == PARTS && digits > 0
+    let block = padded(text);
+    let mut dots = places(b'.', &block) | 1 << text.len();
+    // The last number may begin in the last byte.
+    let mut bytes = [0; 2 * BLOCK_BYTES];
+    bytes[..BLOCK_BYTES].copy_from_slice(&block);
+    let (mut start, mut all_valid) = (0, true);
+    for _ in 0..4 {
+        let end = dots.trailing_zeros();
+        dots &= dots.wrapping_sub(1);
+        let head = bytes.get(start as usize..).and_then(|bytes| bytes.first_chunk());
+        all_valid &= head.is_some_and(|head| is_octet(u32::from_le_bytes(*head), end.wrapping_sub(start)));
+        start = end + 1;
+    }
+    all_valid && dots == 0
+}
+
+/// Whether the first `length` bytes of a little-endian word are a number from 0 to 255. No number begins with a zero but
+/// zero itself.
+#[inline]
+const fn is_octet(text: u32, length: u32) -> bool {
+    const LEAST: [u32; 4] = [0, 0, 10, 100];
+    let length_held = if length > 3 { 3 } else { length };
+    let unused = 8 * (4 - length_held);
+    // The last digit comes into the highest byte, zeros before the first.
+    let digits = (text ^ 0x3030_3030).unbounded_shl(unused);
+    let number = (digits >> 8 & 0xFF) * 100 + (digits >> 16 & 0xFF) * 10 + (digits >> 24);
+    let are_digits = (digits | digits.wrapping_add(0x7676_7676)) & 0x8080_8080 == 0;
+    (length.wrapping_sub(1) < 3) & are_digits & (number <= 255) & (number >= LEAST[length_held as usize])
 }
 
 fn is_ip(value: Value<'_>) -> bool {
@@ -675,7 +704,7 @@ fn is_hex(text: &str) -> bool {
 /// Whether a text is a number of digits that 64 bits hold.
 pub(super) fn is_number(text: &str) -> bool {
     const DIGITS_MAX: usize = 18;
-    matches!(text.len(), 1..=DIGITS_MAX) && span(b'0', b'9', text.as_bytes()) == text.len()
+    matches!(text.len(), 1..=DIGITS_MAX) && digits(text.as_bytes()) == text.len()
 }
 
 /// Whether text is a boolean or a number that loses nothing as one: no exponent, no leading zeros.
@@ -685,12 +714,10 @@ pub(super) fn is_json_scalar(text: &str) -> bool {
     let number = text.strip_prefix(b"-").unwrap_or(text);
     match number {
         [b'0'] | [b'0', b'.', ..] | [b'1'..=b'9', ..] if number.len() <= DIGITS_MAX => {
-            let integer = span(b'0', b'9', number);
+            let integer = digits(number);
             match number[integer..].split_first() {
                 None => true,
-                Some((b'.', fraction)) => {
-                    !fraction.is_empty() && span(b'0', b'9', fraction) == fraction.len()
-                }
+                Some((b'.', fraction)) => !fraction.is_empty() && digits(fraction) == fraction.len(),
                 Some(_) => false,
             }
         }

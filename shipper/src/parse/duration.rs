@@ -2,6 +2,7 @@
 
 use super::keys::Unit;
 use super::time::{decimal, shift};
+use weir_record::scan::digits;
 
 /// Reads a duration in nanoseconds where its unit is certain: stated in the value (`1.5ms`, `1m2.3s`), or by the key.
 pub(super) fn parse(text: &str, unit: Unit) -> Option<i64> {
@@ -13,6 +14,20 @@ pub(super) fn parse(text: &str, unit: Unit) -> Option<i64> {
         Unit::Nanos => 0,
     };
     scaled(text, unit_places).or_else(|| stated(text))
+}
+
+/// What makes nanoseconds of a whole number of digits, if it is one and its unit is the key's.
+pub(super) fn zeros(text: &str, unit: Unit) -> Option<&'static [u8]> {
+    const DIGITS_MAX: usize = 9;
+    let zeros: &[u8] = match unit {
+        Unit::InValue => return None,
+        Unit::Seconds => b"000000000",
+        Unit::Millis => b"000000",
+        Unit::Micros => b"000",
+        Unit::Nanos => b"",
+    };
+    let is_whole = !text.starts_with('0') && matches!(text.len(), 1..=DIGITS_MAX);
+    (is_whole && digits(text.as_bytes()) == text.len()).then_some(zeros)
 }
 
 fn stated(text: &str) -> Option<i64> {
@@ -103,6 +118,19 @@ mod tests {
                 .chain(others)
         {
             check(text, Unit::InValue, None);
+        }
+    }
+
+    #[test]
+    fn digits_alone_are_the_same_number_with_zeros_behind_them() {
+        for unit in [Unit::Seconds, Unit::Millis, Unit::Micros, Unit::Nanos, Unit::InValue] {
+            for text in ["1", "90", "123456789", "1234567890", "0", "01", "1.5", "12x", "", "-1", "1e3"] {
+                let written = zeros(text, unit).map(|zeros| [text.as_bytes(), zeros].concat());
+                let expected = parse(text, unit).map(|nanos| nanos.to_string().into_bytes());
+                assert!(written.is_none() || written == expected, "{text} in {unit:?}");
+                let is_whole = matches!(text, "1" | "90" | "123456789") && unit != Unit::InValue;
+                assert_eq!(written.is_some(), is_whole, "{text} in {unit:?}");
+            }
         }
     }
 }

@@ -19,14 +19,14 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use memchr::memchr;
-use weir_record::document::Tag;
+use weir_record::document::{AttributeKey, Tag};
 use weir_record::schema::Field;
 use weir_record::{Level, Timestamp};
 
 use super::dispatch::Inner;
 use super::draft::{Draft, Value};
 use super::inner;
-use super::json::scan::{Cursor, Passed, Text, unescape};
+use super::json::scan::{Cursor, unescape};
 use super::keys::Meaning;
 
 /// Whether a JSON line is an entry of the journal: only there all keys are in capitals, and this one in every entry.
@@ -48,7 +48,8 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>, inner: &mut Inner) -> boo
         messages += usize::from(key == "MESSAGE");
         // An entry may have a field several times.
         let is_further = key == "MESSAGE" && messages > 1;
-        if (is_further || !place(key, value, draft)) && !draft.writer.attribute_member(key, member.as_bytes())
+        if (is_further || !place(key, value, draft))
+            && !draft.writer.attribute_member(AttributeKey::new(key.as_bytes()), member.as_bytes())
         {
             draft.writer.attribute_string(key, &text_of(value));
         }
@@ -190,13 +191,7 @@ fn members<'l>(line: &'l str, mut each: impl FnMut(&'l str, Value<'l>, &'l str))
         let key = cursor.key()?;
         let value_start = cursor.position();
         let passed = cursor.value(1, &mut keys)?;
-        let json = cursor.between(value_start, cursor.position());
-        let value = match passed {
-            Passed::Text(Text { inside, escaped: false }) => Value::Clean(inside),
-            Passed::Text(Text { inside, escaped: true }) => Value::Escaped(inside),
-            Passed::Number => Value::Number(json),
-            Passed::Other { .. } => Value::Other(json),
-        };
+        let value = passed.value(line, value_start, cursor.position());
         // Field names are letters, digits and underscores.
         if !key.escaped {
             each(key.inside, value, cursor.between(start, cursor.position()));

@@ -212,7 +212,7 @@ impl Parser {
             Ok(text) => Cow::Borrowed(text),
             Err(_) => String::from_utf8_lossy(record),
         };
-        let writer = DocumentWriter::new(out, &mut self.document, self.reserved);
+        let writer = DocumentWriter::new(out, &mut self.document, text.as_bytes(), self.reserved);
         let mut draft = Draft::new(writer, &mut self.clock, &mut self.service, self.takes_service);
         draft.is_locating = self.geo.is_some();
         let is_text = matches!(text, Cow::Borrowed(_));

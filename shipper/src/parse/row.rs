@@ -289,7 +289,7 @@ fn write(column: Column, word: &str, draft: &mut Draft<'_>) -> Option<()> {
         }
         Column::Time => {}
         Request => access::request(word, draft),
-        Url => draft.url(&access::unescape(word)),
+        Url => draft.url(&access::unescape(word), false),
         Client => address(word, Field::SourceIp, Field::SourceAddress, Field::SourcePort, draft),
         Target => {
             address(word, Field::DestinationIp, Field::DestinationAddress, Field::DestinationPort, draft);

@@ -179,13 +179,19 @@ fn rfc3164(text: &str, draft: &mut Draft<'_>, inner: &mut Inner) -> Option<()> {
     };
     let marked = text_at_time.strip_prefix(['*', '.']).unwrap_or(text_at_time);
     let Some((moment, length)) = draft.clock.read_start(marked.as_bytes()) else {
-        program_and_message(text, draft, inner);
+        program_and_message(text, tag(text), draft, inner);
         return Some(());
     };
     let rest = marked[length..].trim_start_matches([':', ' ']);
-    let is_tag = tag(rest).is_some() || device.name.is_some();
-    let (hostname, rest) = if is_tag { (device.name, rest) } else { split_host(rest)? };
-    program_and_message(rest, draft, inner);
+    let first = tag(rest);
+    let hostname = if first.is_some() || device.name.is_some() {
+        program_and_message(rest, first, draft, inner);
+        device.name
+    } else {
+        let (hostname, rest) = split_host(rest)?;
+        program_and_message(rest, tag(rest), draft, inner);
+        hostname
+    };
     draft.time(moment);
     if let Some(hostname) = hostname {
         write_host(hostname, draft);
@@ -258,7 +264,7 @@ fn without_priority(
         && hostname.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte))
         && !hostname.ends_with(':');
     (is_certain && is_host).then_some(())?;
-    program_and_message(rest, draft, inner);
+    program_and_message(rest, tag, draft, inner);
     draft.time(moment);
     draft.writer.string(Field::SyslogHostname, hostname);
     Some(())
@@ -302,8 +308,9 @@ fn tag(text: &str) -> Option<Tag<'_>> {
     Some(Tag { program, pid: None, message })
 }
 
-fn program_and_message(text: &str, draft: &mut Draft<'_>, inner: &mut Inner) {
-    let Some(tag) = tag(text) else {
+/// Writes a text that begins with this tag.
+fn program_and_message(text: &str, tag: Option<Tag<'_>>, draft: &mut Draft<'_>, inner: &mut Inner) {
+    let Some(tag) = tag else {
         return write_message("", text, draft, inner);
     };
     write_message(tag.program, tag.message, draft, inner);

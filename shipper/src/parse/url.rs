@@ -1,7 +1,7 @@
 //! The parts of a URL or of a request's target, as they stand in it: nothing is decoded.
 
 use memchr::{memchr3, memrchr};
-use weir_record::scan::{find, find_either};
+use weir_record::scan::find_either;
 
 use super::cut::Cut;
 
@@ -30,10 +30,11 @@ pub(super) fn split(target: &str) -> Url<'_> {
     } else {
         return Url::default();
     };
-    let end = find(b'#', rest.as_bytes()).unwrap_or(rest.len());
-    let path_end = find_either(b'?', b'#', rest.as_bytes()).unwrap_or(end);
-    let query = rest.get(path_end + 1..end).unwrap_or_default();
-    Url { scheme, authority, path: &rest[..path_end], query }
+    let path_end = find_either(b'?', b'#', rest.as_bytes()).unwrap_or(rest.len());
+    let (path, behind) = rest.split_at(path_end);
+    let query = behind.strip_prefix('?').unwrap_or_default();
+    let query = query.cut_byte(b'#').map_or(query, |(query, _)| query);
+    Url { scheme, authority, path, query }
 }
 
 /// A host, without the brackets of an IPv6 address, and the port behind it.

@@ -87,6 +87,8 @@ pub(super) struct Clock {
     access_day: Option<AccessDay>,
     /// The day that a line of syslog had last.
     syslog_day: Option<SyslogDay>,
+    /// The day that a time stamp of the usual kind had last.
+    iso_day: Option<IsoDay>,
     /// The zone that a line has named last; none: there is none of that name.
     named: Option<(String, Option<Zone>)>,
 }
@@ -104,6 +106,14 @@ struct AccessDay {
 #[derive(Clone, Copy, Debug)]
 struct SyslogDay {
     date: [u8; 7],
+    /// Its first civil second, since 1970 as if it were UTC.
+    start: i64,
+}
+
+/// A day as most write it, with what stands before the time: `2026-11-20T`.
+#[derive(Clone, Copy, Debug)]
+struct IsoDay {
+    date: [u8; 11],
     /// Its first civil second, since 1970 as if it were UTC.
     start: i64,
 }
@@ -126,6 +136,7 @@ impl Clock {
             start: None,
             access_day: None,
             syslog_day: None,
+            iso_day: None,
             named: None,
         }
     }
@@ -195,6 +206,24 @@ impl Clock {
             text.first_chunk().zip(midnight.seconds()).map(|(date, start)| SyslogDay { date: *date, start });
     }
 
+    /// The civil second of `2026-11-20T21:39:19` at the start of a text, since 1970 as if it were UTC, if the time stamp of
+    /// that shape before it was of the same day; and what follows.
+    #[inline]
+    pub(super) fn read_iso_day<'t>(&self, text: &'t [u8]) -> Option<(i64, &'t [u8])> {
+        let day = self.iso_day?;
+        let (date, rest) = text.split_first_chunk::<11>()?;
+        let (clock, rest) = rest.split_first_chunk::<8>()?;
+        (*date == day.date).then_some(())?;
+        Some((day.start + i64::from(second_of_day(*clock)?), rest))
+    }
+
+    /// Keeps the day of a civil time that was read from a text with such a date at its start.
+    pub(super) fn note_iso_day(&mut self, text: &[u8], civil: &Civil) {
+        let midnight = Civil { hour: 0, minute: 0, second: 0, nanosecond: 0, ..*civil };
+        self.iso_day =
+            text.first_chunk().zip(midnight.seconds()).map(|(date, start)| IsoDay { date: *date, start });
+    }
+
     /// The latest moment that a time stamp without its year can mean: a day after the reading.
     fn latest(&self) -> i64 {
         const DAY_NANOS: i64 = 86_400 * NANOS_PER_SECOND;
@@ -225,8 +254,19 @@ impl Clock {
     /// The moment of a civil time; `offset_seconds` where the time stamp named its zone.
     pub(super) fn moment(&mut self, civil: &Civil, digits: u8, offset: Option<i32>) -> Option<Timestamp> {
         let civil_seconds = civil.seconds()?;
+        self.moment_at(civil_seconds, civil.nanosecond, digits, offset)
+    }
+
+    /// As [`moment`](Self::moment), of a civil second since 1970 as if it were UTC.
+    pub(super) fn moment_at(
+        &mut self,
+        civil_seconds: i64,
+        nanosecond: u32,
+        digits: u8,
+        offset: Option<i32>,
+    ) -> Option<Timestamp> {
         let offset_seconds = offset.unwrap_or_else(|| self.offset_at(civil_seconds));
-        Timestamp::from_seconds(civil_seconds - i64::from(offset_seconds), civil.nanosecond, digits)
+        Timestamp::from_seconds(civil_seconds - i64::from(offset_seconds), nanosecond, digits)
     }
 
     /// The moment of a civil time whose year is not known, and is set: the latest that is at most a day after the reading, so
@@ -359,12 +399,36 @@ mod tests {
 
     #[test]
     fn a_clock_that_remembers_days_reads_as_one_that_has_just_begun() {
-        const PIECES: [&[&str]; 3] = [
+        const PIECES: [&[&str]; 4] = [
             &["Nov 20 ", "Dec 31 ", "Jan  1 ", "Feb 29 ", "Mar 29 ", "Oct 25 ", "nov. 2 "],
+            &[
+                "2026-11-20T",
+                "2026-11-20 ",
+                "2026/12/31 ",
+                "2024-02-29T",
+                "2026-02-29T",
+                "2026-10-25 ",
+                "2026-03-29 ",
+            ],
             &["20/Nov/2026:", "31/Dec/2026:", "25/Oct/2026:", "29/Mar/2026:", "29/Feb/2026:", "02/nov/2026:"],
             &["21:39:19", "00:00:00", "02:30:00", "23:59:60", "24:00:00", "21:39:1x"],
         ];
-        const TAILS: [&str; 8] = [" host", " UTC: x", "", ".5 x", " +0100", " -0330", " +9900", "+0100"];
+        const TAILS: [&str; 14] = [
+            " host",
+            " UTC: x",
+            "",
+            ".5 x",
+            " +0100",
+            " -0330",
+            " +9900",
+            "+0100",
+            "Z",
+            ",123+01:00 x",
+            ":123 x",
+            " PM",
+            ".123456789Z",
+            " AM x",
+        ];
         const READ_TIMES: [&str; 4] =
             ["2026-11-20T12:00:00Z", "2026-12-30T23:59:58Z", "2027-01-01T00:00:05Z", "2028-03-01T00:00:00Z"];
         bolero::check!().with_type::<Vec<[u8; 4]>>().for_each(|choices| {
@@ -373,10 +437,10 @@ mod tests {
                 for [date, time, tail, read] in choices {
                     let one_of =
                         |texts: &[&'static str], choice: u8| texts[usize::from(choice) % texts.len()];
-                    let dates = PIECES[usize::from(*read) % 2];
+                    let dates = PIECES[usize::from(*read) % 3];
                     let text =
-                        [one_of(dates, *date), one_of(PIECES[2], *time), one_of(&TAILS, *tail)].concat();
-                    let read_time = READ_TIMES[usize::from(*read / 2) % READ_TIMES.len()];
+                        [one_of(dates, *date), one_of(PIECES[3], *time), one_of(&TAILS, *tail)].concat();
+                    let read_time = READ_TIMES[usize::from(*read / 3) % READ_TIMES.len()];
                     let mut fresh = clock(zone, read_time);
                     seasoned.read_time = fresh.read_time;
                     let text = text.as_bytes();

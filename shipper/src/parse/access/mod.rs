@@ -11,7 +11,7 @@ mod tail;
 use std::borrow::Cow;
 
 use memchr::memrchr;
-use weir_record::scan::{find, find_either};
+use weir_record::scan::{clean_prefix, find};
 use weir_record::schema::Field;
 
 use super::draft::{Draft, is_number};
@@ -21,14 +21,19 @@ use super::format::Format;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quoted<'l> {
     pub(super) text: &'l str,
-    /// Whether a backslash is in it.
-    has_escape: bool,
+    /// Whether neither a backslash is in it nor anything else that JSON escapes.
+    is_clean: bool,
 }
 
 impl<'l> Quoted<'l> {
     /// The text without its escapes.
     fn unescaped(&self) -> Cow<'l, str> {
-        if self.has_escape { unescape(self.text) } else { Cow::Borrowed(self.text) }
+        if self.is_clean { Cow::Borrowed(self.text) } else { unescape(self.text) }
+    }
+
+    /// Writes the text without its escapes.
+    fn write(&self, field: Field, draft: &mut Draft<'_>) {
+        draft.writer.string_or_clean(field, &self.unescaped(), self.is_clean);
     }
 }
 
@@ -63,14 +68,21 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<Format> {
         draft.writer.string(Field::UserName, &unescape(parts.user));
     }
     quoted_request(parts.request, draft);
-    draft.digits(Field::HttpResponseStatusCode, parts.status);
-    draft.digits(Field::HttpResponseBodyBytes, parts.bytes);
+    for (field, number) in
+        [(Field::HttpResponseStatusCode, parts.status), (Field::HttpResponseBodyBytes, parts.bytes)]
+    {
+        match number.as_bytes() {
+            // It is one, and stands as JSON writes it.
+            digits @ [b'1'..=b'9', ..] => drop(draft.writer.raw(field, digits)),
+            _ => drop(draft.digits(field, number)),
+        }
+    }
     if let Some((referrer, agent)) = parts.combined {
         for (field, part) in [(Field::HttpRequestReferrer, referrer), (Field::UserAgentOriginal, agent)] {
             if matches!(part.text, "-" | "") {
                 continue;
             }
-            draft.writer.string(field, &part.unescaped());
+            part.write(field, draft);
         }
     }
     let format = if parts.combined.is_some() { Format::Combined } else { Format::Common };
@@ -134,8 +146,8 @@ fn combined_parts(rest: &str) -> Option<((Quoted<'_>, Quoted<'_>), &str)> {
 
 /// `GET /path?query HTTP/1.1`. What is none (bytes of a TLS handshake, for one) stays an attribute.
 pub(super) fn request(text: &str, draft: &mut Draft<'_>) {
-    let has_escape = find(b'\\', text.as_bytes()).is_some();
-    quoted_request(Quoted { text, has_escape }, draft);
+    let is_clean = clean_prefix(text.as_bytes()) == text.len();
+    quoted_request(Quoted { text, is_clean }, draft);
 }
 
 fn quoted_request(request: Quoted<'_>, draft: &mut Draft<'_>) {
@@ -144,12 +156,10 @@ fn quoted_request(request: Quoted<'_>, draft: &mut Draft<'_>) {
         return;
     }
     let parts = word(text).and_then(|(method, rest)| {
-        let last_word = memrchr(b' ', rest.as_bytes());
-        let (target, version) =
-            match last_word.and_then(|at| Some((at, rest[at + 1..].strip_prefix("HTTP/")?))) {
-                Some((at, version)) => (&rest[..at], Some(version)),
-                None => (rest, None),
-            };
+        let (target, version) = match version(rest) {
+            Some((target, version)) => (target, Some(version)),
+            None => (rest, None),
+        };
         let is_method = method.starts_with(|c: char| c.is_ascii_uppercase())
             && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
         (is_method && !target.is_empty()).then_some((method, target, version))
@@ -157,11 +167,24 @@ fn quoted_request(request: Quoted<'_>, draft: &mut Draft<'_>) {
     let Some((method, target, version)) = parts else {
         return draft.writer.attribute_string("request", &request.unescaped());
     };
-    draft.writer.string(Field::HttpRequestMethod, method);
-    draft.url(&Quoted { text: target, ..request }.unescaped());
+    let part = |text| Quoted { text, ..request };
+    draft.writer.string_or_clean(Field::HttpRequestMethod, method, request.is_clean);
+    draft.url(&part(target).unescaped(), request.is_clean);
     if let Some(version) = version {
-        draft.writer.string(Field::HttpVersion, version);
+        draft.writer.string_or_clean(Field::HttpVersion, version, request.is_clean);
     }
+}
+
+/// Splits `/path HTTP/1.1` before its last word, which most often is as long as this one's.
+fn version(text: &str) -> Option<(&str, &str)> {
+    if let Some((target, [b' ', b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])) =
+        text.as_bytes().split_last_chunk()
+    {
+        let at = target.len();
+        return Some((&text[..at], &text[at + " HTTP/".len()..]));
+    }
+    let at = memrchr(b' ', text.as_bytes())?;
+    Some((&text[..at], text[at + 1..].strip_prefix("HTTP/")?))
 }
 
 fn word(text: &str) -> Option<(&str, &str)> {
@@ -176,14 +199,15 @@ pub(super) fn quoted(text: &str) -> Option<(&str, &str)> {
 
 fn quoted_part(text: &str) -> Option<(Quoted<'_>, &str)> {
     let inside = text.strip_prefix('"')?;
-    let (mut at, mut has_escape) = (0, false);
+    let (mut at, mut is_clean) = (0, true);
     loop {
-        at += find_either(b'"', b'\\', inside.as_bytes().get(at..)?)?;
-        if inside.as_bytes()[at] == b'"' {
-            return Some((Quoted { text: &inside[..at], has_escape }, &inside[at + 1..]));
-        }
-        has_escape = true;
-        at += 2;
+        at += clean_prefix(inside.as_bytes().get(at..)?);
+        at += match inside.as_bytes().get(at)? {
+            b'"' => return Some((Quoted { text: &inside[..at], is_clean }, &inside[at + 1..])),
+            b'\\' => 2,
+            _control => 1,
+        };
+        is_clean = false;
     }
 }
 

@@ -5,25 +5,31 @@ pub(super) mod scan;
 mod template;
 
 use weir_record::Level;
+use weir_record::document::AttributeKey;
 use weir_record::json::push_string;
 use weir_record::limits::DEPTH_MAX;
+use weir_record::scan::Specials;
 use weir_record::schema::Field;
 
 use super::draft::{Draft, Value};
-use super::keys::{self, Meaning};
+use super::keys::{self, Key, Meaning, Places};
 pub(super) use scan::unescape;
-use scan::{Cursor, Passed, Text};
+use scan::{Cursor, Member, Passed, Text};
 
 /// What the parser reuses from line to line.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     path: String,
     keys: Vec<u64>,
+    specials: Specials,
+    places: Places,
 }
 
 /// Fills `draft` from `line`. False where the line is no JSON object, or over a limit: the draft has to be reset then.
 pub(super) fn parse(line: &str, draft: &mut Draft<'_>, scratch: &mut Scratch) -> bool {
-    let mut object = Object::new(line, draft, scratch);
+    let Scratch { path, keys, specials, places } = scratch;
+    specials.read(line.as_bytes());
+    let mut object = Object::new(Cursor::seen(line, specials), draft, path, keys, places);
     if object.fill().is_none() {
         return false;
     }
@@ -31,7 +37,7 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>, scratch: &mut Scratch) ->
         // Newlines between tokens would be copied into the document, which has to stay on one line.
         draft.reset();
         let joined = line.replace('\n', " ");
-        let mut object = Object::new(&joined, draft, scratch);
+        let mut object = Object::new(Cursor::new(&joined), draft, path, keys, places);
         return object.fill().is_some();
     }
     true
@@ -40,8 +46,8 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>, scratch: &mut Scratch) ->
 /// A member whose place is known only when the whole line has been read.
 struct Weak<'l> {
     meaning: Meaning,
-    key: &'l str,
-    member: &'l str,
+    key: &'l [u8],
+    member: &'l [u8],
     value: Value<'l>,
 }
 
@@ -52,23 +58,26 @@ struct Object<'l, 'a, 'd> {
     /// The keys of the opened objects around, each with a dot.
     path: &'a mut String,
     keys: &'a mut Vec<u64>,
+    places: &'a mut Places,
     weak: [Option<Weak<'l>>; WEAK_MAX],
+    has_weak: bool,
 }
 
 /// A message, a logger, a duration, a level.
 const WEAK_MAX: usize = 4;
 
 impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
-    fn new(line: &'l str, draft: &'a mut Draft<'d>, scratch: &'a mut Scratch) -> Object<'l, 'a, 'd> {
-        scratch.path.clear();
-        scratch.keys.clear();
-        Object {
-            cursor: Cursor::new(line),
-            draft,
-            path: &mut scratch.path,
-            keys: &mut scratch.keys,
-            weak: [const { None }; WEAK_MAX],
-        }
+    fn new(
+        cursor: Cursor<'l>,
+        draft: &'a mut Draft<'d>,
+        path: &'a mut String,
+        keys: &'a mut Vec<u64>,
+        places: &'a mut Places,
+    ) -> Object<'l, 'a, 'd> {
+        path.clear();
+        keys.clear();
+        places.begin();
+        Object { cursor, draft, path, keys, places, weak: [const { None }; WEAK_MAX], has_weak: false }
     }
 
     fn fill(&mut self) -> Option<()> {
@@ -78,7 +87,14 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
         self.members(1)?;
         let end = self.cursor.position();
         self.cursor.is_at_end().then_some(())?;
-        self.place_weak_members();
+        if self.has_weak {
+            self.place_weak_members();
+        }
+        // Serilog leaves out the level of most lines.
+        if !self.draft.writer.has(Field::LogLevel) && self.cursor.between(start, end).starts_with("{\"@t\":")
+        {
+            self.draft.writer.level(Level::Info);
+        }
         if !self.draft.writer.has(Field::Message) {
             let line = self.cursor.between(start, end);
             self.draft.writer.string(Field::Message, line);
@@ -92,47 +108,75 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
         cursor.blanks();
         let mut is_open = cursor.expect(b'}').is_none();
         while is_open {
-            cursor.blanks();
-            let start = cursor.position() + 1;
-            let key = cursor.key()?;
-            if depth == 1 && !key.escaped && !cursor.is_known_object(key.inside.as_bytes()) {
-                self.top_member(start, key.inside, &mut cursor)?;
+            if depth == 1
+                && let Some(member) = cursor.usual_member()
+            {
+                self.top_member(member, &cursor);
             } else {
                 self.cursor = cursor;
-                self.nested_member(key, depth)?;
+                self.other_member(depth)?;
                 cursor = self.cursor;
             }
-            cursor.blanks();
             is_open = cursor.expect(b',').is_some();
             if !is_open {
-                cursor.expect(b'}')?;
+                cursor.blanks();
+                is_open = cursor.expect(b',').is_some();
+                if !is_open {
+                    cursor.expect(b'}')?;
+                }
             }
         }
         self.cursor = cursor;
         Some(())
     }
 
-    /// A member of the line itself that is not opened. `start`: of the key's inside.
-    #[inline(always)]
-    fn top_member(&mut self, start: usize, key: &'l str, cursor: &mut Cursor<'l>) -> Option<()> {
-        let value_start = cursor.position();
-        let passed = cursor.value(1, self.keys)?;
-        let value = value_of(cursor, passed, value_start);
-        let member = cursor.between(start, cursor.position());
-        let placed = match keys::lookup(key.as_bytes()) {
-            None => false,
-            Some(Meaning::KeyValues) => {
-                matches!(passed, Passed::Other { usable: true }) && self.key_values(value)
-            }
-            Some(meaning) if is_weak(meaning, value) => {
-                self.put_off(Weak { meaning, key, member, value }) || self.draft.assign(meaning, value)
-            }
-            Some(meaning) => self.draft.assign(meaning, value),
-        };
-        if !placed {
-            self.attribute(key, member, passed, value);
+    /// A member that is not of the line itself, or not written in the usual way.
+    fn other_member(&mut self, depth: usize) -> Option<()> {
+        self.cursor.blanks();
+        let start = self.cursor.position() + 1;
+        let key = self.cursor.key()?;
+        if depth > 1 || key.escaped || self.cursor.is_known_object(key.inside.as_bytes()) {
+            return self.nested_member(key, depth);
         }
+        let value_start = self.cursor.position();
+        let passed = self.cursor.value(1, self.keys)?;
+        let cursor = self.cursor;
+        self.top_member(Member { key: key.inside.as_bytes(), start, value_start, passed }, &cursor);
         Some(())
+    }
+
+    /// A member of the line itself that is not opened.
+    #[inline]
+    fn top_member(&mut self, member: Member<'l>, cursor: &Cursor<'l>) {
+        let Member { key, start, value_start, passed } = member;
+        let end = cursor.position();
+        let member = cursor.bytes_between(start, end);
+        let Key { meaning, attribute, .. } = self.places.next(key);
+        let placed = match meaning {
+            None => false,
+            Some(meaning) => {
+                let value = passed.value(cursor.whole(), value_start, end);
+                match is_special(meaning) {
+                    true => self.place(Weak { meaning, key, member, value }, passed),
+                    false => self.draft.assign(meaning, value),
+                }
+            }
+        };
+        let is_usable = passed.is_usable();
+        if !placed && !(is_usable && self.draft.writer.attribute_member(attribute, member)) {
+            self.mended_attribute(key, member, is_usable);
+        }
+    }
+
+    /// Writes a member of a special meaning where that puts it, or keeps it for the end. False, and nothing written, where it is an
+    /// attribute.
+    fn place(&mut self, member: Weak<'l>, passed: Passed) -> bool {
+        let (meaning, value) = (member.meaning, member.value);
+        match meaning {
+            Meaning::KeyValues => passed.is_usable() && self.key_values(value),
+            _ if is_weak(meaning, value) => self.put_off(member) || self.draft.assign(meaning, value),
+            _ => self.draft.assign(meaning, value),
+        }
     }
 
     /// A member of an opened object, or one whose key has escapes.
@@ -144,17 +188,14 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
         } else {
             let start = self.cursor.position();
             let passed = self.cursor.value(depth, self.keys)?;
-            let value = value_of(&self.cursor, passed, start);
+            let json = self.cursor.between(start, self.cursor.position());
             let placed = match keys::lookup(self.path.as_bytes()) {
                 None => false,
-                Some(Meaning::KeyValues) => {
-                    matches!(passed, Passed::Other { usable: true }) && self.key_values(value)
-                }
-                Some(meaning) => self.draft.assign(meaning, value),
+                Some(Meaning::KeyValues) => passed.is_usable() && self.key_values(Value::Other(json)),
+                Some(meaning) => self.draft.assign(meaning, passed.value(json, 0, json.len())),
             };
             if !placed {
-                let text = self.cursor.between(start, self.cursor.position());
-                push_value(self.draft.writer.attribute(self.path), text, passed);
+                push_value(self.draft.writer.attribute(self.path), json, passed.is_usable());
             }
         }
         self.path.truncate(outer);
@@ -180,6 +221,7 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
         let is_first = place.is_none();
         if is_first {
             *place = Some(weak);
+            self.has_weak = true;
         }
         is_first
     }
@@ -188,7 +230,7 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
         for weak in std::mem::take(&mut self.weak).into_iter().flatten() {
             let (hints, value) = (self.draft.hints, weak.value);
             let placed = match weak.meaning {
-                Meaning::WeakMessage if weak.key == "@mt" || weak.key == "MessageTemplate" => {
+                Meaning::WeakMessage if weak.key == b"@mt" || weak.key == b"MessageTemplate" => {
                     self.render(weak.value);
                     false
                 }
@@ -200,13 +242,11 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
                 meaning => self.draft.assign(meaning, value),
             };
             if !placed {
-                self.attribute(weak.key, weak.member, passed_of(value), value);
+                let attribute = AttributeKey::new(weak.key);
+                if !self.draft.writer.attribute_member(attribute, weak.member) {
+                    self.mended_attribute(weak.key, weak.member, true);
+                }
             }
-        }
-        // Serilog leaves out the level of most lines.
-        let line = self.cursor.between(0, self.cursor.position());
-        if !self.draft.writer.has(Field::LogLevel) && line.starts_with("{\"@t\":") {
-            self.draft.writer.level(Level::Info);
         }
     }
 
@@ -245,7 +285,7 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
             let passed = cursor.value(1, self.keys)?;
             let mut name = String::new();
             unescape(key.inside, &mut name);
-            self.key_value(&name, value_of(&cursor, passed, start));
+            self.key_value(&name, passed.value(object, start, cursor.position()));
             cursor.blanks();
             if cursor.expect(b',').is_some() {
                 cursor.blanks();
@@ -291,44 +331,29 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
             || ["\"levelname\"", "\"asctime\""].iter().any(|key| line.contains(key))
     }
 
-    /// Writes a weak member, which is text, as an attribute.
-    fn copy(&mut self, key: &str, member: &str, value: Value<'_>) {
-        if !self.draft.writer.attribute_member(key, member.as_bytes())
-            && let Value::Clean(text) | Value::Escaped(text) = value
+    /// Writes a member of the line (`key":value`) as an attribute where its bytes cannot stand as they are.
+    #[cold]
+    fn mended_attribute(&mut self, key: &[u8], member: &[u8], is_usable: bool) {
+        let member = String::from_utf8_lossy(member);
+        if let Some((key, rest)) = member.split_at_checked(key.len())
+            && let Some((_, json)) = rest.split_once(':')
         {
-            let out = self.draft.writer.attribute(key);
-            out.push(b'"');
-            out.extend_from_slice(text.as_bytes());
-            out.push(b'"');
-        }
-    }
-
-    /// Writes a member of the line as an attribute: its bytes as they stand, where an index takes them.
-    #[inline]
-    fn attribute(&mut self, key: &str, member: &str, passed: Passed<'_>, value: Value<'_>) {
-        if !matches!(passed, Passed::Other { usable: false })
-            && self.draft.writer.attribute_member(key, member.as_bytes())
-        {
-            return;
-        }
-        match value {
-            Value::Clean(_) | Value::Escaped(_) => self.copy(key, member, value),
-            Value::Number(json) | Value::Other(json) | Value::Plain(json) => {
-                push_value(self.draft.writer.attribute(key), json, passed);
-            }
+            push_value(self.draft.writer.attribute(key), json.trim_ascii_start(), is_usable);
         }
     }
 }
 
-/// The value that a cursor has passed, from `start` on.
-#[inline]
-fn value_of<'l>(cursor: &Cursor<'l>, passed: Passed<'l>, start: usize) -> Value<'l> {
-    match passed {
-        Passed::Text(Text { inside, escaped: false }) => Value::Clean(inside),
-        Passed::Text(Text { inside, escaped: true }) => Value::Escaped(inside),
-        Passed::Number => Value::Number(cursor.between(start, cursor.position())),
-        Passed::Other { .. } => Value::Other(cursor.between(start, cursor.position())),
-    }
+/// Whether a member of this meaning may be weak, or is no value of a field.
+const fn is_special(meaning: Meaning) -> bool {
+    matches!(
+        meaning,
+        Meaning::WeakMessage
+            | Meaning::WeakLogger
+            | Meaning::WeakDuration
+            | Meaning::SeverityNumber
+            | Meaning::Level
+            | Meaning::KeyValues
+    )
 }
 
 /// Whether a value's place is known only at the line's end.
@@ -343,21 +368,11 @@ fn is_weak(meaning: Meaning, value: Value<'_>) -> bool {
     }
 }
 
-/// What a weak value, which is text or a number, was.
-fn passed_of(value: Value<'_>) -> Passed<'_> {
-    match value {
-        Value::Clean(inside) | Value::Plain(inside) => Passed::Text(Text { inside, escaped: false }),
-        Value::Escaped(inside) => Passed::Text(Text { inside, escaped: true }),
-        Value::Number(_) | Value::Other(_) => Passed::Number,
-    }
-}
-
 /// Appends a value as it stands; one that an index would refuse (a key twice, an empty key) as text.
-fn push_value(out: &mut Vec<u8>, json: &str, passed: Passed<'_>) {
-    if let Passed::Other { usable: false } = passed {
-        push_string(out, json);
-    } else {
-        out.extend_from_slice(json.as_bytes());
+fn push_value(out: &mut Vec<u8>, json: &str, is_usable: bool) {
+    match is_usable {
+        true => out.extend_from_slice(json.as_bytes()),
+        false => push_string(out, json),
     }
 }
 

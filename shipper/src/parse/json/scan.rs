@@ -1,8 +1,9 @@
 //! A cursor over one JSON text: what it passes over is valid (RFC 8259), or it says so.
 
+use super::super::draft::Value;
 use super::super::keys::holds_known_members;
 use weir_record::limits::{DEPTH_MAX, FIELDS_MAX, KEY_BYTES_MAX};
-use weir_record::scan::{clean_prefix, span};
+use weir_record::scan::{Specials, clean_prefix, digits};
 
 /// The inside of a string, between its quotes.
 #[derive(Clone, Copy, Debug)]
@@ -12,15 +13,50 @@ pub(in crate::parse) struct Text<'l> {
     pub(in crate::parse) escaped: bool,
 }
 
+/// A member that a cursor has passed, and now stands behind.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::parse) struct Member<'l> {
+    /// No escapes are in it.
+    pub(in crate::parse) key: &'l [u8],
+    /// Where the inside of the key begins.
+    pub(in crate::parse) start: usize,
+    pub(in crate::parse) value_start: usize,
+    pub(in crate::parse) passed: Passed,
+}
+
 /// What a value is, once it has been passed over.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::parse) enum Passed<'l> {
-    Text(Text<'l>),
+pub(in crate::parse) enum Passed {
+    /// `escaped`: a backslash is in it.
+    Text {
+        escaped: bool,
+    },
     Number,
     /// A literal, an array, an object. `usable`: as it stands, an index takes it.
     Other {
         usable: bool,
     },
+}
+
+impl Passed {
+    /// Whether an index takes the value as it stands.
+    #[inline]
+    pub(in crate::parse) const fn is_usable(self) -> bool {
+        !matches!(self, Passed::Other { usable: false })
+    }
+
+    /// The value that was passed: what stands from `start` to `end` in `text`.
+    #[inline]
+    pub(in crate::parse) fn value(self, text: &str, start: usize, end: usize) -> Value<'_> {
+        let quote = usize::from(matches!(self, Passed::Text { .. }));
+        let value = text.get(start + quote..end - quote).unwrap_or_default();
+        match self {
+            Passed::Text { escaped: false } => Value::Clean(value),
+            Passed::Text { escaped: true } => Value::Escaped(value),
+            Passed::Number => Value::Number(value),
+            Passed::Other { .. } => Value::Other(value),
+        }
+    }
 }
 
 /// Reads a JSON text from its start to its end. Each step answers `None` where the text is not valid, or over a limit.
@@ -29,6 +65,8 @@ pub(in crate::parse) enum Passed<'l> {
 #[derive(Clone, Copy)]
 pub(in crate::parse) struct Cursor<'l> {
     line: &'l str,
+    /// Where strings of the line end, or have to be looked at: [`Specials`], or nothing.
+    specials: &'l [u64],
     at: usize,
     fields: usize,
     /// Whether a newline stands between two tokens: the values cannot be copied as they are.
@@ -37,7 +75,12 @@ pub(in crate::parse) struct Cursor<'l> {
 
 impl<'l> Cursor<'l> {
     pub(in crate::parse) fn new(line: &'l str) -> Cursor<'l> {
-        Cursor { line, at: 0, fields: 0, has_newline: false }
+        Cursor { line, specials: &[], at: 0, fields: 0, has_newline: false }
+    }
+
+    /// Over a line that was looked through before: its strings cost less.
+    pub(in crate::parse) fn seen(line: &'l str, specials: &'l Specials) -> Cursor<'l> {
+        Cursor { specials: specials.words(), ..Cursor::new(line) }
     }
 
     /// Where the cursor stands, in bytes.
@@ -54,6 +97,12 @@ impl<'l> Cursor<'l> {
     #[inline]
     pub(in crate::parse) fn between(&self, start: usize, end: usize) -> &'l str {
         self.line.get(start..end).unwrap_or_default()
+    }
+
+    /// The bytes between two positions.
+    #[inline]
+    pub(in crate::parse) fn bytes_between(&self, start: usize, end: usize) -> &'l [u8] {
+        self.line.as_bytes().get(start..end).unwrap_or_default()
     }
 
     #[inline]
@@ -84,13 +133,39 @@ impl<'l> Cursor<'l> {
         self.at == self.line.len()
     }
 
+    /// Passes over a member that is written as nearly all are: a key without escapes, text without escapes or a number,
+    /// at most one blank before each. None, and nothing passed, where it may be something else.
+    #[inline(always)]
+    pub(in crate::parse) fn usual_member(&mut self) -> Option<Member<'l>> {
+        let bytes = self.line.as_bytes();
+        let start = self.at + usize::from(bytes.get(self.at) == Some(&b' ')) + 1;
+        let key_end = self.special_from(start)?;
+        let is_key = bytes.get(start - 1) == Some(&b'"') && bytes.get(key_end..key_end + 2) == Some(b"\":");
+        let value_start = key_end + 2 + usize::from(bytes.get(key_end + 2) == Some(&b' '));
+        let (passed, end) = match bytes.get(value_start).filter(|_| is_key)? {
+            b'"' => {
+                let end = self.special_from(value_start + 1)?;
+                (Passed::Text { escaped: false }, (bytes.get(end) == Some(&b'"')).then_some(end + 1)?)
+            }
+            b'-' | b'0'..=b'9' => (Passed::Number, number_end(bytes, value_start)?),
+            _ => return None,
+        };
+        let key = bytes.get(start..key_end)?;
+        self.count_key()?;
+        self.at = end;
+        Some(Member { key, start, value_start, passed })
+    }
+
+    #[inline]
+    fn count_key(&mut self) -> Option<()> {
+        self.fields += 1;
+        (self.fields <= FIELDS_MAX).then_some(())
+    }
+
     /// Passes over a key and its colon, up to its value.
     #[inline(always)]
     pub(in crate::parse) fn key(&mut self) -> Option<Text<'l>> {
-        self.fields += 1;
-        if self.fields > FIELDS_MAX {
-            return None;
-        }
+        self.count_key()?;
         self.expect(b'"')?;
         let key = self.text()?;
         self.blanks();
@@ -103,14 +178,20 @@ impl<'l> Cursor<'l> {
     #[inline(always)]
     pub(in crate::parse) fn text(&mut self) -> Option<Text<'l>> {
         let start = self.at;
+        let escaped = self.rest_of_text()?;
+        Some(Text { inside: self.line.get(start..self.at - 1)?, escaped })
+    }
+
+    /// As [`text`](Self::text); whether there is a backslash in it.
+    #[inline(always)]
+    fn rest_of_text(&mut self) -> Option<bool> {
         let mut escaped = false;
         loop {
-            self.at += clean_prefix(self.line.as_bytes().get(self.at..)?);
+            self.at = self.special_from(self.at)?;
             match self.peek()? {
                 b'"' => {
-                    let inside = self.line.get(start..self.at)?;
                     self.at += 1;
-                    return Some(Text { inside, escaped });
+                    return Some(escaped);
                 }
                 b'\\' => {
                     escaped = true;
@@ -121,14 +202,35 @@ impl<'l> Cursor<'l> {
         }
     }
 
+    /// Where the first byte from `at` on stands that ends a string, or has to be looked at.
+    #[inline(always)]
+    fn special_from(&self, at: usize) -> Option<usize> {
+        const WORD_BITS: usize = u64::BITS as usize;
+        let mut word = at / WORD_BITS;
+        let Some(marks) = self.specials.get(word) else {
+            return Some(at + clean_prefix(self.line.as_bytes().get(at..)?));
+        };
+        let marks = marks >> (at % WORD_BITS);
+        if marks != 0 {
+            return Some(at + marks.trailing_zeros() as usize);
+        }
+        loop {
+            word += 1;
+            let marks = *self.specials.get(word)?;
+            if marks != 0 {
+                return Some(word * WORD_BITS + marks.trailing_zeros() as usize);
+            }
+        }
+    }
+
     /// Passes over a value. `depth`: how many objects and arrays it stands in. `keys`: hashes of the keys of the
     /// objects that are open.
     #[inline(always)]
-    pub(in crate::parse) fn value(&mut self, depth: usize, keys: &mut Vec<u64>) -> Option<Passed<'l>> {
+    pub(in crate::parse) fn value(&mut self, depth: usize, keys: &mut Vec<u64>) -> Option<Passed> {
         match self.peek()? {
             b'"' => {
                 self.at += 1;
-                self.text().map(Passed::Text)
+                self.rest_of_text().map(|escaped| Passed::Text { escaped })
             }
             b'-' | b'0'..=b'9' => {
                 self.at = number_end(self.line.as_bytes(), self.at)?;
@@ -143,7 +245,7 @@ impl<'l> Cursor<'l> {
         }
     }
 
-    fn other(&mut self, depth: usize, keys: &mut Vec<u64>) -> Option<Passed<'l>> {
+    fn other(&mut self, depth: usize, keys: &mut Vec<u64>) -> Option<Passed> {
         match self.peek()? {
             b'{' => self.object(depth + 1, keys),
             b'[' => self.array(depth + 1, keys),
@@ -154,13 +256,13 @@ impl<'l> Cursor<'l> {
         }
     }
 
-    fn literal(&mut self, literal: &[u8]) -> Option<Passed<'l>> {
+    fn literal(&mut self, literal: &[u8]) -> Option<Passed> {
         let found = self.line.as_bytes().get(self.at..)?.starts_with(literal);
         self.at += literal.len();
         found.then_some(Passed::Other { usable: true })
     }
 
-    fn array(&mut self, depth: usize, keys: &mut Vec<u64>) -> Option<Passed<'l>> {
+    fn array(&mut self, depth: usize, keys: &mut Vec<u64>) -> Option<Passed> {
         (depth <= DEPTH_MAX).then_some(())?;
         self.at += 1;
         let mut all_usable = true;
@@ -184,7 +286,7 @@ impl<'l> Cursor<'l> {
         Some(Passed::Other { usable: all_usable })
     }
 
-    fn object(&mut self, depth: usize, keys: &mut Vec<u64>) -> Option<Passed<'l>> {
+    fn object(&mut self, depth: usize, keys: &mut Vec<u64>) -> Option<Passed> {
         (depth <= DEPTH_MAX).then_some(())?;
         self.at += 1;
         let first_key = keys.len();
@@ -260,7 +362,7 @@ fn number_end(bytes: &[u8], start: usize) -> Option<usize> {
 /// Where the digits at `at` end; none where there is none.
 #[inline]
 fn end_of_digits(bytes: &[u8], at: usize) -> Option<usize> {
-    let length = span(b'0', b'9', bytes.get(at..)?);
+    let length = digits(bytes.get(at..)?);
     (length > 0).then_some(at + length)
 }
 

@@ -2,7 +2,7 @@
 //! line is valid: it has been passed over before.
 
 use super::super::draft::Value;
-use super::scan::{Cursor, Passed, Text};
+use super::scan::Cursor;
 
 /// Most holes of a template that are filled: each costs a look at the line.
 const HOLES_MAX: usize = 32;
@@ -143,10 +143,5 @@ fn key_value(element: &str) -> Option<(&str, Value<'_>)> {
 }
 
 fn typed_value(json: &str) -> Option<Value<'_>> {
-    match Cursor::new(json).value(0, &mut Vec::new())? {
-        Passed::Text(Text { inside, escaped: false }) => Some(Value::Clean(inside)),
-        Passed::Text(Text { inside, escaped: true }) => Some(Value::Escaped(inside)),
-        Passed::Number => Some(Value::Number(json)),
-        Passed::Other { .. } => Some(Value::Other(json)),
-    }
+    Cursor::new(json).value(0, &mut Vec::new()).map(|passed| passed.value(json, 0, json.len()))
 }

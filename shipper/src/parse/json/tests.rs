@@ -210,9 +210,8 @@ fn limits_hold() {
     check_unparsed(Format::Json, &wide(FIELDS_MAX + 1));
 }
 
-/// Whether `line` is a whole JSON object.
-fn is_object(line: &str) -> bool {
-    let mut cursor = super::Cursor::new(line);
+/// Whether what the cursor, which is fresh, is over is a whole JSON object.
+fn is_object(mut cursor: super::Cursor<'_>) -> bool {
     cursor.blanks();
     cursor.peek() == Some(b'{') && cursor.value(0, &mut Vec::new()).is_some() && cursor.is_at_end()
 }
@@ -220,13 +219,16 @@ fn is_object(line: &str) -> bool {
 #[test]
 fn what_the_cursor_takes_serde_json_takes_and_the_other_way_round() {
     bolero::check!().with_type::<Vec<u8>>().with_iterations(20_000).for_each(|noise| {
+        let mut specials = weir_record::scan::Specials::default();
         // Letters of JSON are likelier to make some than any bytes.
         const LETTERS: &[u8] = br#"{}[]:,"\u0012dDef-+.trunlas a"#;
         let text: String =
             noise.iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect();
         for line in [format!("{{{text}}}"), format!("{{\"a\":{text}}}"), format!("{{\"a\":\"{text}\"}}")] {
             let expected = serde_json::from_str::<serde_json::Map<_, _>>(&line).is_ok();
-            assert_eq!(is_object(&line), expected, "{line}");
+            assert_eq!(is_object(super::Cursor::new(&line)), expected, "{line}");
+            specials.read(line.as_bytes());
+            assert_eq!(is_object(super::Cursor::seen(&line, &specials)), expected, "{line}, looked through");
         }
     });
 }

@@ -1,6 +1,7 @@
 //! What a key of a structured line means: the names of ECS, and those that the usual loggers write.
 
 use weir_record::Field;
+use weir_record::document::AttributeKey;
 use weir_record::scan::{BLOCK_BYTES, words};
 use weir_record::schema::{Kind, Origin};
 
@@ -202,6 +203,57 @@ pub(super) fn lookup(name: &[u8]) -> Option<Meaning> {
     None
 }
 
+/// What the keys of a line are, by their place: the line before mostly had the same ones in the same order.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    keys: Vec<Key>,
+    /// The place of the next key.
+    next: usize,
+}
+
+/// A key of a line before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    ends: (u64, u64),
+    length: usize,
+    pub(super) meaning: Option<Meaning>,
+    /// What the document writer knows it by, where it can be an attribute's as it is.
+    pub(super) attribute: Option<AttributeKey>,
+}
+
+impl Places {
+    /// Begins a line.
+    pub(super) fn begin(&mut self) {
+        self.next = 0;
+    }
+
+    /// What the line's next key is.
+    #[inline]
+    pub(super) fn next(&mut self, name: &[u8]) -> Key {
+        let (place, ends) = (self.next, ends(name));
+        self.next += 1;
+        match self.keys.get(place) {
+            Some(key) if key.ends == ends && key.length == name.len() && name.len() <= BLOCK_BYTES => *key,
+            _ => self.learn(place, name),
+        }
+    }
+
+    #[inline(never)]
+    fn learn(&mut self, place: usize, name: &[u8]) -> Key {
+        let key = Key {
+            ends: ends(name),
+            length: name.len(),
+            meaning: lookup(name),
+            attribute: AttributeKey::new(name),
+        };
+        match self.keys.get_mut(place) {
+            Some(known) => *known = key,
+            None => self.keys.push(key),
+        }
+        key
+    }
+}
+
 /// All of a name that is not longer than a block, else its first and its last word.
 #[inline]
 const fn ends(name: &[u8]) -> (u64, u64) {
@@ -320,6 +372,23 @@ mod tests {
         for other in ["", "m", "messages", "LEVEL", "user_id", "log.offset", "event.original"] {
             assert_eq!(lookup(other.as_bytes()), None, "{other}");
         }
+    }
+
+    #[test]
+    fn keys_are_what_they_are_wherever_the_line_before_had_others() {
+        let names =
+            ["level", "msg", "a", "b", "a.b", "", "a key longer than a block", "level", "Level", "trace.id"];
+        bolero::check!().with_type::<Vec<Vec<u8>>>().for_each(|lines| {
+            let mut places = Places::default();
+            for line in lines {
+                places.begin();
+                for choice in line {
+                    let name = names[usize::from(*choice) % names.len()].as_bytes();
+                    let key = places.next(name);
+                    assert_eq!((key.meaning, key.attribute), (lookup(name), AttributeKey::new(name)));
+                }
+            }
+        });
     }
 
     #[test]

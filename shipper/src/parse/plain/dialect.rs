@@ -397,8 +397,9 @@ fn dotnet(line: &str) -> Option<Header<'_>> {
 }
 
 /// The two lines of `java.util.logging`: `Nov 20, 2026 9:39:19 PM com.x.Foo bar`, `INFO: started`.
-pub(super) fn java_util<'l>(record: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
-    let (first, second) = record.cut_byte(b'\n')?;
+pub(super) fn java_util<'l>(record: &'l str, first: &str, clock: &mut Clock) -> Option<Header<'l>> {
+    let (first, second) = record.split_at_checked(first.len())?;
+    let second = second.strip_prefix('\n')?;
     let (moment, length) = clock.read_start(first.as_bytes())?;
     let (class, method) = first[length..].strip_prefix(' ')?.cut_byte(b' ')?;
     let (level, message) = second.cut_byte(b':')?;

@@ -38,13 +38,17 @@ const PAIRS_MIN: usize = 2;
 /// Fills `draft` from `record`, which may have several lines. Returns whose format it is, `plain` where it is of no
 /// program that is known. None where nothing in it was recognised: all of it is in `message`.
 pub(super) fn parse(record: &str, draft: &mut Draft<'_>) -> Option<Format> {
-    if let Some(format) = parse_known(record, draft) {
+    let first = first_line(record);
+    if let Some(format) = known(record, first, draft) {
         return Some(format);
     }
-    let header = dialect::java_util(record, draft.clock)
-        .unwrap_or_else(|| Header::read(first_line(record), draft.clock));
+    let mut header = Header::default();
+    match dialect::java_util(record, first, draft.clock) {
+        Some(known) => header = known,
+        None => header.read(first, draft.clock),
+    }
     let is_recognised = !header.is_empty();
-    let has_trace = write(record, &header, draft);
+    let has_trace = write(record, first, &header, draft);
     // Beside the message, nothing but pairs can have been written for a header in which nothing was recognised.
     let has_pairs = draft.writer.members() > PAIRS_MIN;
     (is_recognised | has_trace | later_parts(record, draft) | has_pairs).then_some(Format::Plain)
@@ -52,13 +56,16 @@ pub(super) fn parse(record: &str, draft: &mut Draft<'_>) -> Option<Format> {
 
 /// As [`parse`], but only the lines of programs that are known; nothing is written where it is none.
 pub(super) fn parse_known(record: &str, draft: &mut Draft<'_>) -> Option<Format> {
+    known(record, first_line(record), draft)
+}
+
+fn known(record: &str, first: &str, draft: &mut Draft<'_>) -> Option<Format> {
     if record.starts_with("# ") {
         return slow_query::parse(record, draft).map(|()| Format::Mysql);
     }
     if let Some(format) = web::parse(record, draft) {
         return Some(format);
     }
-    let first = first_line(record);
     let is_event = record.starts_with("<Event") || windows::begins_list(first.as_bytes());
     if is_event && windows::parse(record, draft).is_some() {
         return Some(Format::Plain);
@@ -69,7 +76,7 @@ pub(super) fn parse_known(record: &str, draft: &mut Draft<'_>) -> Option<Format>
     let Some((format, header)) = dialect::read(first, draft.clock) else {
         return slow_query::parse_head(first, record, draft).map(|()| Format::Mysql);
     };
-    write(record, &header, draft);
+    write(record, first, &header, draft);
     let message = &record[header.message_start..];
     match format {
         Format::Ruby => drop(web::rails(without_tags(message), draft)),
@@ -94,13 +101,14 @@ fn first_line(record: &str) -> &str {
 }
 
 /// Writes the header, the message and the stack trace behind it, if there is one.
-fn write(record: &str, header: &Header<'_>, draft: &mut Draft<'_>) -> bool {
+fn write(record: &str, first: &str, header: &Header<'_>, draft: &mut Draft<'_>) -> bool {
+    let has_one_line = first.len() == record.len();
     let mut text = &record[header.message_start..];
     if text.starts_with('\n') {
         // The header has a line of its own.
         text = text.trim_start();
     }
-    let stack_trace = trace::find(text);
+    let stack_trace = if has_one_line { None } else { trace::find(text) };
     let message = match &stack_trace {
         Some(trace) if trace.start > 0 => text[..trace.start].trim_end_matches(['\n', '\r']),
         Some(_) => first_line(text),
@@ -108,7 +116,7 @@ fn write(record: &str, header: &Header<'_>, draft: &mut Draft<'_>) -> bool {
     };
     header.write(draft);
     // What a program writes behind its message stands at the end of the first line.
-    let is_one_line = !message.has(b'\n');
+    let is_one_line = has_one_line || !message.has(b'\n');
     draft.writer.string(Field::Message, header.message.as_deref().filter(|_| is_one_line).unwrap_or(message));
     if !header.objects.is_empty() {
         objects::lift(header.objects, draft);

@@ -16,36 +16,56 @@ use super::times::time_of_day;
 use super::words::number;
 
 impl<'l> Header<'l> {
-    /// Reads the header of a record's first line.
-    pub(super) fn read(line: &'l str, clock: &mut Clock) -> Header<'l> {
-        let mut reader = Reader { line, at: 0, header: Header::default() };
+    /// Reads the header of a record's first line into this one, which is empty.
+    pub(super) fn read(&mut self, line: &'l str, clock: &mut Clock) {
+        let mut reader = Reader { line, at: 0, ahead: None, header: self };
         reader.read(clock);
-        reader.header.lifts_pairs = true;
-        reader.header
+        self.lifts_pairs = true;
     }
 
     /// Reads what stands behind a level and a time that were read, as far as it is certain.
     pub(super) fn behind(line: &'l str, at: usize, level: Level) -> Header<'l> {
-        let header = Header { level: Some(level), ..Header::default() };
-        let mut reader = Reader { line, at, header };
+        let mut header = Header { level: Some(level), ..Header::default() };
+        let mut reader = Reader { line, at, ahead: None, header: &mut header };
         reader.dash();
         reader.bracketed_parts();
         reader.blanks();
         reader.logger_word();
-        reader.header.message_start = reader.at;
-        reader.header.lifts_pairs = true;
-        reader.header
+        header.message_start = reader.at;
+        header.lifts_pairs = true;
+        header
     }
 }
 
 /// Reads a header from left to right; what it does not know begins the message.
-struct Reader<'l> {
+struct Reader<'l, 'h> {
     line: &'l str,
     at: usize,
-    header: Header<'l>,
+    /// The logger that was seen behind a thread.
+    ahead: Option<Ahead<'l>>,
+    header: &'h mut Header<'l>,
 }
 
-impl<'l> Reader<'l> {
+/// A logger as a word, and where it stands.
+#[derive(Clone, Copy)]
+struct Ahead<'l> {
+    start: usize,
+    /// Where its separator ends.
+    end: usize,
+    name: Name<'l>,
+}
+
+/// What stands in a logger's place.
+#[derive(Clone, Copy)]
+enum Name<'l> {
+    /// `in module: `.
+    Module(&'l str),
+    Logger(&'l str),
+    Place((&'l str, u32)),
+    ClassAndThread(&'l str, &'l str),
+}
+
+impl<'l> Reader<'l, '_> {
     fn read(&mut self, clock: &mut Clock) {
         if !self.time(clock) {
             return if self.epoch() { self.header.message_start = self.at } else { self.without_date() };
@@ -64,7 +84,7 @@ impl<'l> Reader<'l> {
             let time = self.header.time;
             let is_value = matches!(next, Some(b',' | b';' | b'|'));
             let message_start = if is_value { 0 } else { before_parts };
-            self.header = Header { time, attributes: zone, message_start, ..Header::default() };
+            *self.header = Header { time, attributes: zone, message_start, ..Header::default() };
         }
     }
 
@@ -83,7 +103,7 @@ impl<'l> Reader<'l> {
             self.settle_name();
             return true;
         }
-        self.header = Header { time: Some(moment).filter(|_| bracketed), ..Header::default() };
+        *self.header = Header { time: Some(moment).filter(|_| bracketed), ..Header::default() };
         self.at = start + length + "] ".len();
         bracketed || self.give_up()
     }
@@ -105,7 +125,7 @@ impl<'l> Reader<'l> {
         if is_understood && is_certain {
             self.header.message_start = self.at;
         } else {
-            self.header = Header::default();
+            *self.header = Header::default();
         }
     }
 
@@ -131,7 +151,7 @@ impl<'l> Reader<'l> {
             self.parts()
         };
         if !is_understood || self.header.level.is_none() {
-            self.header = Header::default();
+            *self.header = Header::default();
             return;
         }
         self.settle_name();
@@ -278,7 +298,11 @@ impl<'l> Reader<'l> {
     }
 
     fn brackets(&self) -> Option<(&'l str, usize)> {
-        let rest = self.rest();
+        self.brackets_at(self.at)
+    }
+
+    fn brackets_at(&self, at: usize) -> Option<(&'l str, usize)> {
+        let rest = self.line.get(at..).unwrap_or_default();
         let close = match rest.as_bytes().first()? {
             b'[' => b']',
             b'(' => b')',
@@ -342,7 +366,7 @@ impl<'l> Reader<'l> {
 
     /// Whether a part in brackets is a thread's name: a level follows it (`[main] INFO`), or a level stands before it
     /// and a logger with its separator follows (`INFO [main] com.x.Foo - `).
-    fn thread_is_certain(&self, inside: &str) -> bool {
+    fn thread_is_certain(&mut self, inside: &str) -> bool {
         let Some((_, length)) = self.brackets() else { return false };
         let after = self.rest()[length..].trim_start_matches([' ', '\t']);
         let after = after.strip_prefix("- ").or_else(|| after.strip_prefix("| ")).unwrap_or(after);
@@ -357,15 +381,17 @@ impl<'l> Reader<'l> {
                 level_word(after).is_some() || after.starts_with('[') && is_level_in_brackets(after);
             return is_level && !inside.is_empty();
         }
-        let mut after =
-            Reader { line: self.line, at: self.line.len() - after.len(), header: Header::default() };
-        after.bracketed_logger() || after.logger_word()
+        let start = self.line.len() - after.len();
+        self.is_bracketed_logger(start) || {
+            self.ahead = self.logger_at(start, false);
+            self.ahead.is_some()
+        }
     }
 
-    /// A logger in brackets with a separator behind it.
-    fn bracketed_logger(&mut self) -> bool {
-        let Some((inside, length)) = self.brackets() else { return false };
-        is_logger(inside.trim()) && inside.has(b'.') && self.rest()[length..].starts_with([' ', ':'])
+    /// Whether a logger in brackets with a separator behind it stands there.
+    fn is_bracketed_logger(&self, at: usize) -> bool {
+        let Some((inside, length)) = self.brackets_at(at) else { return false };
+        is_logger(inside.trim()) && inside.has(b'.') && self.line[at + length..].starts_with([' ', ':'])
     }
 
     /// A level as a word: capitals, or with a colon behind it.
@@ -478,16 +504,36 @@ impl<'l> Reader<'l> {
         }
     }
 
-    /// A logger as a word with its separator: `com.x.Foo - `, `com.x.Foo -- `, `com.x.Foo: `, `my::module: `,
-    /// `com.x.Foo [] - `, `in module: `, `com.x.Foo [thread] `.
+    /// Takes a logger that stands here as a word.
     fn logger_word(&mut self) -> bool {
-        let rest = self.rest();
+        let has_origin = self.header.origin.is_some();
+        let known = self.ahead.take().filter(|ahead| ahead.start == self.at && !has_origin);
+        let Some(ahead) = known.or_else(|| self.logger_at(self.at, has_origin)) else { return false };
+        match ahead.name {
+            Name::Module(module) => self.header.logger = Some(module),
+            Name::Place(place) => self.header.origin = Some(place),
+            Name::Logger(name) if self.header.logger.is_none_or(|logger| logger == name) => {
+                self.set_logger(name);
+            }
+            Name::ClassAndThread(class, thread) if self.header.thread.is_none() => {
+                self.header.logger = Some(class);
+                self.header.thread = Some(thread);
+            }
+            _ => return false,
+        }
+        self.at = ahead.end;
+        true
+    }
+
+    /// A logger as a word with its separator: `com.x.Foo - `, `com.x.Foo -- `, `com.x.Foo: `, `my::module: `,
+    /// `com.x.Foo [] - `, `in module: `, `com.x.Foo [thread] `. `has_origin`: a place in the code is known already.
+    fn logger_at(&self, start: usize, has_origin: bool) -> Option<Ahead<'l>> {
+        let rest = self.line.get(start..).unwrap_or_default();
+        let ahead = |name, message: &str| Ahead { start, end: self.line.len() - message.len(), name };
         if let Some((module, message)) = rest.strip_prefix("in ").and_then(|rest| rest.cut(": "))
             && is_logger(module)
         {
-            self.header.logger = Some(module);
-            self.at = self.line.len() - message.len();
-            return true;
+            return Some(ahead(Name::Module(module), message));
         }
         let end = find_either(b' ', b'\t', rest.as_bytes()).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
@@ -498,32 +544,21 @@ impl<'l> Reader<'l> {
         {
             (name, after)
         } else {
-            return self.class_and_thread(word, after);
+            let (class, thread, message) = class_and_thread(word, after)?;
+            return Some(ahead(Name::ClassAndThread(class, thread), message));
         };
-        if let (None, Some(place)) = (self.header.origin, place_in_code(name)) {
-            self.header.origin = Some(place);
-        } else if is_logger(name) && self.header.logger.is_none_or(|logger| logger == name) {
-            self.set_logger(name);
-        } else {
-            return false;
+        let place = if has_origin { None } else { place_in_code(name) };
+        match place {
+            Some(place) => Some(ahead(Name::Place(place), message)),
+            None => is_logger(name).then(|| ahead(Name::Logger(name), message)),
         }
-        self.at = self.line.len() - message.len();
-        true
     }
+}
 
-    /// log4j's `%c [%t] %m`: a class with its packages, and a thread.
-    fn class_and_thread(&mut self, word: &'l str, after: &'l str) -> bool {
-        let name = word.rsplit('.').next().filter(|name| name.len() < word.len());
-        let is_class = name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_uppercase()));
-        let Some((thread, message)) = after.strip_prefix('[').and_then(|rest| rest.cut("] ")) else {
-            return false;
-        };
-        if !is_class || !is_logger(word) || thread.is_empty() || self.header.thread.is_some() {
-            return false;
-        }
-        self.header.logger = Some(word);
-        self.header.thread = Some(thread);
-        self.at = self.line.len() - message.len();
-        true
-    }
+/// log4j's `%c [%t] %m`: a class with its packages, a thread, and the message.
+fn class_and_thread<'l>(word: &'l str, after: &'l str) -> Option<(&'l str, &'l str, &'l str)> {
+    let (thread, message) = after.strip_prefix('[').and_then(|rest| rest.cut("] "))?;
+    let name = word.rsplit('.').next().filter(|name| name.len() < word.len())?;
+    let is_class = name.starts_with(|c: char| c.is_ascii_uppercase());
+    (is_class && is_logger(word) && !thread.is_empty()).then_some((word, thread, message))
 }

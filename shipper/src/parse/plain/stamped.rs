@@ -35,6 +35,13 @@ pub(super) fn read(line: &str, moment: Timestamp, length: usize) -> Option<(Form
         [b' ', b'A'..=b'Z', b' ', ..] | [b' ', b'D', b'1'..=b'5', b' ', ..] => {
             mongodb(line, moment, length).map(as_format(Format::Mongodb))
         }
+        // A level in capitals.
+        [b' ', b'A'..=b'Z', b'A'..=b'Z', b'A'..=b'Z', b'A'..=b'Z' | b' ', b'A'..=b'Z' | b' ', ..] => {
+            layouts::tracing(line, moment, length)
+                .map(as_format(Format::Rust))
+                .or_else(|| tomcat(line, moment, length).map(as_format(Format::Java)))
+                .or_else(|| postgresql(line, moment, length).map(as_format(Format::Postgresql)))
+        }
         [b' ', ..] => go(line, moment, length)
             .map(as_format(Format::Go))
             .or_else(|| layouts::tracing(line, moment, length).map(as_format(Format::Rust)))

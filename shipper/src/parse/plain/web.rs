@@ -61,7 +61,7 @@ fn gin(record: &str, draft: &mut Draft<'_>) -> Option<()> {
     draft.assign(Meaning::Duration(Unit::InValue), Value::Plain(latency));
     draft.source(client);
     draft.assign(Meaning::Keyword(Field::HttpRequestMethod), Value::Plain(method));
-    draft.url(path);
+    draft.url(path, false);
     if let Some((_, errors)) = record.split_once('\n') {
         gin_errors(errors, draft);
     }
@@ -108,7 +108,7 @@ fn morgan(record: &str, draft: &mut Draft<'_>) -> Option<()> {
     (is_request && is_whole).then_some(())?;
     draft.assign(Meaning::Status, Value::Plain(status)).then_some(())?;
     draft.assign(Meaning::Keyword(Field::HttpRequestMethod), Value::Plain(method));
-    draft.url(path);
+    draft.url(path, false);
     draft.assign(Meaning::Duration(Unit::Millis), Value::Plain(took));
     draft.assign(Meaning::Long(Field::HttpResponseBodyBytes), Value::Plain(bytes));
     Some(())
@@ -198,7 +198,7 @@ fn started(text: &str, draft: &mut Draft<'_>) -> Option<()> {
     let moment = draft.clock.read_all(time.as_bytes())?;
     draft.time(moment);
     draft.assign(Meaning::Keyword(Field::HttpRequestMethod), Value::Plain(method));
-    draft.url(path);
+    draft.url(path, false);
     draft.source(client);
     Some(())
 }

@@ -85,6 +85,16 @@ impl Clock {
     }
 
     fn read_iso(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
+        if let Some((civil_seconds, rest)) = self.read_iso_day(text)
+            && !matches!(rest, [b':', ..] | [b' ', b'A' | b'P' | b'a' | b'p', ..])
+        {
+            let (nanosecond, digits, rest) = parse_fraction(rest);
+            if !matches!(rest, [b' ', b'A' | b'P' | b'a' | b'p', ..]) {
+                let (offset, rest) = zone_prefix(rest);
+                let moment = self.moment_at(civil_seconds, nanosecond, digits, offset)?;
+                return Some((moment, text.len() - rest.len()));
+            }
+        }
         let (mut civil, digits, rest) = Civil::parse_iso(text)?;
         let (digits, rest) = match rest {
             [b':', a, b, c, ..] if digits == 0 && [a, b, c].iter().all(|byte| byte.is_ascii_digit()) => {
@@ -95,6 +105,7 @@ impl Clock {
             [b' ', b'A' | b'P' | b'a' | b'p', ..] => (digits, twelve_hours(&mut civil, rest).unwrap_or(rest)),
             _ => (digits, rest),
         };
+        self.note_iso_day(text, &civil);
         self.with_zone(text, &civil, digits, rest)
     }
 
