@@ -109,6 +109,7 @@ const PROMISED: &[(&str, &str)] = &[
     ("Rust tracing", "tracing"),
     ("Rust env_logger", "env_logger"),
     ("Ruby", "ruby"),
+    ("Sidekiq", "ruby-sidekiq"),
     ("Rails", "rails"),
     ("Rails without a logger's prefix", "rails-development"),
     (".NET console", "dotnet"),

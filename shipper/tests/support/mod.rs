@@ -169,7 +169,11 @@ impl<'d> Excuses<'d> {
             "A" => record.starts_with("A, ["),
             "cee" => record.contains("@cee:"),
             // `[pid 12:tid 34] [client ::1:5]` of Apache.
-            "pid" | "tid" | "client" | "remote" => record.starts_with('[') && record.contains("] ["),
+            "pid" | "tid" | "client" | "remote" if record.starts_with('[') && record.contains("] [") => true,
+            // Sidekiq's header, in its two forms.
+            "pid" | "tid" | "elapsed" => record.contains(" pid=") && record.contains(" tid="),
+            "TID" => record.contains(" TID-"),
+            "JID" | "BID" => record.contains(&format!(" {word}-")),
             "PHP" => record.starts_with("PHP ") || record.contains("] PHP "),
             // What MySQL writes before an entry's statement.
             "Time" | "User" | "Host" | "Id" | "Query_time" | "Thread_id" => record.starts_with("# "),

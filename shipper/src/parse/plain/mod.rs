@@ -12,6 +12,7 @@ mod objects;
 mod pairs;
 mod parts;
 mod reader;
+mod sidekiq;
 mod slow_query;
 mod stamped;
 mod times;
@@ -79,6 +80,7 @@ fn known(record: &str, first: &str, draft: &mut Draft<'_>) -> Option<Format> {
     write(record, first, &header, draft);
     let message = &record[header.message_start..];
     match format {
+        Format::Ruby if sidekiq::lift(&first[..header.message_start], draft).is_some() => {}
         Format::Ruby => drop(web::rails(without_tags(message), draft)),
         Format::Python => drop(web::uvicorn(message, draft)),
         Format::Openstack => drop(web::eventlet(message, draft)),

@@ -8,6 +8,7 @@ use super::dialect::logcat;
 use super::header::Header;
 use super::layouts;
 use super::parts::is_logger;
+use super::sidekiq;
 use super::words::{Words, number};
 
 /// Reads what stands behind the time, which is `length` bytes long.
@@ -22,7 +23,11 @@ pub(super) fn read(line: &str, moment: Timestamp, length: usize) -> Option<(Form
         [b' ', b'0'..=b'9', ..] => openstack(line, moment, length)
             .map(as_format(Format::Openstack))
             .or_else(|| mysql(line, moment, length).map(as_format(Format::Mysql)))
-            .or_else(|| logcat(line, moment, length).map(as_format(Format::Logcat))),
+            .or_else(|| logcat(line, moment, length).map(as_format(Format::Logcat)))
+            .or_else(|| sidekiq::read_old(line, moment, length).map(as_format(Format::Ruby))),
+        [b' ', b'p', b'i', b'd', b'=', ..] => {
+            sidekiq::read(line, moment, length).map(as_format(Format::Ruby))
+        }
         [b' ', b' ', b'0'..=b'9', ..] => logcat(line, moment, length)
             .map(as_format(Format::Logcat))
             .or_else(|| mysql(line, moment, length).map(as_format(Format::Mysql))),
