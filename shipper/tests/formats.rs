@@ -105,6 +105,7 @@ const PROMISED: &[(&str, &str)] = &[
     ("Python's servers", "pyapps"),
     ("Go standard log", "gostd"),
     ("Go, with places and packages", "go"),
+    ("the Datadog agent", "go-datadog"),
     ("Gin", "gin"),
     ("Rust tracing", "tracing"),
     ("Rust env_logger", "env_logger"),

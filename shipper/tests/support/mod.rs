@@ -178,7 +178,9 @@ impl<'d> Excuses<'d> {
             // What MySQL writes before an entry's statement.
             "Time" | "User" | "Host" | "Id" | "Query_time" | "Thread_id" => record.starts_with("# "),
             // Flask: `ERROR in app: gone`.
-            "in" => self.logger.is_some_and(|logger| record.contains(&format!(" in {logger}: "))),
+            "in" if self.logger.is_some_and(|logger| record.contains(&format!(" in {logger}: "))) => true,
+            // `(a/b.go:40 in Run)` of the Datadog agent.
+            "in" => record.contains(" | ("),
             // Rust's tracing: `ThreadId(01)`.
             "ThreadId" => record.contains(" ThreadId("),
             _ => false,

@@ -5,6 +5,7 @@
 //! `message` is what follows the header when the header stands at the very start of the line; else the whole line. A
 //! stack trace goes to `error.stack_trace`.
 
+mod columns;
 mod dialect;
 mod header;
 mod layouts;

@@ -4,6 +4,7 @@ use weir_record::{Level, Timestamp};
 
 use super::super::cut::Cut;
 use super::super::format::Format;
+use super::columns;
 use super::dialect::logcat;
 use super::header::Header;
 use super::layouts;
@@ -32,7 +33,9 @@ pub(super) fn read(line: &str, moment: Timestamp, length: usize) -> Option<(Form
             .map(as_format(Format::Logcat))
             .or_else(|| mysql(line, moment, length).map(as_format(Format::Mysql))),
         [b' ', b'-', ..] => layouts::zookeeper(line, moment, length).map(as_format(Format::Java)),
-        [b' ', b'|', ..] => layouts::loguru(line, moment, length).map(as_format(Format::Python)),
+        [b' ', b'|', ..] => layouts::loguru(line, moment, length)
+            .map(as_format(Format::Python))
+            .or_else(|| columns::read(line, moment, length)),
         [b' ', b' ', b'I' | b'W', ..] => layouts::tracing(line, moment, length).map(as_format(Format::Rust)),
         [b' ', letter, b' ', b'|', b' ', ..] => {
             etcd(line, moment, length, *letter).map(as_format(Format::Go))
