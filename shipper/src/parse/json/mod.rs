@@ -3,6 +3,7 @@
 
 pub(super) mod scan;
 mod template;
+mod zap;
 
 use weir_record::Level;
 use weir_record::document::AttributeKey;
@@ -27,6 +28,9 @@ pub(super) struct Scratch {
 
 /// Fills `draft` from `line`. False where the line is no JSON object, or over a limit: the draft has to be reset then.
 pub(super) fn parse(line: &str, draft: &mut Draft<'_>, scratch: &mut Scratch) -> bool {
+    if let Some(line) = zap::written_out(line) {
+        return parse(&line, draft, scratch);
+    }
     let Scratch { path, keys, specials, places } = scratch;
     specials.read(line.as_bytes());
     let mut object = Object::new(Cursor::seen(line, specials), draft, path, keys, places);

@@ -46,6 +46,26 @@ fn bunyan_lines_name_their_logger() {
 }
 
 #[test]
+fn keys_of_one_letter_are_zaps_only_together() {
+    json(
+        r#"{"L":"ERROR","T":"2026-11-20T21:39:19.123Z","N":"shop","C":"shop/cart.go:12","M":"declined","error":"no funds","n":{"M":1},"S":"main.main\n\t/a/main.go:7"}"#,
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"error","log.logger":"shop","log.origin.file.name":"shop/cart.go","log.origin.file.line":12,
+           "message":"declined","error.message":"no funds","attributes.n":{"M":1},"error.stack_trace":"main.main\n\t/a/main.go:7"}"#,
+    );
+    for (line, key) in [
+        (r#"{"L":"INFO","T":"2026-11-20T21:39:19.123Z"}"#, "L"),
+        (r#"{"L":"INFO","M":"x"}"#, "M"),
+        (r#"{"L":"left","T":20.5,"M":"x"}"#, "T"),
+        (r#"{"L":12,"T":20.5,"M":3}"#, "L"),
+        (r#"{"T":20.5,"M":"x","level":"INFO"}"#, "M"),
+    ] {
+        let document = parse(Format::Auto, line.as_bytes());
+        assert!(document.contains_key(&format!("attributes.{key}")), "{line}");
+    }
+    check_unparsed(Format::Json, r#"{"L":"INFO","T":"2026-11-20T21:39:19.123Z","M":"x","#);
+}
+
+#[test]
 fn zap_zerolog_slog_and_logrus_lines_are_read() {
     json(
         r#"{"level":"warn","ts":1795210759.1234567,"logger":"db","caller":"store/db.go:42","msg":"slow","latency":"1.5s","error":"timeout"}"#,
