@@ -38,6 +38,7 @@ pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Head
                 .or_else(|| zap_epoch(line).map(as_format(Format::Go)))
         }
         b'[' if line.starts_with("[Nest] ") => nest(line, clock).map(as_format(Format::Node)),
+        b'[' if line.starts_with("[ ") => layouts::kernel(line).map(as_format(Format::Plain)),
         b'[' if line.as_bytes().get(2) == Some(&b' ') => tornado(line, clock).map(as_format(Format::Python)),
         b'[' => celery(line, clock)
             .map(as_format(Format::Celery))
@@ -46,6 +47,7 @@ pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Head
             .or_else(|| redis(line, clock).map(as_format(Format::Redis)))
             .or_else(|| kafka(line, clock).map(as_format(Format::Hadoop)))
             .or_else(|| nats(line, clock).map(as_format(Format::Go)))
+            .or_else(|| layouts::kernel(line).map(as_format(Format::Plain)))
             .or_else(|| level_first(line, clock)),
         b'A'..=b'Z' => klog(line, clock)
             .map(as_format(Format::Klog))

@@ -177,6 +177,30 @@ pub(super) fn ttcc(line: &str) -> Option<Header<'_>> {
     Some(header)
 }
 
+/// `[12345.678901] usb 1-1: new device`, `[    0.000000][    T0] Linux version 6.1.0` (the kernel's ring buffer): the
+/// seconds since it booted, which are no time, and on demand the task or the processor.
+pub(super) fn kernel(line: &str) -> Option<Header<'_>> {
+    const FRACTION_DIGITS: usize = 6;
+    /// More are seconds since 1970.
+    const SECONDS_DIGITS_MAX: usize = 9;
+    let mut words = Words::at(line, 1);
+    let uptime = words.until("]")?.trim_start_matches(' ');
+    let (seconds, fraction) = uptime.cut_byte(b'.')?;
+    number(seconds).filter(|_| seconds.len() <= SECONDS_DIGITS_MAX)?;
+    number(fraction).filter(|_| fraction.len() == FRACTION_DIGITS)?;
+    let mut header = Header { lifts_pairs: true, ..Header::default() };
+    header.attribute("uptime_s", uptime);
+    if words.skip("[") {
+        let caller = words.until("]")?.trim_start_matches(' ');
+        let id = caller.strip_prefix(['T', 'C'])?;
+        number(id)?;
+        header.attribute("caller", caller);
+    }
+    words.skip(" ").then_some(())?;
+    header.message_start = words.position();
+    Some(header)
+}
+
 /// `INFO  [main] 2026-11-20 21:39:19,123 StorageService.java:42 - started` (Cassandra), `[INFO ] 2026-.. [main] Main - x`
 /// (log4j 2), `INFO 2026-.. views 42 140 loaded` (Django).
 pub(super) fn level_first<'l>(line: &'l str, clock: &mut Clock) -> Option<(Header<'l>, Family)> {

@@ -186,8 +186,8 @@ impl<'l> Reader<'l, '_> {
     fn time(&mut self, clock: &mut Clock) -> bool {
         let bracketed = self.line.starts_with('[');
         let start = usize::from(bracketed);
-        let Some((moment, length)) = clock.read_start(self.line.as_bytes().get(start..).unwrap_or_default())
-        else {
+        let text = self.line.as_bytes().get(start..).unwrap_or_default();
+        let Some((moment, length)) = clock.read_start(text).or_else(|| clock.read_minute_start(text)) else {
             return false;
         };
         self.header.time = Some(moment);

@@ -12,12 +12,14 @@
 //! | `1120 21:39:19.123456`, `11-20 21:39:19.123` | klog behind its letter, logcat |
 //! | `26/11/20 21:39:19`, `261120 21:39:19`, `261120 213919` | Spark, MySQL 5, HDFS |
 //! | `20-Nov-2026 21:39`, `20-Nov 21:39`, only where nothing else stands | Bacula |
+//! | `2026-11-20 21:39`, `20/11/2026 21:39`, only at the start of a line | scripts |
 //! | `1795210759`, `1795210759.123`, `...123`, `...123456`, `...123456789` | seconds, milli-, micro- and nanoseconds since 1970 |
 //!
 //! A fraction has one to nine digits behind a point or a comma; what is longer is cut. A zone is `Z`, an offset, or an
 //! abbreviation that means one zone only; without one the file's zone counts. Names of months may be those of nine
 //! languages. A year that is missing is found from the time of reading.
 
+mod minutes;
 mod months;
 
 use memchr::memchr;
@@ -34,7 +36,7 @@ const SYSLOG_BYTES: usize = 15;
 const SHORTEST: usize = 13;
 
 impl Clock {
-    /// Reads a time stamp at the start of `text`, in any shape of the table but the last two; returns it with its length.
+    /// Reads a time stamp at the start of `text`, in any shape of the table but the last three; returns it with its length.
     pub(super) fn read_prefix(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
         // What goes on in letters or digits is another word, or a time stamp that was cut.
         let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || !byte.is_ascii();
@@ -63,24 +65,6 @@ impl Clock {
         match self.read_prefix(text) {
             Some((moment, length)) if length == text.len() => Some(moment),
             _ => epoch(text).or_else(|| self.read_minute(text)),
-        }
-    }
-
-    /// `20-Nov-2026 21:39`, `20-Nov 21:39`: to the minute, which is enough only where nothing else stands.
-    fn read_minute(&mut self, text: &[u8]) -> Option<Timestamp> {
-        let (day, rest) = short_number(text)?;
-        let (month, rest) = month(rest.strip_prefix(b"-")?)?;
-        let (year, rest) = match rest.strip_prefix(b"-") {
-            Some(rest) => (Some(year(rest.get(..4)?)?), rest.get(4..)?),
-            None => (None, rest),
-        };
-        let &[b' ', h, hour, b':', m, minute] = rest else { return None };
-        let (hour, minute) = (two_digits(h, hour)?, two_digits(m, minute)?);
-        let mut civil =
-            Civil { year: year.unwrap_or_default(), month, day, hour, minute, ..Civil::default() };
-        match year {
-            Some(_) => self.moment(&civil, 0, None),
-            None => self.moment_without_year(&mut civil, 0, None),
         }
     }
 
