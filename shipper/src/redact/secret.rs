@@ -280,13 +280,46 @@ fn named(line: &[u8], found: Range<usize>) -> Option<Range<usize>> {
     if !is_certain && !ends(&MAYBE_SECRET_NAMES) {
         return None;
     }
-    let mut value = value_after(line, name.end)?;
     if letters.ends_with(b"authorization") {
-        value.start += scheme_length(&line[value.clone()]);
+        return credentials(line, name.end);
     }
+    let value = value_after(line, name.end)?;
     let text = &line[value.clone()];
-    let is_long = is_certain || (text.len() >= VALUE_BYTES_MIN && !text.iter().all(u8::is_ascii_alphabetic));
-    (is_long && !is_placeholder(text)).then_some(value)
+    ((is_certain || is_long(text)) && !is_placeholder(text)).then_some(value)
+}
+
+/// Whether a text can be a secret where its name is not enough to tell.
+fn is_long(text: &[u8]) -> bool {
+    text.len() >= VALUE_BYTES_MIN && !text.iter().all(u8::is_ascii_alphabetic)
+}
+
+/// The value of a request's header `Authorization`.
+fn credentials(line: &[u8], name_end: usize) -> Option<Range<usize>> {
+    let value = value_after(line, name_end).and_then(|value| {
+        let start = value.start + scheme_length(&line[value.clone()]);
+        let text = &line[start..value.end];
+        (is_long(text) && !is_placeholder(text)).then_some(start..value.end)
+    });
+    value.or_else(|| bearer(line, name_end))
+}
+
+/// The token behind `: Bearer `, `="Bearer `, `":["Bearer `: a secret whatever it looks like.
+fn bearer(line: &[u8], name_end: usize) -> Option<Range<usize>> {
+    const SCHEME: &[u8] = b"bearer ";
+    /// Of what stands between a name and its value.
+    const SEPARATOR_BYTES_MAX: usize = 12;
+    let between = &line[name_end..line.len().min(name_end + SEPARATOR_BYTES_MAX)];
+    let is_separator =
+        |byte: &&u8| matches!(**byte, b' ' | b'\t' | b':' | b'=' | b'>' | b'"' | b'\'' | b'\\' | b'[');
+    let length = between.iter().take_while(is_separator).count();
+    between[..length].iter().any(|byte| matches!(byte, b':' | b'=')).then_some(())?;
+    let scheme = name_end + length;
+    line.get(scheme..scheme + SCHEME.len()).filter(|word| word.eq_ignore_ascii_case(SCHEME))?;
+    let start = scheme + SCHEME.len() + blanks(line, scheme + SCHEME.len());
+    let token = start..start + run(line, start, b"._~+/=-");
+    let text = &line[token.clone()];
+    // "authorization: bearer token expired" tells nothing.
+    (!text.is_empty() && !text.eq_ignore_ascii_case(b"token") && !is_placeholder(text)).then_some(token)
 }
 
 /// `Bearer ` and the like say nothing, and stay.
