@@ -207,6 +207,25 @@ fn parse_finds_the_source_of_a_relative_path_and_says_where_there_is_none_and_wh
 }
 
 #[test]
+fn parse_in_full_says_of_the_host_and_the_source_what_the_shipper_would() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = write(directory.path(), "app.log", "2026-11-20 21:39:19 INFO a\n");
+    let config =
+        format!("metadata = ['os']\n[[source]]\npaths = ['{}']\nlabels = {{ team = 'till' }}\n", text(&log));
+    let config = write(directory.path(), "weir.toml", config);
+    let parse = |arguments: &[&str]| {
+        let ended = run(&[&["parse", "-c", text(&config)], arguments, &[text(&log)]].concat());
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        serde_json::from_str::<Value>(&ended.stdout).unwrap()
+    };
+    let (full, usual) = (parse(&["--full"]), parse(&[]));
+    assert_eq!((&full["labels.team"], &usual["labels.team"]), (&"till".into(), &"till".into()));
+    assert!(full["host.architecture"].is_string() && full["host.name"].is_string(), "{full}");
+    // What is told of a line does not depend on where it is told.
+    assert!(usual.get("host.architecture").or(usual.get("host.name")).is_none(), "{usual}");
+}
+
+#[test]
 fn whoever_reads_the_output_of_parse_may_stop_early() {
     let directory = tempfile::tempdir().unwrap();
     let path = write(directory.path(), "long.log", "a line like any other\n".repeat(20_000));

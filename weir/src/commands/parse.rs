@@ -8,7 +8,7 @@ use clap::Args;
 use weir_config::{Ansi, CarriageReturn};
 use weir_process::bad_use;
 use weir_shipper::SourceSettings;
-use weir_shipper::cli::{host_name, load, source_settings};
+use weir_shipper::cli::{describe_host, host_name, load, source_settings};
 use weir_shipper::follow::Encoding;
 use weir_shipper::parse::{Multiline, Preset, Zone};
 use weir_shipper::shape::Cut;
@@ -64,11 +64,11 @@ pub fn run(arguments: &ParseArgs) -> anyhow::Result<ExitCode> {
     if arguments.suggest {
         return propose(arguments);
     }
-    let sources = load(arguments.config.as_deref())?
-        .sources
-        .iter()
-        .map(source_settings)
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let config = load(arguments.config.as_deref())?;
+    let mut sources = config.sources.iter().map(source_settings).collect::<anyhow::Result<Vec<_>>>()?;
+    if arguments.full {
+        describe_host(&mut sources, config.metadata);
+    }
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut total = Summary::default();
     for file in &arguments.files {
