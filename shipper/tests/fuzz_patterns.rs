@@ -281,11 +281,29 @@ fn patterns_take_linear_time() {
         "grok:%{COMBINEDAPACHELOG}",
         "grok:(?:%{WORD:a} )*%{NUMBER:n}$",
         "grok:%{DATA:a}:%{DATA:b}:%{DATA:c}:end",
+        "grok:%{CISCOTIMESTAMP:a}%{SPACE}%{SYSLOGBASE}",
+        "grok:^%{SPACE}%{DATA:a}%{SPACE}%{DATA:b}%{SPACE}$",
         "regex:(a|a)*(a|a)*b",
+        "regex:^(\\s*a?)*\\t$",
     ] {
         let patterns = Patterns::of_formats(&[format], &library).expect("a pattern").expect("a right one");
         let settings = ParserSettings { patterns: Some(patterns), ..ParserSettings::default() };
-        for piece in ["a ", "a", "1", ": ", "\"", "é ", "10.0.0.1 "] {
+        for piece in [
+            "a ",
+            "a",
+            "1",
+            ": ",
+            "\"",
+            "é ",
+            "10.0.0.1 ",
+            "\t",
+            "a\t",
+            " \t",
+            "\r",
+            "\n",
+            "\0",
+            "\u{b}\u{1b}",
+        ] {
             let run = |bytes: usize| {
                 let line = piece.repeat(bytes / piece.len());
                 let (mut parser, mut out) = (Parser::new(&settings), Vec::new());

@@ -283,7 +283,7 @@ impl Random {
 
 /// A line of the pieces that log lines are made of, in no order.
 fn random_line(random: &mut Random, bytes: usize) -> String {
-    const PIECES: [&str; 24] = [
+    const PIECES: [&str; 30] = [
         "2026-11-20",
         " ",
         "21:39:19",
@@ -308,6 +308,12 @@ fn random_line(random: &mut Random, bytes: usize) -> String {
         "ä",
         ".",
         "x@y.example",
+        "\t",
+        "\r",
+        "\n",
+        "\0",
+        "\u{b}",
+        "\u{1b}[31m",
     ];
     let mut line = String::new();
     while line.len() < bytes {
