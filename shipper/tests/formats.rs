@@ -254,6 +254,9 @@ fn a_line_sixteen_times_as_long_takes_no_parser_much_longer_than_that() {
         "2026/11/20 21:39:19 [error] 1#1: *1 x, client: ",
         "[Fri Nov 20 21:39:19 2026] [x:error] ",
         "#Fields: ",
+        "2026-11-20 21:39:19 | INFO | ",
+        "2026-11-20T21:39:19Z pid=1 tid=a ",
+        "{\"L\":\"INFO\",\"T\":1,\"M\":\"",
     ];
     for format in Format::ALL {
         let mut parser = Parser::new(&ParserSettings { format: *format, ..ParserSettings::default() });

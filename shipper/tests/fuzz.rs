@@ -82,6 +82,14 @@ targets! {
     plain: Plain, ["generic", "windows"];
 }
 
+/// Events of Windows have no format's name, and more lines than what else has none.
+mod windows {
+    #[test]
+    fn any_damaged_line_becomes_a_document_that_loses_nothing() {
+        super::fuzz(super::Format::Plain, &["windows"]);
+    }
+}
+
 #[test]
 fn every_format_has_a_target() {
     assert_eq!(TARGETS, Format::ALL);

@@ -109,6 +109,8 @@ fn listed_by_wevtutil(record: &str, draft: &mut Draft<'_>) -> Option<()> {
     while !rest.is_empty() {
         let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
         let (key, value) = line.trim_end().strip_prefix("  ")?.split_once(':')?;
+        // Names stand behind two blanks: what is further in is none.
+        (!key.starts_with(' ')).then_some(())?;
         if key == "Description" {
             let text = &rest[line.len() - line.cut(":")?.1.len()..];
             draft.writer.string(Field::Message, text.trim());
@@ -233,5 +235,23 @@ fn audit(text: &str, draft: &mut Draft<'_>) {
         draft.writer.string(Field::EventOutcome, "success");
     } else if FAILURE.iter().any(|name| text.contains(name)) {
         draft.writer.string(Field::EventOutcome, "failure");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Format;
+    use super::super::testing::{check, check_unparsed};
+
+    #[test]
+    fn a_property_whose_place_was_damaged_leaves_the_event_whole() {
+        let event = |task: &str| format!("Event[0]\n  Source: Till\n{task}: Sale\n  Description: \nA sale.");
+        check(
+            Format::Auto,
+            &event("  Task"),
+            r#"{"@timestamp":"READ","log.logger":"Till","attributes.category":"Sale","message":"A sale."}"#,
+        );
+        check_unparsed(Format::Auto, &event("   Task"));
+        check_unparsed(Format::Auto, &event(" Task"));
     }
 }
