@@ -105,7 +105,10 @@ impl<'d> Excuses<'d> {
             let rest = &self.record[start..];
             let end = rest.find(|c| !is_number(c)).unwrap_or(rest.len());
             (rest[..end].contains('.') || word.starts_with('0'))
-                && rest[..end].parse().is_ok_and(|number: f64| self.numbers.contains(&number))
+                && rest[..end].parse().is_ok_and(|number: f64| {
+                    let is_same = |known: &f64| (known - number).abs() <= 4.0 * f64::EPSILON * number.abs();
+                    self.numbers.iter().any(is_same)
+                })
         })
     }
 
@@ -157,8 +160,10 @@ impl<'d> Excuses<'d> {
             "1" if record.contains("CEF:1|") => true,
             "LEEF" => record.contains("LEEF:"),
             "1" | "2" | "0" if record.contains("LEEF:") => true,
+            // Blanks around a key are not its own.
+            _ if record.contains("LEEF:") && record.contains(&format!("{word} =")) => true,
             // A bar as the delimiter of LEEF's pairs, by its code.
-            "0x7C" | "xa6" => record.contains("LEEF:2.0|"),
+            "0x7C" | "0x09" | "xa6" => record.contains("LEEF:2.0|"),
             // A priority with a zero before it.
             _ if record.starts_with(&format!("<{word}>")) => word.starts_with('0'),
             // RFC 5424's version.

@@ -20,8 +20,7 @@ const PAIRS_MAX: usize = 16;
 pub(super) fn read(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
     let mut words = Words::at(line, length);
     words.skip(" pid=").then_some(())?;
-    let pid = number(words.word()?)?;
-    words.skip("tid=").then_some(())?;
+    let pid = number(words.until(" tid=")?)?;
     let thread = words.word()?;
     let mut pairs = 0..PAIRS_MAX;
     let level = loop {
@@ -41,7 +40,7 @@ pub(super) fn read(line: &str, moment: Timestamp, length: usize) -> Option<Heade
 /// Writes the pairs of such a header, `head` being all of the line before its message. None where it is none.
 pub(super) fn lift(head: &str, draft: &mut Draft<'_>) -> Option<()> {
     let (_, context) = head.cut(" pid=")?.1.cut(" tid=")?;
-    for (key, value) in context.split_ascii_whitespace().filter_map(pair) {
+    for (key, value) in context.split([' ', '\t']).filter_map(pair) {
         let seconds = Meaning::Duration(Unit::Seconds);
         if key != "elapsed" || !draft.assign(seconds, Value::Plain(value)) {
             draft.attribute_text(key, value);

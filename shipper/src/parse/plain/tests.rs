@@ -237,3 +237,16 @@ fn what_was_read_of_a_damaged_header_stays_where_another_part_takes_its_place() 
         }
     }
 }
+
+#[test]
+fn what_is_known_of_a_job_is_read_to_its_blanks_alone() {
+    plain(
+        "2026-11-20T21:39:19.123Z pid=7 tid=gsu3 class=A\u{c}B elapsed=1.5 INFO: done",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","process.pid":7,"process.thread.name":"gsu3","attributes.class":"A\fB","event.duration":1500000000,
+           "log.level":"info","message":"done"}"#,
+    );
+    plain(
+        "2026-11-20T21:39:19.123Z pid=7\ttid=gsu3 INFO: up",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","attributes.pid":7,"attributes.tid":"gsu3","message":"pid=7\ttid=gsu3 INFO: up"}"#,
+    );
+}
