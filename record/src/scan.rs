@@ -34,6 +34,12 @@ pub fn places(byte: u8, block: &Block) -> u32 {
     u8x16::from(*block).simd_eq(u8x16::splat(byte)).to_bitmask()
 }
 
+/// Marks the bytes from `low` to `high` in a block: bit n for the nth.
+#[inline]
+pub fn between(low: u8, high: u8, block: &Block) -> u32 {
+    !outside(block, low, high) & 0xFFFF
+}
+
 /// Length of the longest prefix of bytes between `low` and `high`.
 #[inline]
 pub fn span(low: u8, high: u8, text: &[u8]) -> usize {
@@ -239,33 +245,43 @@ pub const fn words(text: &[u8]) -> (u64, u64) {
 #[inline]
 pub fn push(out: &mut Vec<u8>, text: &[u8]) {
     let (start, length) = (out.len(), text.len());
-    match (text.first_chunk::<BLOCK_BYTES>(), text.last_chunk::<BLOCK_BYTES>()) {
-        (Some(head), Some(tail)) if length <= 2 * BLOCK_BYTES => {
-            out.extend_from_slice(head);
-            out.truncate(start + length - BLOCK_BYTES);
-            out.extend_from_slice(tail);
-        }
-        (Some(_), _) => out.extend_from_slice(text),
-        _ => {
-            out.extend_from_slice(&padded(text));
-            out.truncate(start + length);
-        }
+    if length < BLOCK_BYTES {
+        out.extend_from_slice(&padded(text));
+        out.truncate(start + length);
+    } else if length <= PAIR_BYTES {
+        push_overlapping::<BLOCK_BYTES>(out, text);
+    } else if length <= CHUNK_BYTES {
+        push_overlapping::<PAIR_BYTES>(out, text);
+    } else {
+        out.extend_from_slice(text);
     }
 }
 
-/// Appends the first `length` bytes of a text. Where enough stands behind them, two blocks are copied, and what is too
+/// Two blocks.
+const PAIR_BYTES: usize = 2 * BLOCK_BYTES;
+
+/// Appends a text of `N` to twice as many bytes: its first `N`, and over them its last `N`.
+#[inline]
+fn push_overlapping<const N: usize>(out: &mut Vec<u8>, text: &[u8]) {
+    let start = out.len();
+    if let (Some(head), Some(tail)) = (text.first_chunk::<N>(), text.last_chunk::<N>()) {
+        out.extend_from_slice(head);
+        out.truncate(start + text.len() - N);
+        out.extend_from_slice(tail);
+    }
+}
+
+/// Appends the first `length` bytes of a text. Where enough stands behind them, more is copied, and what is too
 /// much is cut off again: there is no branch for each length, which could not be foreseen.
 #[inline]
 pub(crate) fn push_head(out: &mut Vec<u8>, text: &[u8], length: usize) {
-    const BLOCKS: usize = 2 * BLOCK_BYTES;
     let start = out.len();
-    match text.first_chunk::<BLOCKS>() {
-        Some(blocks) if length <= BLOCKS => {
-            out.extend_from_slice(blocks);
-            out.truncate(start + length);
-        }
-        _ => push_long(out, &text[..length]),
+    match (text.first_chunk::<PAIR_BYTES>(), text.first_chunk::<CHUNK_BYTES>()) {
+        (Some(pair), _) if length <= PAIR_BYTES => out.extend_from_slice(pair),
+        (_, Some(chunk)) if length <= CHUNK_BYTES => out.extend_from_slice(chunk),
+        _ => return push_long(out, &text[..length]),
     }
+    out.truncate(start + length);
 }
 
 /// As [`push`], out of the way of the short ones.
@@ -296,7 +312,7 @@ mod tests {
     /// Texts over a few bytes, of any length up to a few blocks.
     fn texts() -> impl Strategy<Value = Vec<u8>> {
         prop_oneof![
-            prop::collection::vec(any::<u8>(), 0..70),
+            prop::collection::vec(any::<u8>(), 0..140),
             prop::collection::vec(prop::sample::select(b"0123456789.:/".as_slice()), 0..30),
             prop::collection::vec(
                 prop::sample::select(b"aaaaaaaaz09 \"\\\x1f\x00\x80\xff".as_slice()),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use weir_record::scan::{BLOCK_BYTES, digits, find, find_either, padded, places};
+use weir_record::scan::{BLOCK_BYTES, between, digits, find, find_either, padded, places};
 use weir_record::schema::Field;
 use weir_record::{DocumentWriter, Level, Timestamp};
 
@@ -657,33 +657,34 @@ fn is_ipv4_address(text: &[u8]) -> bool {
         return false;
     }
     let block = padded(text);
-    let mut dots = places(b'.', &block) | 1 << text.len();
+    let mut ends = places(b'.', &block) | 1 << text.len();
+    if ends | between(b'0', b'9', &block) != u32::MAX >> (31 - text.len()) {
+        return false;
+    }
     // The last number may begin in the last byte.
     let mut bytes = [0; 2 * BLOCK_BYTES];
     bytes[..BLOCK_BYTES].copy_from_slice(&block);
     let (mut start, mut all_valid) = (0, true);
     for _ in 0..4 {
-        let end = dots.trailing_zeros();
-        dots &= dots.wrapping_sub(1);
-        let head = bytes.get(start as usize..).and_then(|bytes| bytes.first_chunk());
-        all_valid &= head.is_some_and(|head| is_octet(u32::from_le_bytes(*head), end.wrapping_sub(start)));
+        let end = ends.trailing_zeros();
+        ends &= ends.wrapping_sub(1);
+        let digits = bytes.get(start as usize..).and_then(|bytes| bytes.first_chunk());
+        all_valid &=
+            digits.is_some_and(|digits| is_octet(u32::from_le_bytes(*digits), end.wrapping_sub(start)));
         start = end + 1;
     }
-    all_valid && dots == 0
+    all_valid && ends == 0
 }
 
-/// Whether the first `length` bytes of a little-endian word are a number from 0 to 255. No number begins with a zero but
-/// zero itself.
+/// Whether the first `length` bytes of a little-endian word, which are digits, are a number from 0 to 255. No number begins
+/// with a zero but zero itself.
 #[inline]
-const fn is_octet(text: u32, length: u32) -> bool {
+const fn is_octet(digits: u32, length: u32) -> bool {
     const LEAST: [u32; 4] = [0, 0, 10, 100];
-    let length_held = if length > 3 { 3 } else { length };
-    let unused = 8 * (4 - length_held);
     // The last digit comes into the highest byte, zeros before the first.
-    let digits = (text ^ 0x3030_3030).unbounded_shl(unused);
+    let digits = (digits ^ 0x3030_3030).unbounded_shl(32_u32.wrapping_sub(8 * length));
     let number = (digits >> 8 & 0xFF) * 100 + (digits >> 16 & 0xFF) * 10 + (digits >> 24);
-    let are_digits = (digits | digits.wrapping_add(0x7676_7676)) & 0x8080_8080 == 0;
-    (length.wrapping_sub(1) < 3) & are_digits & (number <= 255) & (number >= LEAST[length_held as usize])
+    (length.wrapping_sub(1) < 3) & (number <= 255) & (number >= LEAST[(length & 3) as usize])
 }
 
 fn is_ip(value: Value<'_>) -> bool {

@@ -2,6 +2,7 @@
 //! user and address become fields while the text stays as it is.
 
 use weir_record::Level;
+use weir_record::scan::find_either;
 use weir_record::schema::Field;
 
 use super::cut::Cut;
@@ -108,7 +109,7 @@ fn again(draft: &mut Draft<'_>, parse: impl FnOnce(&mut Draft<'_>) -> bool) -> b
 
 /// Whether the first word is a pair: all others are then looked at.
 fn has_pairs(text: &str) -> bool {
-    memchr::memchr2(b' ', b'=', text.as_bytes()).is_some_and(|at| text.as_bytes()[at] == b'=')
+    find_either(b' ', b'=', text.as_bytes()).is_some_and(|at| text.as_bytes()[at] == b'=')
 }
 
 /// Writes what is certain of the usual services' messages, and the level that a message begins with.

@@ -97,6 +97,7 @@ pub(super) fn is_access(line: &str) -> bool {
     split(line).is_some()
 }
 
+#[inline(always)]
 fn split(line: &str) -> Option<Parts<'_>> {
     // A user's name may have blanks: it ends where the time begins.
     let bracket = find(b'[', line.as_bytes())?;
@@ -124,6 +125,7 @@ fn split(line: &str) -> Option<Parts<'_>> {
 }
 
 /// `host identity user`, `domain:port host identity user`, and lighttpd's `host domain user`.
+#[inline(always)]
 fn who(text: &str) -> Option<(Option<&str>, &str, &str)> {
     let (first, rest) = word(text)?;
     let (second, rest) = word(rest)?;
@@ -138,6 +140,7 @@ fn who(text: &str) -> Option<(Option<&str>, &str, &str)> {
 }
 
 /// Referrer and user agent, and what else follows them.
+#[inline(always)]
 fn combined_parts(rest: &str) -> Option<((Quoted<'_>, Quoted<'_>), &str)> {
     let (referrer, rest) = quoted_part(rest.strip_prefix(' ')?)?;
     let (agent, rest) = quoted_part(rest.strip_prefix(' ')?)?;
@@ -187,6 +190,7 @@ fn version(text: &str) -> Option<(&str, &str)> {
     Some((&text[..at], text[at + 1..].strip_prefix("HTTP/")?))
 }
 
+#[inline(always)]
 fn word(text: &str) -> Option<(&str, &str)> {
     let end = find(b' ', text.as_bytes())?;
     Some((&text[..end], &text[end + 1..]))
@@ -197,6 +201,7 @@ pub(super) fn quoted(text: &str) -> Option<(&str, &str)> {
     quoted_part(text).map(|(part, rest)| (part.text, rest))
 }
 
+#[inline(always)]
 fn quoted_part(text: &str) -> Option<(Quoted<'_>, &str)> {
     let inside = text.strip_prefix('"')?;
     let (mut at, mut is_clean) = (0, true);

@@ -13,7 +13,7 @@ use weir_record::scan::Specials;
 use weir_record::schema::Field;
 
 use super::draft::{Draft, Value};
-use super::keys::{self, Key, Meaning, Places};
+use super::keys::{self, Known, Meaning, Places};
 pub(super) use scan::unescape;
 use scan::{Cursor, Member, Passed, Text};
 
@@ -155,7 +155,7 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
         let Member { key, start, value_start, passed } = member;
         let end = cursor.position();
         let member = cursor.bytes_between(start, end);
-        let Key { meaning, attribute, .. } = self.places.next(key);
+        let Known { meaning, attribute } = self.places.next(key);
         let placed = match meaning {
             None => false,
             Some(meaning) => {
@@ -167,7 +167,8 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
             }
         };
         let is_usable = passed.is_usable();
-        if !placed && !(is_usable && self.draft.writer.attribute_member(attribute, member)) {
+        let is_written = placed || is_usable && self.draft.writer.attribute_member(attribute, member);
+        if !is_written {
             self.mended_attribute(key, member, is_usable);
         }
     }

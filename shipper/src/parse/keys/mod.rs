@@ -212,10 +212,16 @@ pub(super) struct Places {
 }
 
 /// A key of a line before.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Key {
+#[derive(Debug)]
+struct Key {
     ends: (u64, u64),
     length: usize,
+    known: Known,
+}
+
+/// What is known of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
     pub(super) meaning: Option<Meaning>,
     /// What the document writer knows it by, where it can be an attribute's as it is.
     pub(super) attribute: Option<AttributeKey>,
@@ -229,28 +235,26 @@ impl Places {
 
     /// What the line's next key is.
     #[inline]
-    pub(super) fn next(&mut self, name: &[u8]) -> Key {
+    pub(super) fn next(&mut self, name: &[u8]) -> Known {
         let (place, ends) = (self.next, ends(name));
         self.next += 1;
         match self.keys.get(place) {
-            Some(key) if key.ends == ends && key.length == name.len() && name.len() <= BLOCK_BYTES => *key,
+            Some(key) if key.ends == ends && key.length == name.len() && name.len() <= BLOCK_BYTES => {
+                key.known
+            }
             _ => self.learn(place, name),
         }
     }
 
     #[inline(never)]
-    fn learn(&mut self, place: usize, name: &[u8]) -> Key {
-        let key = Key {
-            ends: ends(name),
-            length: name.len(),
-            meaning: lookup(name),
-            attribute: AttributeKey::new(name),
-        };
+    fn learn(&mut self, place: usize, name: &[u8]) -> Known {
+        let known = Known { meaning: lookup(name), attribute: AttributeKey::new(name) };
+        let key = Key { ends: ends(name), length: name.len(), known };
         match self.keys.get_mut(place) {
-            Some(known) => *known = key,
+            Some(before) => *before = key,
             None => self.keys.push(key),
         }
-        key
+        known
     }
 }
 
@@ -384,8 +388,8 @@ mod tests {
                 places.begin();
                 for choice in line {
                     let name = names[usize::from(*choice) % names.len()].as_bytes();
-                    let key = places.next(name);
-                    assert_eq!((key.meaning, key.attribute), (lookup(name), AttributeKey::new(name)));
+                    let expected = Known { meaning: lookup(name), attribute: AttributeKey::new(name) };
+                    assert_eq!(places.next(name), expected);
                 }
             }
         });

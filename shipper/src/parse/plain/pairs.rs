@@ -45,9 +45,9 @@ fn with_unit<'t>(text: &'t str, value: &'t str, end: usize) -> &'t str {
     const UNITS: [&str; 6] = ["ns", "us", "µs", "μs", "ms", "s"];
     let is_number = value.ends_with(|last: char| last.is_ascii_digit());
     let rest = text.get(end..).and_then(|rest| rest.strip_prefix(' ')).filter(|_| is_number);
-    let Some(rest) = rest.filter(|rest| rest.starts_with(['n', 'u', 'µ', 'μ', 'm', 's'])) else {
-        return value;
-    };
+    // `µ` and `μ` begin with these bytes.
+    let may_be_unit = |rest: &&str| matches!(rest.as_bytes(), [b'n' | b'u' | b'm' | b's' | 0xC2 | 0xCE, ..]);
+    let Some(rest) = rest.filter(may_be_unit) else { return value };
     let unit = rest.split([' ', '\t', '\n', ',', ';']).next().unwrap_or_default();
     let start = end - value.len();
     match UNITS.contains(&unit) && text.get(start..end) == Some(value) {

@@ -282,7 +282,7 @@ impl<'l> Reader<'l, '_> {
         let first = self.at;
         let mut is_tight = false;
         while let Some((inside, length)) = self.brackets() {
-            if !self.bracketed_part(inside.trim()) {
+            if !self.bracketed_part(inside.trim_ascii()) {
                 break;
             }
             self.at += length;
@@ -391,7 +391,7 @@ impl<'l> Reader<'l, '_> {
     /// Whether a logger in brackets with a separator behind it stands there.
     fn is_bracketed_logger(&self, at: usize) -> bool {
         let Some((inside, length)) = self.brackets_at(at) else { return false };
-        is_logger(inside.trim()) && inside.has(b'.') && self.line[at + length..].starts_with([' ', ':'])
+        is_logger(inside.trim_ascii()) && inside.has(b'.') && self.line[at + length..].starts_with([' ', ':'])
     }
 
     /// A level as a word: capitals, or with a colon behind it.
@@ -479,7 +479,7 @@ impl<'l> Reader<'l, '_> {
     fn spring_brackets(&mut self) {
         let mut names: [Option<&'l str>; 2] = [None; 2];
         while let Some((inside, length)) = self.brackets() {
-            let inside = inside.trim();
+            let inside = inside.trim_ascii();
             if let Some(context) = trace_context(inside).filter(|context| self.header.has_room_for(context)) {
                 self.header.note(context);
             } else if inside.is_empty() {
