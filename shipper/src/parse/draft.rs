@@ -340,16 +340,24 @@ impl<'a> Draft<'a> {
     fn assign_level(&mut self, value: Value<'_>) -> bool {
         let Some(text) = value.text_or_number() else { return false };
         let text = text.trim_ascii();
-        // Go's slog writes what lies between its levels as `INFO+2`.
-        let with_distance = || {
-            let (name, distance) = text.split_once(['+', '-'])?;
-            let is_distance = distance.bytes().all(|byte| byte.is_ascii_digit());
-            Level::from_name(name.as_bytes()).filter(|_| is_distance)
-        };
-        let level = Level::from_name(text.as_bytes())
-            .or_else(with_distance)
-            .or_else(|| text.parse().ok().and_then(Level::from_number));
-        level.is_some_and(|level| self.writer.level(level))
+        let level =
+            Level::from_name(text.as_bytes()).or_else(|| text.parse().ok().and_then(Level::from_number));
+        match level {
+            Some(level) => self.writer.level(level),
+            None => self.level_between(text),
+        }
+    }
+
+    /// Go's slog writes what lies between its levels as `INFO+2`: the distance is kept beside the level.
+    fn level_between(&mut self, text: &str) -> bool {
+        let Some((name, distance)) = text.split_once(['+', '-']) else { return false };
+        let is_distance = !distance.is_empty() && distance.bytes().all(|byte| byte.is_ascii_digit());
+        let level = Level::from_name(name.as_bytes()).filter(|_| is_distance);
+        let is_fresh = level.is_some_and(|level| self.writer.level(level));
+        if is_fresh {
+            self.writer.attribute_string("severity", text);
+        }
+        is_fresh
     }
 
     /// A number from 0 to 7.

@@ -394,10 +394,12 @@ fn is_placeholder(value: &[u8]) -> bool {
     let is_drawn =
         matches!(first, b'*' | b'x' | b'X' | b'.' | b'-') && inner.iter().all(|byte| *byte == first);
     let bare = inner.strip_prefix(b"[").or_else(|| inner.strip_prefix(b"<")).unwrap_or(inner);
+    // What goes on as a word does may be a secret that only begins so.
+    let ends_word = |next: Option<&u8>| next.is_none_or(|byte| b" \t]>)}\"',;:.".contains(byte));
     is_drawn
         || WORDS.iter().any(|word| {
-            bare.get(..word.len()).is_some_and(|head| {
-                head.eq_ignore_ascii_case(word.as_bytes()) && bare.len() <= word.len() + 16
-            })
+            bare.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
+                && ends_word(bare.get(word.len()))
+                && bare.len() <= word.len() + 16
         })
 }
