@@ -173,8 +173,8 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
         }
     }
 
-    /// Writes a member of a special meaning where that puts it, or keeps it for the end. False, and nothing written, where it is an
-    /// attribute.
+    /// Writes a member of a special meaning where that puts it, or keeps it for the end. False, and nothing written, where
+    /// it is an attribute.
     fn place(&mut self, member: Weak<'l>, passed: Passed) -> bool {
         let (meaning, value) = (member.meaning, member.value);
         match meaning {
