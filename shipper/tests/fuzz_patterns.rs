@@ -312,10 +312,16 @@ fn patterns_take_linear_time() {
                     parser.parse(line.as_bytes(), READ_TIME, 0, &mut out);
                 })
             };
-            let (short, long) = (run(SHORT_BYTES), run(SHORT_BYTES * TIMES));
+            // `regex` changes over to an engine for long texts, once, which is five times slower: one of the two steps
+            // shows it. Quadratic time would be 16 in both.
+            const STEP: usize = 4;
+            const STEP_RATIO_MAX: f64 = 10.0;
+            let [short, middle, long] = [1, STEP, STEP * STEP].map(|times| run(SHORT_BYTES * times));
+            let first = middle.as_secs_f64() / short.as_secs_f64();
+            let second = long.as_secs_f64() / middle.as_secs_f64();
             assert!(
-                long.as_nanos() / short.as_nanos() < RATIO_MAX,
-                "{format}, many {piece:?}: {short:?}, then {long:?}"
+                first.min(second) < STEP_RATIO_MAX,
+                "{format}, many {piece:?}: {short:?}, {middle:?}, then {long:?}"
             );
         }
     }
