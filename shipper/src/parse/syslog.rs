@@ -253,17 +253,18 @@ fn without_priority(
     let (moment, length) = draft.clock.read_start(line.as_bytes())?;
     let (time, rest) = line.split_at(length);
     let (hostname, rest) = rest.strip_prefix(' ')?.cut_word()?;
+    let is_host = Level::from_name(hostname.as_bytes()).is_none()
+        && !hostname.is_empty()
+        && hostname.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte))
+        && !hostname.ends_with(':');
+    is_host.then_some(())?;
     let rest = rest.strip_prefix(": ").unwrap_or(rest);
     let tag = tag(rest);
     let is_certain = certainty != Certainty::Guessed
         || time.starts_with(|c: char| c.is_ascii_uppercase()) && !time.has(b',')
         || tag.as_ref().is_some_and(|tag| tag.pid.is_some())
         || is_rsyslog_time(time) && tag.is_some();
-    let is_host = Level::from_name(hostname.as_bytes()).is_none()
-        && !hostname.is_empty()
-        && hostname.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte))
-        && !hostname.ends_with(':');
-    (is_certain && is_host).then_some(())?;
+    is_certain.then_some(())?;
     program_and_message(rest, tag, draft, inner);
     draft.time(moment);
     draft.writer.string(Field::SyslogHostname, hostname);
