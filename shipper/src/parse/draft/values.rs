@@ -90,6 +90,11 @@ mod tests {
                 assert_eq!(is_ipv4_address(text.as_bytes()), text.parse::<Ipv4Addr>().is_ok(), "{text}");
             }
         });
+        for octet in ["255", "256", "299", "300", "999", "00", "01", "001", "0", "1111", "-1", " 1", ""] {
+            for text in [format!("{octet}.2.3.4"), format!("1.{octet}.3.4"), format!("1.2.3.{octet}")] {
+                assert_eq!(is_ipv4_address(text.as_bytes()), text.parse::<Ipv4Addr>().is_ok(), "{text}");
+            }
+        }
         for other in ["1.2.3.4.", ".1.2.3.4", "1.2.3", "1.2.3.4.5", "1.2.3.04", "1.2.3.2560", "1.2.3.4 "] {
             assert!(!is_ip_address(other), "{other}");
         }
