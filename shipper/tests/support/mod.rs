@@ -161,7 +161,11 @@ impl<'d> Excuses<'d> {
             "LEEF" => record.contains("LEEF:"),
             "1" | "2" | "0" if record.contains("LEEF:") => true,
             // Blanks around a key are not its own.
-            _ if record.contains("LEEF:") && record.contains(&format!("{word} =")) => true,
+            _ if record.contains("LEEF:")
+                && [' ', '\t'].iter().any(|blank| record.contains(&format!("{word}{blank}="))) =>
+            {
+                true
+            }
             // A bar as the delimiter of LEEF's pairs, by its code.
             "0x7C" | "0x09" | "xa6" => record.contains("LEEF:2.0|"),
             // A priority with a zero before it.
