@@ -26,7 +26,7 @@ use weir_record::{Level, Timestamp};
 use super::dispatch::Inner;
 use super::draft::{Draft, Value};
 use super::inner;
-use super::json::scan::{Cursor, unescape};
+use super::json::scan::{Cursor, Member, unescape};
 use super::keys::Meaning;
 
 /// Whether a JSON line is an entry of the journal: only there all keys are in capitals, and this one in every entry.
@@ -186,18 +186,13 @@ fn members<'l>(line: &'l str, mut each: impl FnMut(&'l str, Value<'l>, &'l str))
     cursor.blanks();
     cursor.expect(b'{')?;
     loop {
-        cursor.blanks();
-        let start = cursor.position() + 1;
-        let key = cursor.key()?;
-        let value_start = cursor.position();
-        let passed = cursor.value(1, &mut keys)?;
+        let (key, Member { start, value_start, passed, .. }) = cursor.member(&mut keys)?;
         let value = passed.value(line, value_start, cursor.position());
         // Field names are letters, digits and underscores.
         if !key.escaped {
             each(key.inside, value, cursor.between(start, cursor.position()));
         }
-        cursor.blanks();
-        if cursor.expect(b',').is_none() {
+        if !cursor.has_another() {
             cursor.expect(b'}')?;
             return cursor.is_at_end().then_some(());
         }

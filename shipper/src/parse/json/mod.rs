@@ -121,13 +121,9 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
                 self.other_member(depth)?;
                 cursor = self.cursor;
             }
-            is_open = cursor.expect(b',').is_some();
+            is_open = cursor.expect(b',').is_some() || cursor.has_another();
             if !is_open {
-                cursor.blanks();
-                is_open = cursor.expect(b',').is_some();
-                if !is_open {
-                    cursor.expect(b'}')?;
-                }
+                cursor.expect(b'}')?;
             }
         }
         self.cursor = cursor;
@@ -285,14 +281,11 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
         cursor.expect(b'{')?;
         cursor.blanks();
         while cursor.peek()? == b'"' {
-            let key = cursor.key()?;
-            let start = cursor.position();
-            let passed = cursor.value(1, self.keys)?;
+            let (key, member) = cursor.member(self.keys)?;
             let mut name = String::new();
             unescape(key.inside, &mut name);
-            self.key_value(&name, passed.value(object, start, cursor.position()));
-            cursor.blanks();
-            if cursor.expect(b',').is_some() {
+            self.key_value(&name, member.passed.value(object, member.value_start, cursor.position()));
+            if cursor.has_another() {
                 cursor.blanks();
             }
         }

@@ -156,6 +156,22 @@ impl<'l> Cursor<'l> {
         Some(Member { key, start, value_start, passed })
     }
 
+    /// Passes over any member and the blanks before it, up to the end of its value.
+    pub(in crate::parse) fn member(&mut self, keys: &mut Vec<u64>) -> Option<(Text<'l>, Member<'l>)> {
+        self.blanks();
+        let start = self.at + 1;
+        let key = self.key()?;
+        let value_start = self.at;
+        let passed = self.value(1, keys)?;
+        Some((key, Member { key: key.inside.as_bytes(), start, value_start, passed }))
+    }
+
+    /// Whether another member follows: its comma is passed over then.
+    pub(in crate::parse) fn has_another(&mut self) -> bool {
+        self.blanks();
+        self.expect(b',').is_some()
+    }
+
     #[inline]
     fn count_key(&mut self) -> Option<()> {
         self.fields += 1;

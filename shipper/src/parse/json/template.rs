@@ -81,16 +81,12 @@ impl<'l> Iterator for Members<'l> {
 
     fn next(&mut self) -> Option<(&'l str, &'l str)> {
         let cursor = self.cursor.as_mut()?;
-        cursor.blanks();
-        let key = cursor.key()?.inside;
-        let start = cursor.position();
-        cursor.value(0, &mut self.keys)?;
-        let value = cursor.between(start, cursor.position());
-        cursor.blanks();
-        if cursor.expect(b',').is_none() {
+        let (key, member) = cursor.member(&mut self.keys)?;
+        let value = cursor.between(member.value_start, cursor.position());
+        if !cursor.has_another() {
             self.cursor = None;
         }
-        Some((key, value))
+        Some((key.inside, value))
     }
 }
 

@@ -10,7 +10,7 @@
 use weir_record::Level;
 
 use super::super::draft::Value;
-use super::scan::Cursor;
+use super::scan::{Cursor, Member};
 
 /// The keys that the same logger writes in production.
 const KEYS: [(&str, &str); 6] =
@@ -30,11 +30,7 @@ fn rewrite(line: &str) -> Option<String> {
     let (mut has_level, mut has_time, mut has_message) = (false, false, false);
     cursor.expect(b'{')?;
     loop {
-        cursor.blanks();
-        let start = cursor.position() + 1;
-        let key = cursor.key()?;
-        let value_start = cursor.position();
-        let passed = cursor.value(1, &mut Vec::new())?;
+        let (key, Member { start, value_start, passed, .. }) = cursor.member(&mut Vec::new())?;
         if let Some((short, long)) = KEYS.iter().find(|(short, _)| *short == key.inside) {
             match (*short, passed.value(line, value_start, cursor.position())) {
                 ("L", Value::Clean(text)) => has_level = Level::from_name(text.as_bytes()).is_some(),
@@ -46,8 +42,7 @@ fn rewrite(line: &str) -> Option<String> {
             out.push_str(long);
             copied = start + short.len();
         }
-        cursor.blanks();
-        if cursor.expect(b',').is_none() {
+        if !cursor.has_another() {
             break;
         }
     }

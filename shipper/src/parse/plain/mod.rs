@@ -46,7 +46,7 @@ pub(super) fn parse(record: &str, draft: &mut Draft<'_>) -> Option<Format> {
     }
     let mut header = Header::default();
     match dialect::java_util(record, first, draft.clock) {
-        Some(known) => header = known,
+        Some(read) => header = read,
         None => header.read(first, draft.clock),
     }
     let is_recognised = !header.is_empty();

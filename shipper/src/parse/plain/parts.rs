@@ -1,6 +1,6 @@
 //! What headers are made of, told by its own text: levels, loggers, places in code, times in seconds, traces.
 
-use weir_record::scan::{find, name, span};
+use weir_record::scan::{digits, find, name};
 use weir_record::{Level, Timestamp};
 
 use super::super::cut::Cut;
@@ -12,12 +12,12 @@ use super::words::number;
 pub(super) fn epoch_at(text: &str) -> Option<(Timestamp, usize)> {
     const SECONDS_DIGITS: usize = 10;
     let bytes = text.as_bytes();
-    let digits = span(b'0', b'9', bytes);
-    let fraction = match &bytes[digits..] {
-        [b'.', fraction @ ..] if digits == SECONDS_DIGITS => span(b'0', b'9', fraction),
+    let whole = digits(bytes);
+    let fraction = match &bytes[whole..] {
+        [b'.', fraction @ ..] if whole == SECONDS_DIGITS => digits(fraction),
         _ => 0,
     };
-    let length = if fraction > 0 { digits + 1 + fraction } else { digits };
+    let length = if fraction > 0 { whole + 1 + fraction } else { whole };
     let moment = epoch(&bytes[..length]).filter(|_| text.starts_with('1'))?;
     Some((moment, length))
 }

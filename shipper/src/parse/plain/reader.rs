@@ -1,7 +1,7 @@
 //! Reading a header from left to right, part by part.
 
 use weir_record::Level;
-use weir_record::scan::{find, find_either, span};
+use weir_record::scan::{digits, find, find_either};
 use weir_record::time::Civil;
 
 use super::super::cut::Cut;
@@ -407,7 +407,7 @@ impl<'l> Reader<'l, '_> {
     /// `2931 INFO`.
     fn pid_and_level(&mut self) -> bool {
         let before = self.at;
-        let digits = span(b'0', b'9', self.rest().as_bytes());
+        let digits = digits(self.rest().as_bytes());
         let pid = self.rest()[..digits].parse::<u32>();
         self.at += digits;
         if let Ok(pid) = pid
@@ -449,7 +449,7 @@ impl<'l> Reader<'l, '_> {
             self.at += length;
             self.blanks();
         }
-        let digits = span(b'0', b'9', self.rest().as_bytes());
+        let digits = digits(self.rest().as_bytes());
         let pid = self.rest()[..digits].parse::<u32>().ok();
         self.at += digits;
         // Some patterns leave out the process, and keep its dashes.
