@@ -159,6 +159,8 @@ pub fn parts(line: &str, parts_max: usize) -> Vec<Part> {
     let of_captures = |captures: regex::Captures<'_>| {
         let (at, group) = captures.iter().skip(1).enumerate().find_map(|(at, group)| Some((at, group?)))?;
         let kind = match Kind::ALL[at] {
+            // The address of nobody is punctuation to everybody else.
+            Kind::Ip if group.as_str() == "::" => return None,
             Kind::Hex if !group.as_str().starts_with("0x") && group.len() < HASH_DIGITS_MIN => Kind::Word,
             kind => kind,
         };
@@ -345,6 +347,7 @@ mod tests {
         check("2026-11-20 21:39:19,123 [main] WARN x", "<timestamp> [<word>] <level> <word>");
         check("2026-11-20T21:39:19.123456Z|10.0.0.1|12.5ms", "<timestamp>|<ip>|<duration>");
         check("[20/Nov/2026:21:39:19 +0000] fe80::1 ::1", "[<timestamp>] <ip> <ip>");
+        check("@@ 7 :: shop::cart", "@@ <number> :: <word>::<word>");
         check("Nov  9 21:39:19 host app[12]: /var/lib/x", "<timestamp> host <word>[<number>]: <path>");
         check("20.11.2026 21:39:19 took=-5 0xff deadbeef01", "<timestamp> <word>=<number> <hex> <hex>");
         check("a@b.org https://x/y?z \"q \\\" r\" it's", "<email> <uri> <quoted> <word>'<word>");
