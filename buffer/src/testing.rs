@@ -1,17 +1,25 @@
 //! A real redis-server for tests: started on a free port, killed, started again, ended with its test.
 
 use std::fs::File;
-use std::io;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use std::{io, iter};
 
 use redis::{ConnectionLike, Value};
 use tempfile::TempDir;
 
 /// A server answers within this after its start, a big append-only file to load included.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The ports that tests name.
+const PORTS: Range<u16> = 10_000..20_000;
+
+/// How far apart processes that were started one after the other begin.
+const PORTS_A_PROCESS: u32 = 101;
 
 /// Another process may take a free port before the server does.
 const START_ATTEMPTS: usize = 5;
@@ -188,8 +196,17 @@ pub fn skip(reason: &str) {
     eprintln!("{message}");
 }
 
-/// A port that nobody listens on now.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound").port()
+/// A port of the loopback interface that nobody listens on. It stays so until its test uses it: Linux gives ports from
+/// 32,768 up to connections and to listeners that name none (`ip_local_port_range`), a process gets each of these once,
+/// and where a process begins is its own. A node of a Redis Cluster also has the one 10,000 above.
+///
+/// # Panics
+/// If none is free.
+pub fn free_port() -> u16 {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(PORTS_A_PROCESS);
+    let port = |nth: u32| PORTS.start + (first.wrapping_add(nth) % PORTS.len() as u32) as u16;
+    let next = || port(GIVEN.fetch_add(1, Ordering::Relaxed));
+    let is_free = |&port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    iter::repeat_with(next).take(PORTS.len()).find(is_free).expect("a free port")
 }

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use weir_buffer::testing::TestRedis;
+use weir_buffer::testing::{TestRedis, free_port};
 
 #[expect(dead_code, reason = "each test program uses a part of it")]
 mod support;
 
 use support::search_server::SearchServer;
-use support::{Ended, Program, free_port, get, request, run, text, until_or, weir, write};
+use support::{Ended, Program, get, request, run, text, until_or, weir, write};
 
 /// Lines of one file; each has the same length.
 const LINES: u64 = 400;

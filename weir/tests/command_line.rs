@@ -8,13 +8,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use weir_buffer::testing::TestRedis;
+use weir_buffer::testing::{TestRedis, free_port};
 
 #[expect(dead_code, reason = "each test program uses a part of it")]
 mod support;
 
 use support::search_server::SearchServer;
-use support::{Ended, Program, free_port, get, run, text, until, weir, write};
+use support::{Ended, Program, get, run, text, until, weir, write};
 
 const COMMANDS: [&str; 10] =
     ["up", "ship", "work", "setup", "parse", "check", "search", "tail", "torture", "demo"];

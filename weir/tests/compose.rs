@@ -7,13 +7,13 @@ use std::process::Command;
 
 use serde::Deserialize;
 use serde_json::Value;
-use weir_buffer::testing::TestRedis;
+use weir_buffer::testing::{TestRedis, free_port};
 
 #[expect(dead_code, reason = "each test program uses a part of it")]
 mod support;
 
 use support::search_server::SearchServer;
-use support::{Program, free_port, get, run, text, until, until_or, weir, write};
+use support::{Program, get, run, text, until, until_or, weir, write};
 
 /// Only what concerns our programs; all of the file is checked beside the configuration.
 #[derive(Deserialize)]

@@ -10,7 +10,8 @@ mod programs;
 mod support;
 
 use browser::Browser;
-use programs::{Program, free_port, text, until_or, weir, write};
+use programs::{Program, text, until_or, weir, write};
+use weir_buffer::testing::free_port;
 
 /// Values that only their lines may show: no word of them is one that shapes keep.
 const VALUES: [&str; 5] = ["zorkfrob", "anna@example.org", "203.0.113.77", "hunter2xyz", "4711815"];

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use weir_buffer::testing::free_port;
+
 #[expect(dead_code, reason = "each test program uses a part of it")]
 mod support;
 
-use support::{Program, found, free_port, get, run, text, until_or, weir, write};
+use support::{Program, found, get, run, text, until_or, weir, write};
 
 /// `weir up` in a directory of its own.
 struct Up {

@@ -11,13 +11,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::Value;
-use weir_buffer::testing::TestRedis;
+use weir_buffer::testing::{TestRedis, free_port};
 
 #[expect(dead_code, reason = "each test program uses a part of it")]
 mod support;
 
 use support::search_server::SearchServer;
-use support::{Program, Random, found, free_port, get, run, text, until_or, weir, write};
+use support::{Program, Random, found, get, run, text, until_or, weir, write};
 
 /// Lines of each of the two files.
 const LINES: u64 = 12_000;

@@ -1,13 +1,13 @@
 //! Real servers that take less at once than a worker wants to send: started for these tests, with limits that the shared
 //! ones do not have.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
 use serde_json::Value;
 use weir_buffer::MemoryBuffer;
+use weir_buffer::testing::free_port;
 use weir_indexer::{Elasticsearch, ElasticsearchSettings};
 use weir_worker::{Worker, WorkerSettings};
 
@@ -33,8 +33,7 @@ impl Limited {
             eprintln!("SKIPPED: {variable} is not set: no search servers are wanted");
             return None;
         }
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let port = free.to_string();
+        let port = free_port().to_string();
         let mut command = Command::new(script());
         command.args(["start", kind, "--port", &port, "--heap", "256m"]);
         for limit in limits {

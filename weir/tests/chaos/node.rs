@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::support::free_port;
 use rustix::process::{Pid, Signal, kill_process};
+use weir_buffer::testing::free_port;
 
 /// A real server with data of its own.
 pub struct Node {

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use weir_buffer::testing::free_port;
+
 use super::index::NAMESPACE;
 use super::process::Process;
-use super::support::{free_port, text, write};
+use super::support::{text, write};
 use super::writers::SERVICES;
 
 /// Redis holds no more than this: an outage of the index fills it, and the log files have to wait.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use weir_buffer::testing::TestRedis;
+use weir_buffer::testing::{TestRedis, free_port};
 use weir_buffer::{Buffer as _, FileLedger, RedisBuffer, RedisSettings};
 
 use super::index::Index;
@@ -17,7 +17,7 @@ use super::process::Process;
 use super::programs::{Programs, audit, logs, state};
 use super::proxy::Proxy;
 use super::story::Story;
-use super::support::{free_port, run, text};
+use super::support::{run, text};
 use super::writers::{SERVICES, Service, Written};
 
 /// Shippers, each with services of its own.

@@ -3,9 +3,10 @@
 use std::net::TcpStream;
 
 use serde_json::{Value, json};
+use weir_buffer::testing::free_port;
 
 use crate::server::Home;
-use crate::support::{free_port, until_or};
+use crate::support::until_or;
 use crate::{check_fields, understood};
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use weir_buffer::testing::TestRedis;
+use weir_buffer::testing::{TestRedis, free_port};
 
 mod apache;
 #[expect(dead_code, reason = "documents come from the program here")]
@@ -22,7 +22,7 @@ mod support;
 mod syslog;
 
 use conservation::words_lost;
-use support::{Ended, Program, free_port, run, skip, text, until, write};
+use support::{Ended, Program, run, skip, text, until, write};
 
 /// Of a large file, so much is looked at.
 const BYTES_MAX: usize = 1 << 20;

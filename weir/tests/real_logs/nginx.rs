@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use weir_buffer::testing::free_port;
 
 use crate::check_nothing_lost;
-use crate::support::{Program, found, free_port, get, skip, text, until, until_or, weir, write};
+use crate::support::{Program, found, get, skip, text, until, until_or, weir, write};
 
 /// An nginx of the test's own.
 struct Nginx {

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
+use weir_buffer::testing::free_port;
 
-use crate::support::{Ended, Program, free_port, skip, text, until_or, write};
+use crate::support::{Ended, Program, skip, text, until_or, write};
 
 /// Debian's `nobody` and `nogroup`.
 const NOBODY: u32 = 65534;

@@ -3,7 +3,6 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -124,11 +123,6 @@ pub fn until_or(what: &str, mut condition: impl FnMut() -> bool, explanation: im
         assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}\n{}", explanation());
         std::thread::sleep(POLL_INTERVAL);
     }
-}
-
-/// A port that nobody listens on.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Status and body of one HTTP request; none where nobody answers.
