@@ -23,7 +23,8 @@ use memchr::memchr;
 use weir_record::identity::line_hash;
 use weir_record::limits::LINE_BYTES_MAX;
 
-use super::records::{AtEnd, Emitter, RecordText, Sink, Taken, cut};
+use super::emit::{Emitter, RecordText, cut};
+use super::records::{AtEnd, Sink, Taken};
 use super::text::{Newlines, TextRules, TextScratch};
 use crate::parse::{Envelope, Known, Piece, Stream, Wrapping, is_blank};
 

@@ -9,6 +9,7 @@ mod checkpoint;
 mod clean;
 mod container;
 mod discover;
+mod emit;
 mod file;
 pub mod group;
 mod growth;
