@@ -60,6 +60,7 @@ const PROMISED: &[(&str, &str)] = &[
     ("structlog", "json-structlog"),
     ("Spring Boot structured", "json-spring"),
     ("OpenTelemetry log JSON", "json-otel"),
+    ("OpenTelemetry's exports (OTLP JSON)", "json-otlp"),
     ("Google Cloud", "json-gcp"),
     ("GELF", "json-gelf"),
     ("Traefik's JSON", "json-traefik"),

@@ -12,9 +12,9 @@ mod support;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use golden::{READ_TIME, golden_files};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use support::{read_document, words_lost};
-use weir_shipper::parse::{Format, Parser, ParserSettings, Wrapping};
+use weir_shipper::parse::{Export, Format, Parser, ParserSettings, Wrapping};
 
 /// Lines that a target tries where the environment does not say.
 const ITERATIONS: usize = 300;
@@ -88,6 +88,34 @@ mod windows {
     fn any_damaged_line_becomes_a_document_that_loses_nothing() {
         super::fuzz(super::Format::Plain, &["windows"]);
     }
+}
+
+/// Lines of OpenTelemetry's exporters are several records.
+#[test]
+fn any_damaged_export_loses_nothing() {
+    let lines = corpus(&["json-otlp"]);
+    let lines: Vec<Vec<u8>> = lines.into_iter().filter(|line| line.starts_with(b"{\"resource")).collect();
+    bolero::check!().with_type::<(bool, Vec<[u16; 3]>)>().with_iterations(iterations()).for_each(
+        |(is_cut, choices)| {
+            let line = damaged(&lines, choices);
+            let Some(export) = Export::read(&line, *is_cut) else { return };
+            let rest = export.rest().map_or(line.len(), |rest| rest);
+            let (mut text, mut said) = (String::new(), String::from_utf8_lossy(&line[rest..]).into_owned());
+            let mut end = 0;
+            for record in 0..export.len() {
+                let span = export.write(record, &mut text);
+                assert!(end <= span.start && span.end <= rest, "{span:?} behind {end}");
+                end = span.end;
+                serde_json::from_str::<Map<String, Value>>(&text).expect(&text);
+                said.push_str(&text);
+            }
+            let is_word = |char: char| char.is_alphanumeric();
+            for word in String::from_utf8_lossy(&line).split(|char| !is_word(char)) {
+                let is_frame = ["resourceLogs", "scopeLogs", "scope", "logRecords"].contains(&word);
+                assert!(is_frame || said.contains(word), "{word}: {}", String::from_utf8_lossy(&line));
+            }
+        },
+    );
 }
 
 #[test]
@@ -172,6 +200,11 @@ fn corpus(names: &[&str]) -> Vec<Vec<u8>> {
     lines
 }
 
+fn iterations() -> usize {
+    let told = std::env::var("WEIR_FUZZ_ITERATIONS").ok();
+    told.map_or(ITERATIONS, |number| number.parse().expect("a number"))
+}
+
 fn fuzz(format: Format, names: &[&str]) {
     let lines = corpus(names);
     let columns = ["time", "level", "message"].map(str::to_owned).to_vec();
@@ -185,9 +218,7 @@ fn fuzz(format: Format, names: &[&str]) {
     detecting.detect(&sample[..sample.len().min(SAMPLE_BYTES_MAX)]);
     let mut parsers =
         [Parser::new(&settings(format, &[])), Parser::new(&settings(format, &columns)), detecting];
-    let iterations = std::env::var("WEIR_FUZZ_ITERATIONS").ok();
-    let iterations = iterations.map_or(ITERATIONS, |number| number.parse().expect("a number"));
-    bolero::check!().with_type::<Vec<[u16; 3]>>().with_iterations(iterations).for_each(|choices| {
+    bolero::check!().with_type::<Vec<[u16; 3]>>().with_iterations(iterations()).for_each(|choices| {
         let line = damaged(&lines, choices);
         parsers.iter_mut().for_each(|parser| check(parser, &line));
         check_unwrapped(&line, &mut parsers[0]);

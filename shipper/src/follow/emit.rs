@@ -14,7 +14,7 @@ use super::group;
 use super::records::{AtEnd, RecordCounts, SAMPLE_BYTES_MAX, Sink, Taken};
 use crate::backfill::Period;
 use crate::drift::Watch;
-use crate::parse::{Detection, Envelope, Known, Parser, is_blank, without_colours};
+use crate::parse::{Detection, Envelope, Export, Known, Parser, is_blank, without_colours};
 use crate::redact::Redactor;
 use crate::settings::SourceSettings;
 use crate::shape::{Incoming, Shaper};
@@ -177,8 +177,48 @@ impl Emitter {
         const BOM: &[u8] = b"\xef\xbb\xbf";
         let text = if offset == 0 { record.strip_prefix(BOM).unwrap_or(record) } else { record };
         let hash = line_hash(record);
-        self.emit(&RecordText { text, envelope: Envelope::default(), hash, missing, offset }, sink);
+        let line = RecordText { text, envelope: Envelope::default(), hash, missing, offset };
+        self.emit_line(&line, sink);
         self.finish_full_frame(next, sink);
+    }
+
+    /// Makes a record of a line that stands among no others' bytes, or the several that it holds. False: none was made.
+    pub fn emit_line(&mut self, line: &RecordText<'_>, sink: &mut Sink<'_>) -> bool {
+        let is_cut = line.missing > 0 || line.envelope.is_partial;
+        let may_be_export = self.parser.reads_json() && line.envelope.undecodable.is_none();
+        match may_be_export.then(|| Export::read(line.text, is_cut)).flatten() {
+            Some(export) => self.emit_export(line, &export, sink),
+            None => self.emit(line, sink),
+        }
+    }
+
+    /// Makes the records of an export. The first has its line's place and the others are bound to it: whoever begins to
+    /// read begins before the line.
+    fn emit_export(&mut self, line: &RecordText<'_>, export: &Export<'_>, sink: &mut Sink<'_>) -> bool {
+        self.make_room(export.len() + 1, line.offset, sink);
+        let mut text = String::new();
+        let mut is_any = false;
+        for record in 0..export.len() {
+            let span = export.write(record, &mut text);
+            let hash = line_hash(line.text.get(span.clone()).unwrap_or_default());
+            let offset = line.offset + if record == 0 { 0 } else { span.start as u64 };
+            let envelope = Envelope { is_partial: false, ..line.envelope };
+            let record = RecordText { text: text.as_bytes(), envelope, hash, missing: 0, offset };
+            is_any |= self.emit_part(line, &record, sink);
+        }
+        if let Some(rest) = export.rest() {
+            let (offset, text) = (line.offset + rest as u64, line.text.get(rest..).unwrap_or_default());
+            is_any |= self.emit_part(line, &RecordText { text, offset, ..*line }, sink);
+        }
+        is_any
+    }
+
+    fn emit_part(&mut self, line: &RecordText<'_>, part: &RecordText<'_>, sink: &mut Sink<'_>) -> bool {
+        let is_emitted = self.emit(part, sink);
+        if is_emitted && part.offset > line.offset {
+            sink.builder.bind_last();
+        }
+        is_emitted
     }
 
     /// Whether `line` goes on the record whose text so far is `open`, one of several.

@@ -225,7 +225,7 @@ impl Joining {
         let (text, cut_off) = cut(line.text);
         let missing = missing + cut_off;
         let record = RecordText { text, envelope, hash: line_hash(head), missing, offset };
-        emitter.emit(&record, sink);
+        emitter.emit_line(&record, sink);
         emitter.finish_full_frame(next, sink);
     }
 
@@ -455,7 +455,9 @@ impl Joining {
             };
             let offset = turn.offset + record.start() as u64;
             let record = RecordText { text, envelope, hash: line_hash(raw), missing, offset };
-            if turn.emitter.emit(&record, turn.sink) && at > tangle.start {
+            if tangle.len() == 1 {
+                turn.emitter.emit_line(&record, turn.sink);
+            } else if turn.emitter.emit(&record, turn.sink) && at > tangle.start {
                 turn.sink.builder.bind_last();
             }
         }

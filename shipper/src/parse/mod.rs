@@ -46,6 +46,7 @@ pub use colours::{is_blank, without_colours};
 pub use envelope::{Envelope, Piece, Stream, Wrapping};
 pub use format::{Detection, Format, FormatError};
 pub use grok::{PatternError, PatternLibrary, Patterns};
+pub use json::otlp::Export;
 pub use multiline::{Known, LINES_MAX, Multiline, OwnLines, Preset};
 pub use zone::{Zone, ZoneError};
 
@@ -155,6 +156,11 @@ impl Parser {
     /// Looks at the first lines of a file that is read from its middle: separated values are named there.
     pub fn read_head(&mut self, head: &[u8]) {
         self.parsers.read_head(&String::from_utf8_lossy(head), self.format);
+    }
+
+    /// Whether lines may be JSON.
+    pub fn reads_json(&self) -> bool {
+        self.patterns.is_none() && matches!(self.format, Format::Auto | Format::Json)
     }
 
     /// What the last judgement was; none before the first.

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use weir_shipper::parse::{Envelope, Format, Parser, ParserSettings, Wrapping, is_blank, without_colours};
+use weir_shipper::parse::{
+    Envelope, Export, Format, Parser, ParserSettings, Wrapping, is_blank, without_colours,
+};
 
 use crate::support::read_document;
 
@@ -91,7 +93,8 @@ impl Golden {
             text: without_colours(&text, &mut Vec::new()).to_vec(),
             envelope: Envelope::default(),
         };
-        joined(&mut Parser::new(&self.settings()), &self.text).into_iter().map(plain).collect()
+        let joined = joined(&mut Parser::new(&self.settings()), &self.text);
+        joined.into_iter().flat_map(exported).map(plain).collect()
     }
 
     pub fn expected(&self) -> Vec<Map<String, Value>> {
@@ -136,6 +139,17 @@ fn unwrapped(wrapping: Wrapping, text: &[u8]) -> Vec<Record> {
         }
     }
     records
+}
+
+/// The records of a line of OpenTelemetry's exporters, or the line.
+fn exported(line: Vec<u8>) -> Vec<Vec<u8>> {
+    let Some(export) = Export::read(&line, false) else { return vec![line] };
+    let record = |at| {
+        let mut text = String::new();
+        export.write(at, &mut text);
+        text.into_bytes()
+    };
+    (0..export.len()).map(record).collect()
 }
 
 /// The lines of a file, joined as the shipper joins them.

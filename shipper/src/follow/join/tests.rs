@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use weir_record::frame::Decoder;
+use weir_record::limits::FRAME_ENCODED_BYTES_TARGET;
 use weir_record::{FileIdentity, FileKey, Frame, FrameBuilder, SourceId};
 
 use super::*;
@@ -191,6 +192,58 @@ fn a_quiet_stream_does_not_hold_the_other_one_up() {
     assert!(records(&frames).len() > 45, "{}", records(&frames).len());
 }
 
+/// A line of the Collector's.
+fn export(bodies: &[&str]) -> String {
+    let records: Vec<String> =
+        bodies.iter().map(|body| format!(r#"{{"body":{{"stringValue":"{body}"}}}}"#)).collect();
+    format!(
+        r#"{{"resourceLogs":[{{"resource":{{"attributes":[]}},"scopeLogs":[{{"logRecords":[{}]}}]}}]}}"#,
+        records.join(",")
+    )
+}
+
+#[test]
+fn the_records_of_an_export_are_told_apart_and_come_in_one_frame() {
+    let random =
+        |seed: u32| (0..300u32).map(move |at| line_hash(&[seed.to_le_bytes(), at.to_le_bytes()].concat()));
+    let bodies: Vec<String> =
+        (0..100).map(|seed| random(seed).map(|hash| format!("{hash:x}")).collect()).collect();
+    let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+    let line = export(&bodies);
+    let file = format!("{line}\nbetween\n{line}\nat the end\n");
+    let frames = read(file.as_bytes(), 0, &mut std::iter::empty(), AtEnd::All, &source(Format::Auto));
+    let (starts, counts): (Vec<u64>, Vec<u32>) =
+        frames.iter().map(|frame| (frame.header.start, frame.header.count)).unzip();
+    // Each export is larger than a frame ought to be: it is not cut all the same.
+    assert!(frames.iter().filter(|frame| frame.bytes.len() > FRAME_ENCODED_BYTES_TARGET).count() == 2);
+    let second = line.len() as u64 + 1;
+    assert!(starts.iter().all(|start| [0, second, second + 8, 2 * second + 8].contains(start)), "{starts:?}");
+    assert_eq!(counts.iter().sum::<u32>(), 202);
+    let expected: Vec<&str> =
+        bodies.iter().copied().chain(["between"]).chain(bodies.clone()).chain(["at the end"]).collect();
+    let mut found: Vec<_> = records(&frames).into_values().collect();
+    found.sort();
+    assert!(found.iter().map(|(_, message, ..)| message).eq(&expected));
+}
+
+#[test]
+fn an_export_whose_end_is_cut_off_loses_only_that() {
+    let body = "y".repeat(400_000);
+    let line = export(&[&body, &body, &body]);
+    let frames =
+        read(format!("{line}\n").as_bytes(), 0, &mut std::iter::empty(), AtEnd::All, &source(Format::Auto));
+    let mut found: Vec<_> = records(&frames).into_values().collect();
+    found.sort();
+    let bytes: Vec<usize> = found.iter().map(|(_, message, ..)| message.len()).collect();
+    assert_eq!(bytes[..2], [400_000, 400_000]);
+    assert!(found[2].1.starts_with(",{\"body\"") && found.len() == 3, "{:?}", &bytes);
+    let mut decoder = Decoder::new().expect("a decoder");
+    let last = decoder.decode(&frames.last().expect("frames").bytes).expect("a frame");
+    let document = last.records().last().expect("a record").document.to_vec();
+    let missing = format!("\"log.truncated_bytes\":{}", line.len() - LINE_BYTES_MAX);
+    assert!(String::from_utf8_lossy(&document).contains(&missing), "{missing}");
+}
+
 /// A line of a random container: which stream, in pieces or not, how much later, how long, and what it is.
 fn line() -> impl Strategy<Value = (bool, bool, usize, usize, usize)> {
     (
@@ -210,6 +263,7 @@ fn write(lines: &[(bool, bool, usize, usize, usize)], scale: usize) -> String {
             let stream = if *stream { "stdout" } else { "stderr" };
             let filler = "x".repeat(length * scale);
             let text = match kind {
+                0 if number % 3 == 0 => export(&[&format!("{number} {filler}"), &format!("{number}"), "x"]),
                 0 => format!("{{\"msg\":\"{number} {filler}\"}}"),
                 1 => format!("2026-11-21 10:00:00 INFO {number} {filler}"),
                 2 => format!("\tat com.x.Foo{number}({filler})"),

@@ -1,6 +1,7 @@
 //! JSON lines: one pass validates the line and writes the document. Known keys become schema fields, the bytes of all
 //! others are copied under `attributes`; there is no tree of values.
 
+pub(super) mod otlp;
 pub(super) mod scan;
 mod template;
 mod zap;

@@ -172,6 +172,11 @@ impl<'l> Cursor<'l> {
         self.expect(b',').is_some()
     }
 
+    /// Counts the keys anew: what follows is a line of its own.
+    pub(in crate::parse) fn forget_keys(&mut self) {
+        self.fields = 0;
+    }
+
     #[inline]
     fn count_key(&mut self) -> Option<()> {
         self.fields += 1;

@@ -125,11 +125,12 @@ fn key_value(element: &str) -> Option<(&str, Value<'_>)> {
     let value = match kind {
         // 64-bit integers are strings in protobuf's JSON.
         "intValue" => {
-            let digits = json.trim_matches('"');
+            let number = json.trim_matches('"');
+            let digits = number.strip_prefix('-').unwrap_or(number);
             let is_number =
                 !digits.is_empty() && digits.len() < 19 && !digits.starts_with('0') || digits == "0";
             let is_number = is_number && digits.bytes().all(|byte| byte.is_ascii_digit());
-            if is_number { Value::Number(digits) } else { typed_value(json)? }
+            if is_number { Value::Number(number) } else { typed_value(json)? }
         }
         "stringValue" | "doubleValue" | "boolValue" | "bytesValue" => typed_value(json)?,
         // Lists of values keep their types' names.

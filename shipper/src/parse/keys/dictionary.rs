@@ -316,6 +316,7 @@ pub(super) const LOGGER_KEYS: &[(&str, Meaning)] = &[
     ("http.user_agent", Keyword(Field::UserAgentOriginal)),
     ("attributes", KeyValues),
     ("resource.attributes", KeyValues),
+    ("instrumentationScope.name", Keyword(Field::LogLogger)),
     ("req.method", Method),
     ("req.url", Url),
     ("req.id", Identifier(Field::HttpRequestId)),

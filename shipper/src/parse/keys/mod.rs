@@ -181,6 +181,7 @@ pub(super) fn holds_known_members(path: &[u8]) -> bool {
             | b"jsonPayload"
             | b"resource"
             | b"resource.service"
+            | b"instrumentationScope"
             | b"Properties"
             | b"src"
             | b"record.file"
