@@ -21,6 +21,15 @@ pub(super) struct Error<'t> {
     message: Option<&'t str>,
 }
 
+impl<'t> Error<'t> {
+    /// The same, whose message goes on up to `end` of `text`, which it is a part of.
+    fn said_until(self, text: &'t str, end: usize) -> Error<'t> {
+        let message =
+            self.message.map(|message| text.get(place(text, message)..end).map_or(message, str::trim_end));
+        Error { message, ..self }
+    }
+}
+
 impl StackTrace<'_> {
     /// Writes `error.type`, `error.message` and `error.stack_trace`.
     pub(super) fn write(&self, text: &str, draft: &mut Draft<'_>) {
@@ -34,12 +43,17 @@ impl StackTrace<'_> {
     }
 }
 
+/// Where `part` of `text` begins.
+fn place(text: &str, part: &str) -> usize {
+    part.as_ptr().addr().saturating_sub(text.as_ptr().addr())
+}
+
 /// Finds the stack trace in a record of several lines: from the exception's header, or where there is none from the
 /// first frame, to the end.
 pub(super) fn find(text: &str) -> Option<StackTrace<'_>> {
     weir_record::scan::find(b'\n', text.as_bytes())?;
     let mut start = 0;
-    let mut header_at = None;
+    let mut header_at: Option<(usize, Error<'_>)> = None;
     let mut before = "";
     for line in text.split_inclusive('\n') {
         let line_text = line.trim_end();
@@ -48,7 +62,7 @@ pub(super) fn find(text: &str) -> Option<StackTrace<'_>> {
         }
         if start > 0 && is_frame(line_text.as_bytes()) {
             return Some(match header_at {
-                Some((at, error)) => StackTrace { start: at, error: Some(error) },
+                Some((at, error)) => StackTrace { start: at, error: Some(error.said_until(text, start)) },
                 None => StackTrace { start, error: error_at_end(before) },
             });
         }
@@ -64,7 +78,7 @@ pub(super) fn find(text: &str) -> Option<StackTrace<'_>> {
     }
     // Kafka shows the exceptions of a protocol without frames.
     let (start, error) = header_at.filter(|(at, _)| *at > 0)?;
-    Some(StackTrace { start, error: Some(error) })
+    Some(StackTrace { start, error: Some(error.said_until(text, text.len())) })
 }
 
 /// What a text that is a stack trace says of its error: class and message.
@@ -116,7 +130,11 @@ fn python_error(trace: &str) -> Option<Error<'_>> {
     while lines.any(|line| line.ends_with(TRACEBACK)) {
         let line = lines.find(|line| !line.starts_with([' ', '\t']))?;
         error = Some(match line.cut(": ") {
-            Some((class, message)) => Error { class, message: Some(message) },
+            Some((class, message)) => {
+                let start = place(trace, message);
+                let end = trace[start..].find("\n\n").map_or(trace.len(), |blank| start + blank);
+                Error { class, message: Some(message) }.said_until(trace, end)
+            }
             None => Error { class: line, message: None },
         });
     }

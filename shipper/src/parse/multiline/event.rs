@@ -19,12 +19,20 @@ pub(super) enum Event {
     /// Inside a stack trace of frames (Java, .NET, JavaScript), or of other text of which all further lines are indented.
     /// `stamped`: it began with such a line.
     Frames { stamped: bool },
-    /// Behind Python's `Traceback (most recent call last):`.
-    Traceback,
-    /// Behind the exception of a traceback.
-    TracebackEnd,
+    /// Behind the header of an exception that a line with a time tells of, or of its cause: what it says may go on.
+    ErrorText(Further),
+    /// In the frames behind it.
+    ErrorFrames,
+    /// Behind Python's `Traceback (most recent call last):`. `timed`: a line with a time tells of it.
+    Traceback { timed: bool },
+    /// Behind the exception of a traceback: what it says may go on.
+    TracebackEnd { timed: bool, further: Further },
     /// Behind the blank line after it, or the sentence that tells of the next one.
-    TracebackChain,
+    TracebackChain { timed: bool },
+    /// Behind a line with a time and no text: a report may follow.
+    Heading,
+    /// In that report, as Spring Boot writes of what keeps an application from starting.
+    Report(Further),
     /// Behind a line of zap's console that may show a trace, or in that trace.
     Zap,
     /// In a panic of Go.
@@ -59,6 +67,29 @@ pub(super) enum Event {
     SlowLogHead,
 }
 
+/// How many lines have gone on a text that are not indented: any text can stand there, another writer's too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Further(u8);
+
+impl Further {
+    /// Most of them.
+    const MAX: u8 = 50;
+
+    /// Takes one more; none where it begins an event, or there were too many.
+    fn next(self, line: &[u8], preset: Preset) -> Option<Further> {
+        const PAIRS: [&[u8]; 5] = [b"time=", b"ts=", b"t=", b"level=", b"lvl="];
+        let is_text = || {
+            let text = std::str::from_utf8(line).unwrap_or_default();
+            Event::begin(line, preset) == Event::Text { stamped: false }
+                && level_at_start(text).is_none()
+                && exception_header(text).is_none()
+                && !PAIRS.iter().any(|key| line.starts_with(key))
+        };
+        let goes_on = !line.trim_ascii().is_empty() && (is_indented(line) || is_text());
+        (goes_on && self.0 < Further::MAX).then_some(Further(self.0 + 1))
+    }
+}
+
 impl Event {
     /// Reads a first line.
     pub(super) fn begin(line: &[u8], preset: Preset) -> Event {
@@ -72,7 +103,7 @@ impl Event {
                 return Event::SlowQuery { has_query: false };
             }
             Some(_) if is_slow_log_head(line) => return Event::SlowLogHead,
-            Some(b'T') if is_traceback(line) => return Event::Traceback,
+            Some(b'T') if is_traceback(line) => return Event::Traceback { timed: false },
             Some(b'g' | b'p' | b'f') if is_go_panic(line) => return Event::Go,
             Some(b't') if is_rust_panic(line) => return Event::RustPanic,
             Some(b'[') if line.starts_with(b"[GIN] ") => return Event::Gin,
@@ -100,7 +131,10 @@ impl Event {
             return Event::RustPanic;
         }
         if is_traceback(line) {
-            return Event::Traceback;
+            return Event::Traceback { timed: is_timed };
+        }
+        if is_timed && line.trim_ascii_end().ends_with(b" :") {
+            return Event::Heading;
         }
         if opens_object(line) && allows(preset, Preset::Json) {
             return Event::Json { depth: 1 };
@@ -147,7 +181,16 @@ impl Event {
             Event::Statement => next_statement(line, preset),
             Event::Text { stamped } => next_text(stamped, line, preset),
             Event::Frames { stamped } => next_frames(stamped, line),
-            Event::Traceback | Event::TracebackEnd | Event::TracebackChain => self.next_traceback(line),
+            Event::ErrorText(further) => next_error_text(further, line, preset),
+            Event::ErrorFrames if is_cause(line) => Some(Event::ErrorText(Further::default())),
+            Event::ErrorFrames => next_frames(false, line).map(|_| Event::ErrorFrames),
+            Event::Traceback { .. } | Event::TracebackEnd { .. } | Event::TracebackChain { .. } => {
+                self.next_traceback(line, preset)
+            }
+            Event::Heading if line.is_empty() => Some(Event::Report(Further::default())),
+            Event::Heading => next_text(true, line, preset),
+            Event::Report(further) if line.is_empty() => Some(Event::Report(further)),
+            Event::Report(further) => further.next(line, preset).map(Event::Report),
             Event::Zap if is_zap_frame(line) => Some(Event::Zap),
             Event::Zap => next_text(true, line, preset),
             Event::Go => is_go(line).then_some(Event::Go),
@@ -158,17 +201,29 @@ impl Event {
         }
     }
 
-    fn next_traceback(self, line: &[u8]) -> Option<Event> {
-        let is_indented = is_indented(line);
+    fn next_traceback(self, line: &[u8], preset: Preset) -> Option<Event> {
         let is_sentence = line.starts_with(b"During handling of the above exception")
             || line.starts_with(b"The above exception was the direct cause");
         match self {
-            Event::Traceback if is_indented => Some(Event::Traceback),
-            Event::Traceback => is_python_error(line).then_some(Event::TracebackEnd),
-            _ if line.is_empty() || is_sentence => Some(Event::TracebackChain),
-            Event::TracebackChain => is_traceback(line).then_some(Event::Traceback),
-            // The further lines of an exception's text.
-            _ => is_indented.then_some(Event::TracebackEnd),
+            Event::Traceback { .. } if is_indented(line) => Some(self),
+            Event::Traceback { timed } => {
+                is_python_error(line).then_some(Event::TracebackEnd { timed, further: Further::default() })
+            }
+            Event::TracebackEnd { timed, .. } | Event::TracebackChain { timed }
+                if line.is_empty() || is_sentence =>
+            {
+                Some(Event::TracebackChain { timed })
+            }
+            Event::TracebackEnd { timed: false, .. } => is_indented(line).then_some(self),
+            Event::TracebackEnd { timed, further } => {
+                further.next(line, preset).map(|further| Event::TracebackEnd { timed, further })
+            }
+            Event::TracebackChain { timed } if is_traceback(line) => Some(Event::Traceback { timed }),
+            // SQLAlchemy's, behind a blank line.
+            Event::TracebackChain { timed: true } if line.starts_with(b"[SQL: ") => {
+                Some(Event::TracebackEnd { timed: true, further: Further::default() })
+            }
+            _ => None,
         }
     }
 }
@@ -281,7 +336,7 @@ fn next_text(stamped: bool, line: &[u8], preset: Preset) -> Option<Event> {
         return None;
     }
     if is_traceback(line) {
-        return Some(Event::Traceback);
+        return Some(Event::Traceback { timed: true });
     }
     // MariaDB says in a second line what is ready for connections.
     if line.starts_with(b"Version: '") && allows(preset, Preset::Sql) {
@@ -299,10 +354,31 @@ fn next_text(stamped: bool, line: &[u8], preset: Preset) -> Option<Event> {
         return None;
     }
     let text = std::str::from_utf8(line).ok()?;
-    exception_header(text).map(|_| Event::Frames { stamped: false })
+    exception_header(text).map(|_| Event::ErrorText(Further::default()))
+}
+
+/// What an exception says is any text up to its first frame.
+fn next_error_text(further: Further, line: &[u8], preset: Preset) -> Option<Event> {
+    if is_cause(line) {
+        return Some(Event::ErrorText(Further::default()));
+    }
+    match is_frame(line) {
+        true => Some(Event::ErrorFrames),
+        false => further.next(line, preset).map(Event::ErrorText),
+    }
+}
+
+/// Whether a line is the header of another exception in a trace: Java's causes and what was suppressed, .NET's inner ones.
+fn is_cause(line: &[u8]) -> bool {
+    const WORDS: [&[u8]; 4] = [b"Caused by: ", b"Wrapped by: ", b"Suppressed: ", b"---> "];
+    let text = line.trim_ascii_start();
+    is_frame(line) && WORDS.iter().any(|word| text.starts_with(word))
 }
 
 fn next_frames(stamped: bool, line: &[u8]) -> Option<Event> {
+    if stamped && is_cause(line) {
+        return Some(Event::ErrorText(Further::default()));
+    }
     let goes_on = is_frame(line)
         || stamped && is_indented(line)
         // What JavaScript shows of an error's properties, and .NET between its traces.

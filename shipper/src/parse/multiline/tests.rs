@@ -261,6 +261,63 @@ fn frames_behind_a_line_that_tells_of_no_error_are_of_another_writer() {
 }
 
 #[test]
+fn what_an_exception_says_may_go_on_over_lines_of_any_text() {
+    one(
+        "2026-11-20 21:39:19,123 ERROR app it broke\nTraceback (most recent call last):\n  File \"/srv/app.py\", line 3, in f\n    raise error\npydantic.error_wrappers.ValidationError: 2 validation errors for Order\nprice\n  value is not a valid float (type=type_error.float)\ncount\n  field required (type=value_error.missing)",
+    );
+    one(
+        "2026-11-20 21:39:19,123 ERROR db it broke\nTraceback (most recent call last):\n  File \"/srv/db.py\", line 3, in f\n    run(sql)\npsycopg2.errors.UndefinedTable: relation \"orders\" does not exist\nLINE 1: SELECT * FROM orders\n                      ^\n\nThe above exception was the direct cause of the following exception:\n\nTraceback (most recent call last):\n  File \"/srv/db.py\", line 9, in g\n    raise\nsqlalchemy.exc.ProgrammingError: relation \"orders\" does not exist\nLINE 1: SELECT * FROM orders\n\n[SQL: SELECT * FROM orders]\n(Background on this error at: https://sqlalche.me/e/20/f405)",
+    );
+    one(
+        "2026-11-20 21:39:19.123 ERROR [main] a.B - gone\njava.lang.IllegalStateException: one\ntwo\n  Position: 3\nfour: five\n\tat a.B.c(B.java:1)\nCaused by: java.sql.SQLException: six\nseven\n\tat d.E.f(E.java:2)\n\t... 2 more",
+    );
+    one(
+        "2026-11-20 21:39:19.123 ERROR a.B - gone: java.io.IOException: one\n\tat a.B.c(B.java:1)\nCaused by: java.sql.SQLException: two\nthree\n\tat d.E.f(E.java:2)",
+    );
+    one(
+        "2026-11-20 21:39:19.123 [ERR] A.B: gone\nSystem.AggregateException: one\n(two)\n ---> System.IO.IOException: three\nfour\n   at A.B.C() in /a.cs:line 1\n   --- End of inner exception stack trace ---\n   at A.D()",
+    );
+}
+
+#[test]
+fn what_an_exception_says_ends_where_another_event_begins() {
+    const HEAD: [&str; 2] = ["2026-11-20 21:39:19 ERROR a.B - gone", "java.io.IOException: one"];
+    for other in [
+        "{\"msg\":\"a\"}",
+        "INFO words",
+        "level=info msg=words",
+        "Traceback (most recent call last):",
+        "panic: x",
+        "java.io.IOException: two",
+        "I1120 21:39:19.123456       1 a.go:77] x",
+        "::1 - - [20/Nov/2026:21:39:19 +0000] \"GET / HTTP/1.0\" 200 5",
+        "",
+    ] {
+        check(&[HEAD[0], HEAD[1], "said", other], &[3, 1]);
+    }
+    // Endless text is another writer's.
+    let mut lines = HEAD.to_vec();
+    lines.resize(100, "words");
+    let mut expected = vec![52];
+    expected.resize(49, 1);
+    check(&lines, &expected);
+    // So is what follows an exception that nobody has told of.
+    check(
+        &["Traceback (most recent call last):", "  File \"x.py\", line 1", "KeyError: 'a'", "words"],
+        &[3, 1],
+    );
+}
+
+#[test]
+fn a_report_behind_a_line_without_a_text_is_of_it() {
+    one(
+        "2026-11-20T21:39:19.123Z ERROR 7 --- [main] o.s.b.d.LoggingFailureAnalysisReporter   : \n\n***************************\nAPPLICATION FAILED TO START\n***************************\n\nDescription:\n\nWeb server failed to start. Port 8080 was already in use.\n\nAction:\n\nStop the process that listens on port 8080.\n",
+    );
+    check(&["2026-11-20 21:39:19 INFO a :", "words"], &[1, 1]);
+    check(&["2026-11-20 21:39:19 INFO a : b", "", "words"], &[1, 1, 1]);
+}
+
+#[test]
 fn objects_may_begin_with_a_member_or_behind_text() {
     one("{ \"a\": 1,\n  \"b\": 2\n}");
     one("2026-11-20 21:39:19 INFO response: {\n  \"a\": [\n    1\n  ]\n}");
