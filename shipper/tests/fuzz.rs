@@ -102,7 +102,7 @@ fn any_damaged_export_loses_nothing() {
             let rest = export.rest().map_or(line.len(), |rest| rest);
             let (mut text, mut said) = (String::new(), String::from_utf8_lossy(&line[rest..]).into_owned());
             let mut end = 0;
-            for record in 0..export.len() {
+            for record in 0..export.count() {
                 let span = export.write(record, &mut text);
                 assert!(end <= span.start && span.end <= rest, "{span:?} behind {end}");
                 end = span.end;

@@ -195,10 +195,10 @@ impl Emitter {
     /// Makes the records of an export. The first has its line's place and the others are bound to it: whoever begins to
     /// read begins before the line.
     fn emit_export(&mut self, line: &RecordText<'_>, export: &Export<'_>, sink: &mut Sink<'_>) -> bool {
-        self.make_room(export.len() + 1, line.offset, sink);
+        self.make_room(export.count() + 1, line.offset, sink);
         let mut text = String::new();
         let mut is_any = false;
-        for record in 0..export.len() {
+        for record in 0..export.count() {
             let span = export.write(record, &mut text);
             let hash = line_hash(line.text.get(span.clone()).unwrap_or_default());
             let offset = line.offset + if record == 0 { 0 } else { span.start as u64 };

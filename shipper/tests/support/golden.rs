@@ -149,7 +149,7 @@ fn exported(line: Vec<u8>) -> Vec<Vec<u8>> {
         export.write(at, &mut text);
         text.into_bytes()
     };
-    (0..export.len()).map(record).collect()
+    (0..export.count()).map(record).collect()
 }
 
 /// The lines of a file, joined as the shipper joins them.

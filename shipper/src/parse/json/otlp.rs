@@ -49,7 +49,7 @@ impl<'l> Export<'l> {
     }
 
     /// How many there are: one at least.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.records.len()
     }
 

@@ -2,6 +2,7 @@
 //! them again gives the same records.
 
 mod event;
+mod lines;
 
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ use super::time::begins_with_time;
 
 pub use weir_config::Preset;
 
-use event::{Event, is_stray_frame};
+use event::Event;
+use lines::is_stray_frame;
 
 /// Most lines of one record: bounds what an endless trace may hold up.
 pub const LINES_MAX: usize = 500;
