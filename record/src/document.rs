@@ -5,6 +5,8 @@
 //! document, always: Elasticsearch refuses repeats. So the writer knows which fields it has written, and which are
 //! reserved for the shared fragment.
 
+use std::num::NonZeroU64;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::json::{push_escaped, push_i64, push_string};
@@ -140,7 +142,7 @@ impl Members {
 
 /// A key that an attribute can have as it is: a hash of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AttributeKey(u64);
+pub struct AttributeKey(NonZeroU64);
 
 impl AttributeKey {
     /// None where the key has to be mended: where it is empty, too long, has odd dots, or not only printable ASCII.
@@ -151,7 +153,7 @@ impl AttributeKey {
             1..=BLOCK_BYTES => short_plain_key(key),
             _ => is_plain_key(key).then(|| xxh3_64(key)),
         };
-        hash.map(AttributeKey)
+        hash.and_then(NonZeroU64::new).map(AttributeKey)
     }
 }
 
@@ -332,7 +334,7 @@ impl<'a> DocumentWriter<'a> {
     /// [`DocumentWriter::attribute`] mends it.
     #[inline]
     pub fn attribute_member(&mut self, key: Option<AttributeKey>, member: &[u8]) -> bool {
-        let is_new = key.is_some_and(|AttributeKey(hash)| self.scratch.remember(hash));
+        let is_new = key.is_some_and(|AttributeKey(hash)| self.scratch.remember(hash.get()));
         if is_new {
             let text = in_record(self.record, member);
             self.attribute_behind_prefix(|out| push_head(out, text, member.len()));
@@ -343,7 +345,7 @@ impl<'a> DocumentWriter<'a> {
     /// Whether a key can be written as it is; it is remembered then.
     #[inline]
     fn is_new_plain_key(&mut self, key: &[u8]) -> bool {
-        AttributeKey::new(key).is_some_and(|AttributeKey(hash)| self.scratch.remember(hash))
+        AttributeKey::new(key).is_some_and(|AttributeKey(hash)| self.scratch.remember(hash.get()))
     }
 
     /// Writes the attribute `key` as text.

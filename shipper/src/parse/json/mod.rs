@@ -114,9 +114,9 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
         let mut is_open = cursor.expect(b'}').is_none();
         while is_open {
             if depth == 1
-                && let Some(member) = cursor.usual_member()
+                && let Some((member, known)) = self.usual_member(&mut cursor)
             {
-                self.top_member(member, &cursor);
+                self.top_member(member, known, &cursor);
             } else {
                 self.cursor = cursor;
                 self.other_member(depth)?;
@@ -131,6 +131,19 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
         Some(())
     }
 
+    /// Passes over a member of the line itself, if it is written in the usual way.
+    #[inline(always)]
+    fn usual_member(&mut self, cursor: &mut Cursor<'l>) -> Option<(Member<'l>, Known)> {
+        if let Some((lead, known)) = self.places.expected()
+            && let Some(member) = cursor.expected_member(lead)
+        {
+            self.places.skip();
+            return Some((member, known));
+        }
+        let member = cursor.usual_member()?;
+        Some((member, self.places.next(member.key)))
+    }
+
     /// A member that is not of the line itself, or not written in the usual way.
     fn other_member(&mut self, depth: usize) -> Option<()> {
         self.cursor.blanks();
@@ -141,18 +154,18 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
         }
         let value_start = self.cursor.position();
         let passed = self.cursor.value(1, self.keys)?;
-        let cursor = self.cursor;
-        self.top_member(Member { key: key.inside.as_bytes(), start, value_start, passed }, &cursor);
+        let (cursor, known) = (self.cursor, self.places.next(key.inside.as_bytes()));
+        self.top_member(Member { key: key.inside.as_bytes(), start, value_start, passed }, known, &cursor);
         Some(())
     }
 
     /// A member of the line itself that is not opened.
-    #[inline]
-    fn top_member(&mut self, member: Member<'l>, cursor: &Cursor<'l>) {
+    #[inline(always)]
+    fn top_member(&mut self, member: Member<'l>, known: Known, cursor: &Cursor<'l>) {
         let Member { key, start, value_start, passed } = member;
         let end = cursor.position();
         let member = cursor.bytes_between(start, end);
-        let Known { meaning, attribute } = self.places.next(key);
+        let Known { meaning, attribute } = known;
         let placed = match meaning {
             None => false,
             Some(meaning) => {

@@ -1,7 +1,7 @@
 //! A cursor over one JSON text: what it passes over is valid (RFC 8259), or it says so.
 
 use super::super::draft::Value;
-use super::super::keys::holds_known_members;
+use super::super::keys::{Lead, holds_known_members};
 use weir_record::limits::{DEPTH_MAX, FIELDS_MAX, KEY_BYTES_MAX};
 use weir_record::scan::{Specials, clean_prefix, digits};
 
@@ -141,8 +141,24 @@ impl<'l> Cursor<'l> {
         let start = self.at + usize::from(bytes.get(self.at) == Some(&b' ')) + 1;
         let key_end = self.special_from(start)?;
         let is_key = bytes.get(start - 1) == Some(&b'"') && bytes.get(key_end..key_end + 2) == Some(b"\":");
+        is_key.then(|| self.usual_value(start, key_end)).flatten()
+    }
+
+    /// As [`usual_member`](Self::usual_member), for a key that is expected: the search for its end is spared.
+    #[inline(always)]
+    pub(in crate::parse) fn expected_member(&mut self, lead: &Lead) -> Option<Member<'l>> {
+        let bytes = self.line.as_bytes();
+        let start = self.at + usize::from(bytes.get(self.at) == Some(&b' ')) + 1;
+        let found = lead.is_at(bytes.get(start - 1..)?.first_chunk()?);
+        found.then(|| self.usual_value(start, start + lead.key_length())).flatten()
+    }
+
+    /// Passes over the value of a key that stands from `start` to `key_end`, its colon, and itself.
+    #[inline(always)]
+    fn usual_value(&mut self, start: usize, key_end: usize) -> Option<Member<'l>> {
+        let bytes = self.line.as_bytes();
         let value_start = key_end + 2 + usize::from(bytes.get(key_end + 2) == Some(&b' '));
-        let (passed, end) = match bytes.get(value_start).filter(|_| is_key)? {
+        let (passed, end) = match bytes.get(value_start)? {
             b'"' => {
                 let end = self.special_from(value_start + 1)?;
                 (Passed::Text { escaped: false }, (bytes.get(end) == Some(&b'"')).then_some(end + 1)?)

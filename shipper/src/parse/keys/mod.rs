@@ -2,7 +2,7 @@
 
 use weir_record::Field;
 use weir_record::document::AttributeKey;
-use weir_record::scan::{BLOCK_BYTES, words};
+use weir_record::scan::{BLOCK_BYTES, Block, words};
 use weir_record::schema::{Kind, Origin};
 
 mod dictionary;
@@ -217,7 +217,45 @@ pub(super) struct Places {
 struct Key {
     ends: (u64, u64),
     length: usize,
+    lead: Lead,
     known: Known,
+}
+
+/// How a member of JSON begins, `"key":`, if a block has room for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lead {
+    words: (u64, u64),
+    /// The bits that tell.
+    masks: (u64, u64),
+    key_length: usize,
+}
+
+impl Lead {
+    /// The quotes and the colon.
+    const MARKS: usize = 3;
+
+    /// No text begins so: it is no UTF-8.
+    const NEVER: Lead = Lead { words: (u64::MAX, u64::MAX), masks: (u64::MAX, u64::MAX), key_length: 0 };
+
+    fn new(key: &[u8]) -> Lead {
+        if key.len() > BLOCK_BYTES - Lead::MARKS {
+            return Lead::NEVER;
+        }
+        let lead = [b"\"", key, b"\":"].concat();
+        Lead { words: words(&lead), masks: words(&vec![u8::MAX; lead.len()]), key_length: key.len() }
+    }
+
+    #[inline]
+    pub(super) fn is_at(&self, text: &Block) -> bool {
+        let (low, high) = words(text);
+        (low ^ self.words.0) & self.masks.0 | (high ^ self.words.1) & self.masks.1 == 0
+    }
+
+    /// Bytes between the quotes.
+    #[inline]
+    pub(super) const fn key_length(&self) -> usize {
+        self.key_length
+    }
 }
 
 /// What is known of a key.
@@ -232,6 +270,18 @@ impl Places {
     /// Begins a line.
     pub(super) fn begin(&mut self) {
         self.next = 0;
+    }
+
+    /// How the line's next member begins if it is the one of the line before, and what its key is then.
+    #[inline]
+    pub(super) fn expected(&self) -> Option<(&Lead, Known)> {
+        self.keys.get(self.next).map(|key| (&key.lead, key.known))
+    }
+
+    /// Passes over the line's next key: it was the expected one.
+    #[inline]
+    pub(super) fn skip(&mut self) {
+        self.next += 1;
     }
 
     /// What the line's next key is.
@@ -250,7 +300,7 @@ impl Places {
     #[inline(never)]
     fn learn(&mut self, place: usize, name: &[u8]) -> Known {
         let known = Known { meaning: lookup(name), attribute: AttributeKey::new(name) };
-        let key = Key { ends: ends(name), length: name.len(), known };
+        let key = Key { ends: ends(name), length: name.len(), lead: Lead::new(name), known };
         match self.keys.get_mut(place) {
             Some(before) => *before = key,
             None => self.keys.push(key),
