@@ -45,6 +45,16 @@ impl FieldSet {
         self.0[word] & bit != 0
     }
 
+    /// Whether a field is in both.
+    const fn meets(self, other: FieldSet) -> bool {
+        self.0[0] & other.0[0] | self.0[1] & other.0[1] != 0
+    }
+
+    /// The fields of both.
+    const fn and(self, other: FieldSet) -> FieldSet {
+        FieldSet([self.0[0] | other.0[0], self.0[1] | other.0[1]])
+    }
+
     /// The word and the bit of a field.
     const fn place(field: Field) -> (usize, u64) {
         ((field as usize / u64::BITS as usize) % 2, 1 << (field as u32 % u64::BITS))
@@ -124,6 +134,8 @@ impl DocumentScratch {
 pub struct Members {
     /// With their values, which are JSON.
     fields: Vec<(Field, String)>,
+    /// The fields alone.
+    set: FieldSet,
     /// All of them, each behind a comma.
     text: Vec<u8>,
 }
@@ -136,7 +148,8 @@ impl Members {
         for (field, value) in &fields {
             text.extend_from_slice(format!(",\"{}\":{value}", field.name()).as_bytes());
         }
-        Members { fields, text }
+        let set = fields.iter().map(|(field, _)| *field).collect();
+        Members { fields, set, text }
     }
 }
 
@@ -271,17 +284,15 @@ impl<'a> DocumentWriter<'a> {
     /// Writes members that are always the same, but those that are taken.
     pub fn prepared(&mut self, members: &Members) {
         let is_first = self.out.len() == self.start;
-        if is_first || members.fields.iter().any(|(field, _)| self.has(*field)) {
+        if is_first || self.written.meets(members.set) {
             for (field, value) in &members.fields {
                 self.raw(*field, value.as_bytes());
             }
             return;
         }
-        self.out.extend_from_slice(&members.text);
+        push(self.out, &members.text);
         self.members += members.fields.len();
-        for (field, _) in &members.fields {
-            self.written.insert(*field);
-        }
+        self.written = self.written.and(members.set);
     }
 
     /// Writes `@timestamp`.

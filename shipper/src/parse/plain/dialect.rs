@@ -25,8 +25,11 @@ pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Head
                 let found = stamped::read(line, moment, length);
                 // The others begin with no year of four digits.
                 let has_year = matches!(line.as_bytes(), [_, _, _, _, b'-' | b'/', ..]);
-                if found.is_some() || has_year {
+                if found.is_some() {
                     return found;
+                }
+                if has_year {
+                    return None;
                 }
             }
             redis(line, clock)

@@ -146,6 +146,9 @@ pub(super) fn trace_context(text: &str) -> Option<TraceContext<'_>> {
         let context = TraceContext { ids: Some((trace, span)), ..TraceContext::default() };
         return (is_id(trace) && is_id(span)).then_some(context);
     }
+    if !text.has(b',') {
+        return None;
+    }
     let mut parts = text.split(',').map(str::trim);
     let (service, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
     let exported = parts.next().filter(|exported| !exported.is_empty());

@@ -26,21 +26,29 @@ fn is_letter(byte: u8) -> bool {
 
 /// The month of an English abbreviation.
 pub(super) fn english(name: &[u8; 3]) -> Option<u8> {
-    Some(match name {
-        b"Jan" => 1,
-        b"Feb" => 2,
-        b"Mar" => 3,
-        b"Apr" => 4,
-        b"May" => 5,
-        b"Jun" => 6,
-        b"Jul" => 7,
-        b"Aug" => 8,
-        b"Sep" => 9,
-        b"Oct" => 10,
-        b"Nov" => 11,
-        b"Dec" => 12,
-        _ => return None,
-    })
+    const NAMES: [u32; 12] = [
+        word(b"Jan"),
+        word(b"Feb"),
+        word(b"Mar"),
+        word(b"Apr"),
+        word(b"May"),
+        word(b"Jun"),
+        word(b"Jul"),
+        word(b"Aug"),
+        word(b"Sep"),
+        word(b"Oct"),
+        word(b"Nov"),
+        word(b"Dec"),
+    ];
+    let name = word(name);
+    // All are looked at: no branch depends on which one it is.
+    let places =
+        NAMES.iter().enumerate().fold(0, |places, (at, other)| places | u16::from(*other == name) << at);
+    (places != 0).then(|| places.trailing_zeros() as u8 + 1)
+}
+
+const fn word(name: &[u8; 3]) -> u32 {
+    u32::from_le_bytes([name[0], name[1], name[2], 0])
 }
 
 /// Beginnings of names, at least as long as an abbreviation; longer ones stand before those that begin alike.
