@@ -5,73 +5,19 @@
 //! document, always: Elasticsearch refuses repeats. So the writer knows which fields it has written, and which are
 //! reserved for the shared fragment.
 
-use std::num::NonZeroU64;
-
-use xxhash_rust::xxh3::xxh3_64;
-
 use crate::json::{push_escaped, push_i64, push_string};
 use crate::level::Level;
-use crate::limits::{FIELDS_MAX, KEY_BYTES_MAX};
-use crate::scan::{self, BLOCK_BYTES, push, push_head};
-use crate::schema::{ATTRIBUTES, Field, Opening, Origin};
+use crate::limits::FIELDS_MAX;
+use crate::scan::{push, push_head};
+use crate::schema::{ATTRIBUTES, Field, Opening};
 use crate::time::{Day, Timestamp};
 
-/// A set of schema fields.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FieldSet([u64; 2]);
+mod fields;
+mod keys;
 
-impl FieldSet {
-    /// No field.
-    pub const EMPTY: FieldSet = FieldSet([0; 2]);
-
-    /// The fields that only Weir writes: a line's own are kept under `attributes`.
-    pub fn weir_only() -> FieldSet {
-        Field::ALL.iter().filter(|field| field.origin() == Origin::Weir).copied().collect()
-    }
-
-    /// Adds a field; false where it was in the set.
-    #[inline]
-    pub const fn insert(&mut self, field: Field) -> bool {
-        let (word, bit) = Self::place(field);
-        let fresh = self.0[word] & bit == 0;
-        self.0[word] |= bit;
-        fresh
-    }
-
-    /// Whether the field is in the set.
-    #[inline]
-    pub const fn contains(self, field: Field) -> bool {
-        let (word, bit) = Self::place(field);
-        self.0[word] & bit != 0
-    }
-
-    /// Whether a field is in both.
-    const fn meets(self, other: FieldSet) -> bool {
-        self.0[0] & other.0[0] | self.0[1] & other.0[1] != 0
-    }
-
-    /// The fields of both.
-    const fn and(self, other: FieldSet) -> FieldSet {
-        FieldSet([self.0[0] | other.0[0], self.0[1] | other.0[1]])
-    }
-
-    /// The word and the bit of a field.
-    const fn place(field: Field) -> (usize, u64) {
-        ((field as usize / u64::BITS as usize) % 2, 1 << (field as u32 % u64::BITS))
-    }
-}
-
-impl FromIterator<Field> for FieldSet {
-    fn from_iter<I: IntoIterator<Item = Field>>(fields: I) -> FieldSet {
-        let mut set = FieldSet::EMPTY;
-        for field in fields {
-            set.insert(field);
-        }
-        set
-    }
-}
-
-const _: () = assert!(Field::ALL.len() <= 128, "a field set has 128 bits");
+pub use self::fields::FieldSet;
+pub use self::keys::AttributeKey;
+use self::keys::{hash_of, push_clean_key};
 
 /// What happened to a record on its way, shown in `tags`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,23 +96,6 @@ impl Members {
         }
         let set = fields.iter().map(|(field, _)| *field).collect();
         Members { fields, set, text }
-    }
-}
-
-/// A key that an attribute can have as it is: a hash of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AttributeKey(NonZeroU64);
-
-impl AttributeKey {
-    /// None where the key has to be mended: where it is empty, too long, has odd dots, or not only printable ASCII.
-    #[inline]
-    pub fn new(key: &[u8]) -> Option<AttributeKey> {
-        let hash = match key.len() {
-            0 => None,
-            1..=BLOCK_BYTES => short_plain_key(key),
-            _ => is_plain_key(key).then(|| xxh3_64(key)),
-        };
-        hash.and_then(NonZeroU64::new).map(AttributeKey)
     }
 }
 
@@ -345,7 +274,7 @@ impl<'a> DocumentWriter<'a> {
     /// [`DocumentWriter::attribute`] mends it.
     #[inline]
     pub fn attribute_member(&mut self, key: Option<AttributeKey>, member: &[u8]) -> bool {
-        let is_new = key.is_some_and(|AttributeKey(hash)| self.scratch.remember(hash.get()));
+        let is_new = key.is_some_and(|key| self.scratch.remember(key.hash()));
         if is_new {
             let text = in_record(self.record, member);
             self.attribute_behind_prefix(|out| push_head(out, text, member.len()));
@@ -356,7 +285,7 @@ impl<'a> DocumentWriter<'a> {
     /// Whether a key can be written as it is; it is remembered then.
     #[inline]
     fn is_new_plain_key(&mut self, key: &[u8]) -> bool {
-        AttributeKey::new(key).is_some_and(|AttributeKey(hash)| self.scratch.remember(hash.get()))
+        AttributeKey::new(key).is_some_and(|key| self.scratch.remember(key.hash()))
     }
 
     /// Writes the attribute `key` as text.
@@ -478,183 +407,5 @@ fn append(out: &mut Vec<u8>, start: usize, opening: &Opening, quote: usize, push
     push(out);
 }
 
-/// Whether a key needs neither mending nor escaping: printable ASCII, no empty part between dots.
-fn is_plain_key(key: &[u8]) -> bool {
-    let is_printable = scan::span(b'!', b'~', key) == key.len() && scan::clean_prefix(key) == key.len();
-    is_printable && key.len() <= KEY_BYTES_MAX && !key.split(|byte| *byte == b'.').any(<[u8]>::is_empty)
-}
-
-/// The hash of a key that fits into a block, if it is plain.
-#[inline]
-fn short_plain_key(key: &[u8]) -> Option<u64> {
-    let (low, high) = scan::words(key);
-    let odd = scan::odd_or_dots(low, high, key.len());
-    (odd == 0 || is_plain_key(key)).then(|| hash(low, high, key.len()))
-}
-
-/// A hash of a key: one multiplication for the usual short ones.
-#[inline]
-fn hash(low: u64, high: u64, length: usize) -> u64 {
-    /// Of wyhash (Wang Yi, <https://github.com/wangyi-fudan/wyhash>).
-    const SECRETS: [u64; 2] = [0xA076_1D64_78BD_642F, 0xE703_7ED1_A0B4_28DB];
-    let product = u128::from(low ^ SECRETS[0] ^ length as u64) * u128::from(high ^ SECRETS[1]);
-    (product as u64) ^ (product >> 64) as u64
-}
-
-/// The hash of any key.
-fn hash_of(key: &[u8]) -> u64 {
-    match key.len() {
-        0..=BLOCK_BYTES => {
-            let (low, high) = scan::words(key);
-            hash(low, high, key.len())
-        }
-        _ => xxh3_64(key),
-    }
-}
-
-/// Appends `key` as Elasticsearch accepts it: no empty part between dots, not only blanks, at most
-/// [`KEY_BYTES_MAX`] bytes.
-fn push_clean_key(out: &mut Vec<u8>, key: &str) {
-    let key = &key[..key.floor_char_boundary(KEY_BYTES_MAX)];
-    let usable = !key.is_empty()
-        && !key.starts_with('.')
-        && !key.ends_with('.')
-        && !key.contains("..")
-        && !key.split('.').any(|part| part.trim().is_empty());
-    if usable {
-        out.extend_from_slice(key.as_bytes());
-        return;
-    }
-    for (at, part) in key.split('.').enumerate() {
-        if at > 0 {
-            out.push(b'.');
-        }
-        out.extend_from_slice(if part.trim().is_empty() { b"_" } else { part.as_bytes() });
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use proptest::prelude::*;
-    use serde_json::Value;
-
-    use super::*;
-
-    fn write(fill: impl FnOnce(&mut DocumentWriter)) -> String {
-        let (mut out, mut scratch) = (b"before".to_vec(), DocumentScratch::default());
-        let mut writer = DocumentWriter::new(&mut out, &mut scratch, b"", FieldSet::weir_only());
-        fill(&mut writer);
-        let length = writer.finish();
-        assert_eq!(out.len(), 6 + length);
-        String::from_utf8(out.split_off(6)).expect("UTF-8")
-    }
-
-    #[test]
-    fn a_document_is_flat_dotted_members() {
-        let fragment = write(|writer| {
-            writer.timestamp(Timestamp::from_nanos(1_000_000, 3).expect("valid"));
-            writer.string(Field::Message, "a \"b\"");
-            writer.level(Level::Error);
-            writer.attribute_string("user.tier", "gold");
-            writer.tag(Tag::Truncated);
-        });
-        assert_eq!(
-            fragment,
-            r#""@timestamp":"1970-01-01T00:00:00.001Z","message":"a \"b\"","log.level":"error","attributes.user.tier":"gold","tags":["truncated"]"#
-        );
-    }
-
-    #[test]
-    fn a_field_is_written_once_and_weirs_own_never_by_a_line() {
-        let fragment = write(|writer| {
-            assert!(writer.string(Field::Message, "first"));
-            assert!(!writer.string(Field::Message, "second"));
-            assert!(!writer.integer(Field::LogOffset, 7));
-        });
-        assert_eq!(fragment, r#""message":"first""#);
-    }
-
-    #[test]
-    fn members_are_written_together_or_those_that_are_not_taken() {
-        let members = Members::new([
-            (Field::SyslogPriority, "34".to_owned()),
-            (Field::LogLevel, "\"error\"".to_owned()),
-        ]);
-        let with_first = |first: fn(&mut DocumentWriter<'_>) -> bool| {
-            write(|writer| {
-                assert!(first(writer));
-                writer.prepared(&members);
-                assert!(!writer.string(Field::LogLevel, "other"));
-            })
-        };
-        let both = r#""log.syslog.priority":34,"log.level":"error""#;
-        assert_eq!(with_first(|_| true), both);
-        assert_eq!(
-            with_first(|writer| writer.string(Field::Message, "x")),
-            format!(r#""message":"x",{both}"#)
-        );
-        let taken = with_first(|writer| writer.level(Level::Info));
-        assert_eq!(taken, r#""log.level":"info","log.syslog.priority":34"#);
-    }
-
-    #[test]
-    fn repeated_and_unusable_keys_are_mended() {
-        let fragment = write(|writer| {
-            for key in ["a", "a", "a", "", ".", "x..y", " ", "end."] {
-                writer.attribute(key).push(b'1');
-            }
-        });
-        assert_eq!(
-            fragment,
-            r#""attributes.a":1,"attributes.a_2":1,"attributes.a_3":1,"attributes._":1,"attributes._._":1,"attributes.x._.y":1,"attributes.__2":1,"attributes.end._":1"#
-        );
-    }
-
-    #[test]
-    fn tags_of_the_line_and_of_weir_stand_together() {
-        let fragment = write(|writer| {
-            writer.line_tags(br#""a","b""#);
-            writer.tag(Tag::InvalidUtf8);
-        });
-        assert_eq!(fragment, r#""tags":["a","b","invalid_utf8"]"#);
-    }
-
-    #[test]
-    fn reset_leaves_no_trace() {
-        let fragment = write(|writer| {
-            writer.string(Field::Message, "json?");
-            writer.attribute_string("k", "v");
-            writer.tag(Tag::Truncated);
-            writer.reset();
-            writer.attribute_string("k", "w");
-        });
-        assert_eq!(fragment, r#""attributes.k":"w""#);
-    }
-
-    #[test]
-    fn a_member_is_copied_unless_its_key_has_to_be_mended() {
-        let fragment = write(|writer| {
-            assert!(writer.attribute_member(AttributeKey::new(b"a"), br#"a": [1, 2]"#));
-            assert!(!writer.attribute_member(AttributeKey::new(b"a"), br#"a":2"#));
-            assert!(!writer.attribute_member(AttributeKey::new(b"a."), br#"a.":2"#));
-            writer.attribute("a").push(b'3');
-        });
-        assert_eq!(fragment, r#""attributes.a": [1, 2],"attributes.a_2":3"#);
-    }
-
-    proptest! {
-        #[test]
-        fn any_keys_and_values_make_valid_json_without_repeats(pairs in prop::collection::vec(("\\PC{0,5}|[a-c.]{0,3}|_2", "\\PC*"), 0..20)) {
-            let fragment = write(|writer| {
-                for (key, value) in &pairs {
-                    writer.attribute_string(key, value);
-                }
-            });
-            let document = format!("{{{fragment}}}");
-            let read: HashMap<String, Value> = serde_json::from_str(&document).expect("valid JSON");
-            prop_assert_eq!(read.len(), pairs.len());
-        }
-    }
-}
+mod tests;
