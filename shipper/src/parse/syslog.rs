@@ -64,6 +64,42 @@ const PRIORITY_FIELDS: [Field; 6] = [
 /// The members of each priority: they are the same in all lines that have it.
 static PRIORITIES: LazyLock<Vec<Members>> = LazyLock::new(|| (0..=PRIORITY_MAX).map(members_of).collect());
 
+const FACILITIES: [&str; 24] = [
+    "kern",
+    "user",
+    "mail",
+    "daemon",
+    "auth",
+    "syslog",
+    "lpr",
+    "news",
+    "uucp",
+    "cron",
+    "authpriv",
+    "ftp",
+    "ntp",
+    "security",
+    "console",
+    "solaris-cron",
+    "local0",
+    "local1",
+    "local2",
+    "local3",
+    "local4",
+    "local5",
+    "local6",
+    "local7",
+];
+
+/// The priority that `daemon.err` names.
+fn named_priority(text: &str) -> Option<u8> {
+    const SEVERITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"];
+    let (facility, severity) = text.cut_byte(b'.')?;
+    let facility = FACILITIES.iter().position(|name| *name == facility)?;
+    let severity = SEVERITIES.iter().position(|name| *name == severity)?;
+    u8::try_from(facility * 8 + severity).ok()
+}
+
 fn write_priority(priority: u8, draft: &mut Draft<'_>) {
     if let Some(members) = PRIORITIES.get(usize::from(priority)) {
         draft.writer.prepared(members);
@@ -71,32 +107,6 @@ fn write_priority(priority: u8, draft: &mut Draft<'_>) {
 }
 
 fn members_of(priority: u8) -> Members {
-    const FACILITIES: [&str; 24] = [
-        "kern",
-        "user",
-        "mail",
-        "daemon",
-        "auth",
-        "syslog",
-        "lpr",
-        "news",
-        "uucp",
-        "cron",
-        "authpriv",
-        "ftp",
-        "ntp",
-        "security",
-        "console",
-        "solaris-cron",
-        "local0",
-        "local1",
-        "local2",
-        "local3",
-        "local4",
-        "local5",
-        "local6",
-        "local7",
-    ];
     const SEVERITIES: [&str; 8] =
         ["Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug"];
     let (facility, severity) = (priority / 8, priority % 8);
@@ -253,6 +263,19 @@ fn without_priority(
     let (moment, length) = draft.clock.read_start(line.as_bytes())?;
     let (time, rest) = line.split_at(length);
     let (hostname, rest) = rest.strip_prefix(' ')?.cut_word()?;
+    if let Some(priority) = named_priority(hostname) {
+        // OpenWrt's file has no host.
+        program_and_message(rest, tag(rest), draft, inner);
+        draft.time(moment);
+        write_priority(priority, draft);
+        return Some(());
+    }
+    if hostname == "---" {
+        // macOS' `--- last message repeated 2 times ---`.
+        write_message("", &line[length + 1..], draft, inner);
+        draft.time(moment);
+        return Some(());
+    }
     let is_host = Level::from_name(hostname.as_bytes()).is_none()
         && !hostname.is_empty()
         && hostname.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte))
@@ -260,15 +283,41 @@ fn without_priority(
     is_host.then_some(())?;
     let rest = rest.strip_prefix(": ").unwrap_or(rest);
     let tag = tag(rest);
-    let is_certain = certainty != Certainty::Guessed
-        || time.starts_with(|c: char| c.is_ascii_uppercase()) && !time.has(b',')
-        || tag.as_ref().is_some_and(|tag| tag.pid.is_some())
-        || is_rsyslog_time(time) && tag.is_some();
+    let has_pid = tag.as_ref().is_some_and(|tag| tag.pid.is_some());
+    let is_certain = match is_date_command(time) {
+        true => has_pid,
+        false => {
+            certainty != Certainty::Guessed
+                || time.starts_with(|c: char| c.is_ascii_uppercase()) && !time.has(b',')
+                || has_pid
+                || is_rsyslog_time(time) && tag.is_some()
+        }
+    };
     is_certain.then_some(())?;
-    program_and_message(rest, tag, draft, inner);
+    match tag {
+        None => without_tag(rest, draft, inner),
+        tag => program_and_message(rest, tag, draft, inner),
+    }
     draft.time(moment);
     draft.writer.string(Field::SyslogHostname, hostname);
     Some(())
+}
+
+/// What follows the host and is no tag: BusyBox writes the priority's name before it.
+fn without_tag(text: &str, draft: &mut Draft<'_>, inner: &mut Inner) {
+    let named = text.cut_word().and_then(|(word, rest)| Some((named_priority(word)?, rest)));
+    match named {
+        Some((priority, rest)) => {
+            program_and_message(rest, tag(rest), draft, inner);
+            write_priority(priority, draft);
+        }
+        None => write_message("", text, draft, inner),
+    }
+}
+
+/// `Fri Nov 20 21:39:19 CET 2026`, as `date` writes it: what scripts put before their lines, and no daemon of syslog.
+fn is_date_command(time: &str) -> bool {
+    matches!(time.get(..4), Some("Mon " | "Tue " | "Wed " | "Thu " | "Fri " | "Sat " | "Sun "))
 }
 
 /// `2026-11-20T21:39:19.123456+01:00`: six digits and an offset in numbers.
@@ -297,12 +346,12 @@ fn tag(text: &str) -> Option<Tag<'_>> {
     if let Some(rest) = rest.strip_prefix('[') {
         let (pid, rest) = rest.cut_byte(b']')?;
         let is_pid = !pid.is_empty() && !pid.has(b' ');
-        let message = rest.strip_prefix(':')?;
-        return is_pid.then_some(Tag {
-            program,
-            pid: Some(pid),
-            message: message.strip_prefix(' ').unwrap_or(message),
-        });
+        // macOS names what it is about, in parentheses: `launchd[1] (com.example.shop[42]): exited`.
+        let message = match rest.strip_prefix(':') {
+            Some(message) => message.strip_prefix(' ').unwrap_or(message),
+            None => rest.strip_prefix(' ').filter(|rest| rest.starts_with('(') && rest.has(b')'))?,
+        };
+        return is_pid.then_some(Tag { program, pid: Some(pid), message });
     }
     let message = rest.strip_prefix(':')?;
     let message = if message.is_empty() { message } else { message.strip_prefix(' ')? };

@@ -56,6 +56,7 @@ pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Head
             .map(as_format(Format::Klog))
             .or_else(|| ruby(line, clock).map(as_format(Format::Ruby)))
             .or_else(|| logcat_brief(line).map(as_format(Format::Logcat)))
+            .or_else(|| cups(line, clock).map(as_format(Format::Plain)))
             .or_else(|| level_first(line, clock))
             .or_else(|| python(line).map(as_format(Format::Python)))
             .or_else(|| uvicorn(line).map(as_format(Format::Python)))
@@ -142,6 +143,29 @@ fn is_pairs(text: &str) -> bool {
         };
     }
     rest.is_empty()
+}
+
+/// `E [20/Nov/2026:21:39:19 +0100] Unable to open listen socket` (CUPS).
+fn cups<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
+    let level = match line.as_bytes() {
+        [level, b' ', b'[', ..] => match level {
+            b'D' => Level::Debug,
+            b'I' => Level::Info,
+            b'N' => Level::Notice,
+            b'W' => Level::Warning,
+            b'E' => Level::Error,
+            b'C' => Level::Critical,
+            b'A' => Level::Alert,
+            b'X' => Level::Emergency,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let mut words = Words::at(line, "E [".len());
+    let moment = clock.read_all(words.until("] ")?.as_bytes())?;
+    let mut header = Header::stamped(moment, words.position());
+    header.level = Some(level);
+    Some(header)
 }
 
 /// `20058:M 20 Nov 2026 22:09:40.762 * Running`, `[20058] 20 Nov 22:09:40.762 # Warning`.

@@ -202,16 +202,18 @@ impl Clock {
         self.with_clock_no_year(text, civil, rest)
     }
 
-    /// `Fri Nov 20 21:39:19.123456 2026`, `Fri, 20 Nov 2026 21:39:19 GMT`.
+    /// `Fri Nov 20 21:39:19.123456 2026`, `Fri Nov 20 09:39:19 PM CET 2026`, `Fri, 20 Nov 2026 21:39:19 GMT`, `Fri 20 Nov
+    /// 2026 09:39:19 PM CET`.
     fn read_weekday(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
         if !matches!(text.get(..3)?, b"Mon" | b"Tue" | b"Wed" | b"Thu" | b"Fri" | b"Sat" | b"Sun") {
             return None;
         }
-        if let Some(rest) = text[3..].strip_prefix(b", ") {
+        let rest = text[3..].strip_prefix(b",").unwrap_or(&text[3..]).strip_prefix(b" ")?;
+        if rest.first()?.is_ascii_digit() {
             let (moment, length) = self.read_day_first(rest)?;
-            return Some((moment, length + 5));
+            return Some((moment, text.len() - rest.len() + length));
         }
-        let (month, rest) = month(text[3..].strip_prefix(b" ")?)?;
+        let (month, rest) = month(rest)?;
         let rest = rest.strip_prefix(b" ")?;
         let rest = rest.strip_prefix(b" ").unwrap_or(rest);
         let (day, rest) = short_number(rest)?;
@@ -219,6 +221,7 @@ impl Clock {
         let rest = read_clock(&mut civil, rest.strip_prefix(b" ")?)?;
         let (nanosecond, digits, rest) = parse_fraction(rest);
         civil.nanosecond = nanosecond;
+        let rest = twelve_hours(&mut civil, rest).unwrap_or(rest);
         let (offset, rest) = zone_prefix(rest);
         let rest = rest.strip_prefix(b" ")?;
         // An abbreviation that several zones share says nothing: the file's zone counts.
@@ -295,7 +298,13 @@ pub(super) fn begins_with_time(text: &[u8]) -> bool {
         }
         b'A'..=b'Z' | b'a'..=b'z' | 0x80.. => {
             let is_weekday = head[3] == b' ' && month(text).is_none();
-            let named = if is_weekday { &text[4..] } else { text };
+            let named = match (is_weekday, &text[4..]) {
+                (false, _) => text,
+                (true, [b'0'..=b'9', b' ', named @ ..] | [b'0'..=b'9', b'0'..=b'9', b' ', named @ ..]) => {
+                    named
+                }
+                (true, named) => named,
+            };
             month(named).is_some_and(|(_, rest)| rest.starts_with(b" "))
                 && memchr(b':', text.get(..32).unwrap_or(text)).is_some()
         }
