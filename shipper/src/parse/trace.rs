@@ -1,10 +1,13 @@
 //! Stack traces: which lines belong to one, and what error it tells of.
 
+use std::borrow::Cow;
+
 use memchr::memmem;
 use weir_record::schema::Field;
 
 use super::cut::Cut;
 use super::draft::Draft;
+use super::json::scan::unescape;
 
 /// A stack trace in a record's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +22,25 @@ pub(super) struct StackTrace<'t> {
 pub(super) struct Error<'t> {
     class: &'t str,
     message: Option<&'t str>,
+    /// Whether both stand in a string of JSON, whose escapes are not undone.
+    is_json: bool,
 }
 
 impl<'t> Error<'t> {
+    const fn new(class: &'t str, message: Option<&'t str>) -> Error<'t> {
+        Error { class, message, is_json: false }
+    }
+
+    /// What a part of it means.
+    fn text(&self, part: &'t str) -> Cow<'t, str> {
+        if !self.is_json {
+            return Cow::Borrowed(part);
+        }
+        let mut text = String::new();
+        unescape(part, &mut text);
+        Cow::Owned(text)
+    }
+
     /// The same, whose message goes on up to `end` of `text`, which it is a part of.
     fn said_until(self, text: &'t str, end: usize) -> Error<'t> {
         let message =
@@ -34,9 +53,9 @@ impl StackTrace<'_> {
     /// Writes `error.type`, `error.message` and `error.stack_trace`.
     pub(super) fn write(&self, text: &str, draft: &mut Draft<'_>) {
         if let Some(error) = self.error {
-            draft.writer.string(Field::ErrorType, error.class);
+            draft.writer.string(Field::ErrorType, &error.text(error.class));
             if let Some(message) = error.message.filter(|message| !message.is_empty()) {
-                draft.writer.string(Field::ErrorMessage, message);
+                draft.writer.string(Field::ErrorMessage, &error.text(message));
             }
         }
         draft.writer.string(Field::ErrorStackTrace, text[self.start..].trim_end());
@@ -87,7 +106,7 @@ pub(super) fn error_of(trace: &str) -> Option<(&str, &str)> {
     let named = || {
         let (class, message) = first.cut(": ").unwrap_or((first, ""));
         let is_error = is_class(class) && ["Error", "Exception"].iter().any(|end| class.ends_with(end));
-        is_error.then_some(Error { class, message: Some(message) })
+        is_error.then_some(Error::new(class, Some(message)))
     };
     let error = match trace.contains(TRACEBACK) {
         true => python_error(trace),
@@ -110,7 +129,8 @@ fn begins_trace<'t>(text: &'t str, start: usize, line: &'t str, before: &'t str)
                 .then_some(StackTrace { start, error: rust_error(text) })
         }
         b'S' | b'[' | b'#' if line == "Stack trace:" || line == "[stacktrace]" || line.starts_with("#0 ") => {
-            (start > 0).then_some(StackTrace { start, error: php_error(before) })
+            let error = || php_error(before).or_else(|| monolog_error(&text[..start]));
+            (start > 0).then(|| StackTrace { start, error: error() })
         }
         _ if start > 0 && is_go_function(line.as_bytes()) && rest[line.len()..].starts_with("\n\t/") => {
             trace(None)
@@ -133,9 +153,9 @@ fn python_error(trace: &str) -> Option<Error<'_>> {
             Some((class, message)) => {
                 let start = place(trace, message);
                 let end = trace[start..].find("\n\n").map_or(trace.len(), |blank| start + blank);
-                Error { class, message: Some(message) }.said_until(trace, end)
+                Error::new(class, Some(message)).said_until(trace, end)
             }
-            None => Error { class: line, message: None },
+            None => Error::new(line, None),
         });
     }
     error.filter(|error| is_python_error(error.class.as_bytes()))
@@ -152,20 +172,20 @@ pub(super) fn is_python_error(line: &[u8]) -> bool {
 /// `panic: x`, `fatal error: x`, `http: panic serving 127.0.0.1:1: x`.
 fn go_error(line: &str) -> Option<Error<'_>> {
     if let Some(message) = line.strip_prefix("fatal error: ") {
-        return Some(Error { class: "fatal error", message: Some(message) });
+        return Some(Error::new("fatal error", Some(message)));
     }
     let message = match line.strip_prefix("panic: ") {
         Some(message) => message,
         None => line.cut("panic serving ")?.1.cut(": ")?.1,
     };
-    Some(Error { class: "panic", message: Some(message.trim_end_matches(" [recovered]")) })
+    Some(Error::new("panic", Some(message.trim_end_matches(" [recovered]"))))
 }
 
 /// `thread 'main' panicked at src/main.rs:4:5:` and the message in the line below.
 fn rust_error(text: &str) -> Option<Error<'_>> {
     let mut lines = text.lines().skip_while(|line| !line.contains(" panicked at "));
     lines.next()?;
-    Some(Error { class: "panic", message: lines.next() })
+    Some(Error::new("panic", lines.next()))
 }
 
 /// `PHP Fatal error:  Uncaught RuntimeException: gone in /srv/a.php:3`.
@@ -173,18 +193,27 @@ fn php_error(line: &str) -> Option<Error<'_>> {
     let (_, uncaught) = line.cut("Uncaught ")?;
     let (class, message) = uncaught.cut(": ")?;
     let message = message.cut_last(" in ").map_or(message, |(message, _)| message);
-    (!class.contains(' ')).then_some(Error { class, message: Some(message) })
+    (!class.contains(' ')).then_some(Error::new(class, Some(message)))
+}
+
+/// `{"exception":"[object] (App\\\\Gone(code: 0): gone at /srv/a.php:3)`, as Monolog shows an exception in what stands
+/// behind a message.
+fn monolog_error(text: &str) -> Option<Error<'_>> {
+    let (class, rest) = text.cut_last("[object] (")?.1.cut("(code: ")?;
+    let (message, _) = rest.cut("): ")?.1.cut_last(" at ")?;
+    let is_name = class.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_\\\\".contains(&byte));
+    is_name.then_some(Error { class, message: Some(message), is_json: true })
 }
 
 /// ``a.rb:3:in `f': gone (RuntimeError)``, `RuntimeError (gone):`.
 fn ruby_error(line: &str) -> Option<Error<'_>> {
     if let Some((class, message)) = line.strip_suffix("):").and_then(|line| line.cut(" (")) {
         let class = class.rsplit(' ').next()?;
-        return is_class(class).then_some(Error { class, message: Some(message) });
+        return is_class(class).then_some(Error::new(class, Some(message)));
     }
     let (message, class) = line.strip_suffix(')')?.cut_last(" (")?;
     let message = message.cut("': ").map_or(message, |(_, message)| message);
-    is_class(class).then_some(Error { class, message: Some(message) })
+    is_class(class).then_some(Error::new(class, Some(message)))
 }
 
 /// Whether a line is a frame of Ruby: ``a.rb:3:in `f'``, ``\tfrom a.rb:3:in 'f'``.
@@ -208,12 +237,12 @@ fn error_at_end(line: &str) -> Option<Error<'_>> {
         let start = class.rfind([' ', '(', '[']).map_or(0, |blank| blank + 1);
         let class = &line[start..class.len() + "Error".len()];
         let (_, message) = rest.cut("]: ")?;
-        return is_class(class).then_some(Error { class, message: Some(message) });
+        return is_class(class).then_some(Error::new(class, Some(message)));
     }
     let (at, name) = NAMES.iter().filter_map(|name| Some((line.find(name)?, *name))).min()?;
     let start = line[..at].rfind([' ', '(', '[']).map_or(0, |blank| blank + 1);
     let class = &line[start..at + name.len() - 2];
-    is_class(class).then_some(Error { class, message: Some(&line[at + name.len()..]) })
+    is_class(class).then_some(Error::new(class, Some(&line[at + name.len()..])))
 }
 
 /// Whether a line is nothing but the name of a function of Go, with its package: `main.main`,
@@ -243,7 +272,7 @@ pub(super) fn exception_header(line: &str) -> Option<Error<'_>> {
         Some((class, message)) => (class, Some(message)),
         None => (line.strip_suffix(':').unwrap_or(line), None),
     };
-    is_exception_class(class).then_some(Error { class, message })
+    is_exception_class(class).then_some(Error::new(class, message))
 }
 
 /// Whether a text is the name of an exception's class with its package: `com.example.FooException`, or without one

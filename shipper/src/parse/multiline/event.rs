@@ -129,7 +129,8 @@ impl Event {
             return Event::JavaUtil;
         }
         // Syslog and access logs are whole as they are.
-        let is_syslog = is_timed && line.get(3) == Some(&b' ') && line.first() != Some(&b'[');
+        let is_syslog = is_timed
+            && matches!(line, [first, _, _, b' ', day, ..] if *first != b'[' && !day.is_ascii_alphabetic());
         if is_syslog || std::str::from_utf8(line).is_ok_and(access::is_access) {
             return Event::Whole;
         }

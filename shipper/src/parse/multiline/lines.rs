@@ -243,12 +243,15 @@ pub(super) fn is_ruby(line: &[u8]) -> bool {
     is_ruby_frame(line) || is_indented(line)
 }
 
-/// `#0 /srv/a.php(12): f()`, `#1 {main}`, `  thrown in ..`, and what Laravel closes with.
+/// `#0 /srv/a.php(12): f()`, `#1 {main}`, `  thrown in ..`, and what Monolog writes between exceptions and closes with.
 pub(super) fn is_php(line: &[u8]) -> bool {
     let is_numbered = line.first() == Some(&b'#') && line.get(1).is_some_and(u8::is_ascii_digit);
     is_numbered
+        || line.is_empty()
         || is_indented(line)
         || line.starts_with(b"\"}")
         || line.starts_with(b"Next ")
         || line == b"Stack trace:"
+        || line == b"[stacktrace]"
+        || line.starts_with(b"[previous exception] ")
 }

@@ -380,3 +380,36 @@ fn own_patterns_tell_where_events_begin_and_go_on() {
     assert_eq!(joined(Some("^BEGIN"), None, &vec!["a"; LINES_MAX + 5]), LINES_MAX + 3);
     assert!(OwnLines::new(Some("("), None).is_err());
 }
+
+#[test]
+fn monologs_chain_of_exceptions_is_one_event() {
+    check(
+        &[
+            r#"[2026-11-20 21:43:05] production.ERROR: Order lost {"exception":"[object] (Lost(code: 0): x at /srv/a.php:12)"#,
+            "[stacktrace]",
+            "#0 /srv/b.php(12): f()",
+            "#1 {main}",
+            "",
+            "[previous exception] [object] (PDOException(code: 2002): Connection refused at /srv/c.php:41)",
+            "[stacktrace]",
+            "#0 {main}",
+            "\"} ",
+            "[2026-11-20 21:43:06] production.INFO: found again",
+        ],
+        &[9, 1],
+    );
+}
+
+#[test]
+fn a_trace_goes_on_a_line_that_a_script_has_dated() {
+    check(
+        &[
+            "Fri Nov 20 21:39:19 CET 2026 import failed",
+            "Traceback (most recent call last):",
+            "  File \"a.py\", line 1, in <module>",
+            "ValueError: x",
+            "Fri 20 Nov 2026 09:39:20 PM CET done",
+        ],
+        &[4, 1],
+    );
+}
