@@ -31,7 +31,8 @@ use super::keys::Meaning;
 
 /// Whether a JSON line is an entry of the journal: only there all keys are in capitals, and this one in every entry.
 pub(super) fn is_entry(line: &str) -> bool {
-    matches!(line.as_bytes(), [b'{', b'"', b'A'..=b'Z' | b'_', ..])
+    // Until systemd 237 there were blanks between all parts.
+    matches!(line.as_bytes(), [b'{', b'"', b'A'..=b'Z' | b'_', ..] | [b'{', b' ', b'"', b'_', ..])
         && memchr::memmem::find(line.as_bytes(), b"\"__REALTIME_TIMESTAMP\"").is_some()
 }
 

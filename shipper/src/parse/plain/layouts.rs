@@ -143,16 +143,38 @@ pub(super) fn loguru(line: &str, moment: Timestamp, length: usize) -> Option<Hea
     Some(header)
 }
 
-/// `2026-11-20 21:39:19,123:INFO:shop.api:started` (Python, by a format that many use).
+/// `2026-11-20 21:39:19,123:INFO:shop.api:started`, `..:shop.api:INFO:started`, `..:INFO:started` (Python, by formats that
+/// many use).
 pub(super) fn colons(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
     let mut words = Words::at(line, length);
     words.skip(":").then_some(())?;
-    let level = capital_level(words.until(":")?)?;
-    let logger = words.until(":").filter(|name| is_logger(name) && !name.has(b'/'))?;
-    let mut header = Header::stamped(moment, words.position());
-    header.message_start += usize::from(words.skip(" "));
-    header.level = Some(level);
-    header.logger = Some(logger);
+    words.skip(" ");
+    let first = words.until(":")?;
+    let mut header = Header { time: Some(moment), level: capital_level(first), ..Header::default() };
+    let is_name = |name: &str| is_logger(name) && !name.has(b'/');
+    let second = words.rest().cut_byte(b':');
+    match (header.level, second) {
+        // A word with a blank behind its colon may be the message's, one with slashes is an address' scheme.
+        (Some(_), Some((name, message)))
+            if is_name(name)
+                && (name.has(b'.') || !message.starts_with(' '))
+                && !message.starts_with("//")
+                && !message.starts_with(':') =>
+        {
+            header.logger = Some(name);
+            words.advance(name.len() + 1);
+        }
+        (Some(_), _) => {}
+        (None, second) => {
+            let (level, _) = second?;
+            header.level = Some(capital_level(level)?);
+            header.logger = Some(first).filter(|name| is_name(name));
+            header.logger?;
+            words.advance(level.len() + 1);
+        }
+    }
+    words.skip(" ");
+    header.message_start = words.position();
     header.lifts_pairs = true;
     Some(header)
 }

@@ -348,11 +348,22 @@ impl<'l> Reader<'l, '_> {
             self.set_logger(inside);
             return true;
         }
-        if self.header.thread.is_none() && self.thread_is_certain(inside) {
+        if self.header.thread.is_none() && (self.is_thread_of_jboss(inside) || self.thread_is_certain(inside))
+        {
             self.header.thread = Some(inside);
             return true;
         }
         false
+    }
+
+    /// Whether this is the thread in `INFO  [org.example.Shop] (main) text`, as JBoss and Quarkus write it.
+    fn is_thread_of_jboss(&self, inside: &str) -> bool {
+        self.rest().starts_with('(')
+            && self.header.level.is_some()
+            && self.header.logger.is_some_and(|logger| logger.has(b'.'))
+            && self.line[..self.at].ends_with("] ")
+            && !inside.is_empty()
+            && !inside.has(b'=')
     }
 
     /// Takes a logger's name, with the line of its code or without.

@@ -19,7 +19,7 @@ fn java_patterns_are_read() {
     );
     plain(
         "2026-11-20 21:39:19,123 INFO  [org.jboss.as] (MSC service thread 1-2) WFLYSRV0049: starting",
-        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"info","log.logger":"org.jboss.as","message":"(MSC service thread 1-2) WFLYSRV0049: starting"}"#,
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"info","log.logger":"org.jboss.as","process.thread.name":"MSC service thread 1-2","message":"WFLYSRV0049: starting"}"#,
     );
     plain(
         "[2026-11-20T21:45:41,656][INFO ][o.e.b.Elasticsearch      ] [vm] version[9.5.0], pid[3349]",

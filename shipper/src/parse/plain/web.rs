@@ -1,5 +1,5 @@
-//! Requests as frameworks write them for people: the access logs of Gin, uvicorn, morgan, Django's own server and
-//! OpenStack, and Rails' lines, with a logger's prefix or without.
+//! Requests as frameworks write them for people: the access logs of Gin, uvicorn, uWSGI, morgan, Django's own server
+//! and OpenStack, and Rails' lines, with a logger's prefix or without.
 //!
 //! ```text
 //! [GIN] 2026/11/20 - 21:39:19 | 200 |     812.123µs |     203.0.113.7 | GET      "/cart"
@@ -7,6 +7,8 @@
 //! GET /cart 200 12.345 ms - 1024
 //! [20/Nov/2026 21:39:19] "GET /cart HTTP/1.1" 200 1234
 //! 203.0.113.7 "GET /cart HTTP/1.1" status: 200 len: 1893 time: 0.2477829
+//! [pid: 42|app: 0|req: 1/7] 203.0.113.7 () {38 vars in 696 bytes} [Fri Nov 20 21:39:19 2026] GET /cart => generated 47
+//! bytes in 129 msecs (HTTP/1.1 200) 9 headers in 378 bytes (1 switches on core 3)
 //! Started GET "/cart" for 203.0.113.7 at 2026-11-20 21:39:19 +0100
 //! Processing by CartsController#show as HTML
 //!   Parameters: {"id"=>"7"}
@@ -28,7 +30,8 @@ pub(super) fn parse(record: &str, draft: &mut Draft<'_>) -> Option<Format> {
     let format = match record.as_bytes().first()? {
         b'[' => gin(record, draft)
             .map(|()| Format::Go)
-            .or_else(|| runserver(record, draft).map(|()| Format::Python)),
+            .or_else(|| runserver(record, draft).map(|()| Format::Python))
+            .or_else(|| uwsgi(record, draft).map(|()| Format::Python)),
         b'E' => gin_errors(record, draft).map(|()| Format::Go),
         b'G' | b'P' | b'D' | b'H' | b'O' if morgan(record, draft).is_some() => Some(Format::Node),
         b'S' | b'P' | b'C' | b' ' => rails(record, draft).map(|()| Format::Ruby),
@@ -89,6 +92,40 @@ fn runserver(record: &str, draft: &mut Draft<'_>) -> Option<()> {
     access::request(request, draft);
     draft.assign(Meaning::Status, Value::Plain(status));
     draft.assign(Meaning::Long(Field::HttpResponseBodyBytes), Value::Plain(bytes));
+    Some(())
+}
+
+/// uWSGI's line: process, client, user in parentheses, time, request, bytes, duration with its unit, answer.
+fn uwsgi(record: &str, draft: &mut Draft<'_>) -> Option<()> {
+    let (pid, rest) = record.strip_prefix("[pid: ")?.cut_byte(b'|')?;
+    let (client, rest) = rest.cut("] ")?.1.cut(" (")?;
+    let (user, rest) = rest.cut(") {")?;
+    let (time, rest) = rest.cut("} [")?.1.cut("] ")?;
+    let (request, rest) = rest.cut(" => generated ")?;
+    let (method, path) = request.cut_word()?;
+    let (bytes, rest) = rest.cut(" bytes in ")?;
+    let (took, rest) = rest.cut_word()?;
+    let (unit, rest) = rest.cut_word()?;
+    let (version, rest) = rest.cut("(HTTP/")?.1.cut_word()?;
+    let (status, _) = rest.cut_byte(b')')?;
+    let unit = match unit {
+        "msecs" => Unit::Millis,
+        "micros" => Unit::Micros,
+        _ => return None,
+    };
+    let moment = draft.clock.read_all(time.as_bytes())?;
+    draft.assign(Meaning::Status, Value::Plain(status)).then_some(())?;
+    draft.time(moment);
+    draft.assign(Meaning::Long(Field::ProcessPid), Value::Plain(pid));
+    draft.source(client);
+    if !user.is_empty() {
+        draft.writer.string(Field::UserName, user);
+    }
+    draft.assign(Meaning::Keyword(Field::HttpRequestMethod), Value::Plain(method));
+    draft.url(path, false);
+    draft.assign(Meaning::Keyword(Field::HttpVersion), Value::Plain(version));
+    draft.assign(Meaning::Long(Field::HttpResponseBodyBytes), Value::Plain(bytes));
+    draft.assign(Meaning::Duration(unit), Value::Plain(took));
     Some(())
 }
 
