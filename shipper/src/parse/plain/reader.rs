@@ -13,7 +13,6 @@ use super::parts::{
     split_at_dash, trace_context,
 };
 use super::times::time_of_day;
-use super::words::number;
 
 impl<'l> Header<'l> {
     /// Reads the header of a record's first line into this one, which is empty.
@@ -260,7 +259,9 @@ impl<'l> Reader<'l, '_> {
             return true;
         }
         if is_tight {
-            // Elasticsearch's `[time][LEVEL][logger] [node] message`: what stands in brackets now is its node.
+            // Elasticsearch's `[time][LEVEL][logger] [node] message`: what stands in brackets now is its node, or with
+            // Envoy's a place in the code.
+            self.place_in_brackets();
             return true;
         }
         self.bracketed_parts();
@@ -297,6 +298,17 @@ impl<'l> Reader<'l, '_> {
         is_tight
     }
 
+    /// Takes a place in the code that stands in brackets.
+    fn place_in_brackets(&mut self) {
+        if let Some((inside, length)) = self.brackets().filter(|_| self.header.origin.is_none())
+            && let Some(place) = place_in_code(inside)
+        {
+            self.header.origin = Some(place);
+            self.at += length;
+            self.blanks();
+        }
+    }
+
     fn brackets(&self) -> Option<(&'l str, usize)> {
         self.brackets_at(self.at)
     }
@@ -318,12 +330,13 @@ impl<'l> Reader<'l, '_> {
             self.header.origin = Some(place);
             return true;
         }
-        if self.rest().starts_with('{') {
-            return false;
-        }
-        if self.header.level.is_some() && self.header.pairs.is_empty() && pairs::is_all(inside) {
+        // A logger's context: nothing but pairs.
+        if self.header.pairs.is_empty() && pairs::is_all(inside) {
             self.header.pairs = inside;
             return true;
+        }
+        if self.rest().starts_with('{') && !inside.is_empty() {
+            return false;
         }
         if self.header.level.is_none()
             && let Some(level) = Level::from_name(inside.as_bytes())
@@ -331,8 +344,11 @@ impl<'l> Reader<'l, '_> {
             self.header.level = Some(level);
             return true;
         }
-        if let (None, Ok(pid)) = (self.header.pid, inside.parse::<u32>()) {
-            self.header.pid = Some(pid);
+        if let (None, Ok(number)) = (self.header.pid, inside.parse::<u32>()) {
+            match self.is_thread_of_spdlog(inside) {
+                true => self.header.thread_id = Some(u64::from(number)),
+                false => self.header.pid = Some(number),
+            }
             return true;
         }
         if self.header.trace.is_none()
@@ -348,12 +364,52 @@ impl<'l> Reader<'l, '_> {
             self.set_logger(inside);
             return true;
         }
-        if self.header.thread.is_none() && (self.is_thread_of_jboss(inside) || self.thread_is_certain(inside))
-        {
+        if self.header.thread.is_none() && self.is_thread_of_jboss(inside) {
             self.header.thread = Some(inside);
             return true;
         }
-        false
+        let is_unnamed = inside.is_empty() || inside.has(b'=') || self.header.thread.is_some();
+        if self.header.level.is_none() && is_unnamed {
+            return self.context_before_level(inside);
+        }
+        if self.header.thread.is_none() && self.thread_is_certain() {
+            match self.is_logger_of_spdlog(inside) {
+                true => self.header.logger = Some(inside),
+                false => self.header.thread = Some(inside),
+            }
+            return true;
+        }
+        self.header.thread.is_some() && inside.is_empty()
+    }
+
+    /// Takes what stands in brackets right before a level, and is no thread: a request's id, pairs of which some have no
+    /// value, or nothing.
+    fn context_before_level(&mut self, inside: &'l str) -> bool {
+        let after = self.behind_brackets();
+        let is_level =
+            is_level_at(after) || behind_context(after).is_some_and(|(_, behind)| is_level_at(behind));
+        let is_context = is_level && self.header.has_room();
+        if is_context && !inside.is_empty() {
+            self.header.attribute("context", inside);
+        }
+        is_context
+    }
+
+    /// What follows the brackets at this place, and blanks.
+    fn behind_brackets(&self) -> &'l str {
+        self.brackets().map_or("", |(_, length)| self.rest()[length..].trim_start_matches([' ', '\t']))
+    }
+
+    /// Whether this is the number of a thread in `[time][8][info][logger]`, as spdlog (Envoy) writes it: no blanks, and
+    /// the level in small letters.
+    fn is_thread_of_spdlog(&self, inside: &str) -> bool {
+        self.rest().get(inside.len() + 2..).is_some_and(is_small_level)
+    }
+
+    /// Whether this is a logger in spdlog's `[time] [logger] [info] text`.
+    fn is_logger_of_spdlog(&self, inside: &str) -> bool {
+        let is_behind_time = self.line.starts_with('[') && self.header.logger.is_none();
+        is_behind_time && is_logger(inside) && is_small_level(self.behind_brackets())
     }
 
     /// Whether this is the thread in `INFO  [org.example.Shop] (main) text`, as JBoss and Quarkus write it.
@@ -377,20 +433,18 @@ impl<'l> Reader<'l, '_> {
 
     /// Whether a part in brackets is a thread's name: a level follows it (`[main] INFO`), or a level stands before it
     /// and a logger with its separator follows (`INFO [main] com.x.Foo - `).
-    fn thread_is_certain(&mut self, inside: &str) -> bool {
+    fn thread_is_certain(&mut self) -> bool {
         let Some((_, length)) = self.brackets() else { return false };
         let after = self.rest()[length..].trim_start_matches([' ', '\t']);
         let after = after.strip_prefix("- ").or_else(|| after.strip_prefix("| ")).unwrap_or(after);
         let mut after = after.trim_start_matches([' ', '\t']);
         if self.header.level.is_none() {
-            // A process may stand between.
-            let process = after.strip_prefix('[').and_then(|rest| rest.split_once("] "));
-            if let Some((_, behind)) = process.filter(|(inside, _)| number(inside).is_some()) {
-                after = behind;
-            }
-            let is_level =
-                level_word(after).is_some() || after.starts_with('[') && is_level_in_brackets(after);
-            return is_level && !inside.is_empty();
+            // A process or a context may stand between.
+            return is_level_at(after)
+                || behind_context(after).is_some_and(|(_, behind)| is_level_at(behind));
+        }
+        if let Some((_, behind)) = behind_context(after).filter(|(inside, _)| is_pairs_or_empty(inside)) {
+            after = behind;
         }
         let start = self.line.len() - after.len();
         self.is_bracketed_logger(start) || {
@@ -564,6 +618,31 @@ impl<'l> Reader<'l, '_> {
             None => is_logger(name).then(|| ahead(Name::Logger(name), message)),
         }
     }
+}
+
+/// Whether a level stands here, as a word or in brackets.
+fn is_level_at(text: &str) -> bool {
+    level_word(text).is_some() || text.starts_with('[') && is_level_in_brackets(text)
+}
+
+/// Whether a level in brackets and small letters stands here: `[info]`.
+fn is_small_level(text: &str) -> bool {
+    matches!(text.as_bytes(), [b'[', b'a'..=b'z', ..]) && is_level_in_brackets(text)
+}
+
+/// The inside of brackets or braces at the start, and what follows them and blanks.
+fn behind_context(text: &str) -> Option<(&str, &str)> {
+    let close = match text.as_bytes().first()? {
+        b'[' => b']',
+        b'{' => b'}',
+        _ => return None,
+    };
+    let end = find(close, text.as_bytes())?;
+    Some((&text[1..end], text[end + 1..].trim_start_matches([' ', '\t'])))
+}
+
+fn is_pairs_or_empty(text: &str) -> bool {
+    text.is_empty() || pairs::is_all(text)
 }
 
 /// log4j's `%c [%t] %m`: a class with its packages, a thread, and the message.
