@@ -14,7 +14,7 @@ use memchr::memrchr;
 use weir_record::scan::{clean_prefix, find};
 use weir_record::schema::Field;
 
-use super::draft::{Draft, is_number};
+use super::draft::{Draft, is_ip_address, is_number};
 use super::format::Format;
 
 /// The inside of a quoted part.
@@ -65,7 +65,11 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<Format> {
         draft.domain(domain);
     }
     if !matches!(parts.user, "-" | "" | "\"\"") {
-        draft.writer.string(Field::UserName, &unescape(parts.user));
+        // Some leave more than one blank between the parts.
+        let user = parts.user.trim_matches(' ');
+        if !matches!(user, "-" | "") {
+            draft.writer.string(Field::UserName, &unescape(user));
+        }
     }
     quoted_request(parts.request, draft);
     for (field, number) in
@@ -124,16 +128,21 @@ fn split(line: &str) -> Option<Parts<'_>> {
     Some(Parts { domain, host, user, time, request, status, bytes, combined, tail })
 }
 
-/// `host identity user`, `domain:port host identity user`, and lighttpd's `host domain user`.
+/// `host identity user`, `domain:port host identity user`, lighttpd's `host domain user`, and an address alone.
 #[inline(always)]
 fn who(text: &str) -> Option<(Option<&str>, &str, &str)> {
-    let (first, rest) = word(text)?;
+    let Some((first, rest)) = word(text) else {
+        return is_ip_address(text).then_some((None, text, "-"));
+    };
     let (second, rest) = word(rest)?;
     if second == "-" {
         return Some((None, first, rest));
     }
     match word(rest) {
         Some(("-", user)) => Some((Some(first), second, user)),
+        Some((_, user)) if is_ip_address(second) && !is_ip_address(first) => {
+            Some((Some(first), second, user))
+        }
         _ if second.contains('.') => Some((Some(second), first, rest)),
         _ => Some((None, first, rest)),
     }
