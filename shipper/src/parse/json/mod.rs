@@ -189,6 +189,10 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
         let (meaning, value) = (member.meaning, member.value);
         match meaning {
             Meaning::KeyValues => passed.is_usable() && self.key_values(value),
+            // Its apps are parts of one service.
+            Meaning::Service if self.is_of_nextcloud() => {
+                self.draft.assign(Meaning::Keyword(Field::LogLogger), value)
+            }
             _ if is_weak(meaning, value) => self.put_off(member) || self.draft.assign(meaning, value),
             _ => self.draft.assign(meaning, value),
         }
@@ -253,6 +257,7 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
                 Meaning::WeakDuration => {
                     hints.duration.is_some_and(|unit| self.draft.assign(Meaning::Duration(unit), value))
                 }
+                Meaning::Level if self.is_of_nextcloud() => self.nextcloud_level(value),
                 Meaning::Level => hints.has_syslog_level && self.draft.syslog_level(value),
                 meaning => self.draft.assign(meaning, value),
             };
@@ -327,6 +332,19 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
         }
     }
 
+    /// Whether the line begins as Nextcloud's and ownCloud's do.
+    fn is_of_nextcloud(&self) -> bool {
+        self.cursor.whole().trim_ascii_start().starts_with("{\"reqId\":\"")
+    }
+
+    /// Writes the level of a line of Nextcloud's, which has numbers of its own.
+    fn nextcloud_level(&mut self, value: Value<'_>) -> bool {
+        const LEVELS: [Level; 5] = [Level::Debug, Level::Info, Level::Warning, Level::Error, Level::Fatal];
+        let Value::Number(digits) = value else { return false };
+        let level = digits.parse().ok().and_then(|number: usize| LEVELS.get(number));
+        level.is_some_and(|level| self.draft.writer.level(*level))
+    }
+
     /// Whether the line has the key that all exporters of OpenTelemetry write, and hardly anybody else.
     fn is_of_open_telemetry(&self) -> bool {
         let line = self.cursor.whole();
@@ -365,6 +383,7 @@ const fn is_special(meaning: Meaning) -> bool {
             | Meaning::SeverityNumber
             | Meaning::Level
             | Meaning::KeyValues
+            | Meaning::Service
     )
 }
 

@@ -61,6 +61,7 @@ pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Head
             .or_else(|| python(line).map(as_format(Format::Python)))
             .or_else(|| uvicorn(line).map(as_format(Format::Python)))
             .or_else(|| php_bare(line).map(as_format(Format::Php))),
+        b'(' => sssd(line, clock).map(as_format(Format::Plain)),
         b't' if line.starts_with("type=") => audit(line).map(as_format(Format::Plain)),
         b'a'..=b'z' => dotnet(line).map(as_format(Format::Dotnet)),
         _ => None,
@@ -165,6 +166,34 @@ fn cups<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
     let moment = clock.read_all(words.until("] ")?.as_bytes())?;
     let mut header = Header::stamped(moment, words.position());
     header.level = Some(level);
+    Some(header)
+}
+
+/// `(2026-11-20 21:39:19): [be[example.org]] [sysdb_add_user] (0x0040): [RID#3] text`, `(Fri Nov 20 21:39:19 2026) [sssd]
+/// [start_service] (0x0100): text` (SSSD): component, function, and the bit of the level.
+fn sssd<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
+    let mut words = Words::at(line, 1);
+    let time = words.until(")")?;
+    words.skip(":");
+    words.skip(" [").then_some(())?;
+    let moment = clock.read_all(time.as_bytes())?;
+    let component = words.until("] [")?;
+    let function = words.until("] (")?;
+    let bit = words.until("): ")?;
+    let level = match u32::from_str_radix(bit.strip_prefix("0x")?, 16).ok()? {
+        0x10 => Level::Fatal,
+        0x20 => Level::Critical,
+        0x40 => Level::Error,
+        0x80 => Level::Warning,
+        0x100 | 0x200 => Level::Info,
+        0x400 | 0x1000 | 0x2000 => Level::Debug,
+        _ => Level::Trace,
+    };
+    let mut header = Header::stamped(moment, words.position());
+    header.level = Some(level);
+    header.logger = Some(component);
+    header.function = Some(function);
+    header.attribute("debug_level", bit);
     Some(header)
 }
 

@@ -59,7 +59,9 @@ pub(super) fn read(line: &str, moment: Timestamp, length: usize) -> Option<(Form
         [b':', ..] => postgresql(line, moment, length)
             .map(as_format(Format::Postgresql))
             .or_else(|| layouts::colons(line, moment, length).map(as_format(Format::Python))),
-        [b'\t', ..] => zap(line, moment, length).map(as_format(Format::Go)),
+        [b'\t', ..] => zap(line, moment, length)
+            .map(as_format(Format::Go))
+            .or_else(|| mysql_general(line, moment, length).map(as_format(Format::Mysql))),
         [b'|', ..] => bars(line, moment, length).map(as_format(Format::Dotnet)),
         [b',', b' ', ..] => windows(line, moment, length).map(as_format(Format::Plain)),
         _ => None,
@@ -152,6 +154,31 @@ pub(super) fn mysql(line: &str, moment: Timestamp, length: usize) -> Option<Head
     Some(header)
 }
 
+/// `2026-11-20T21:39:19.123456Z<tab>   12 Query<tab>SELECT 1` (MySQL's general log): connection, command, statement.
+fn mysql_general(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
+    const COMMANDS: [&str; 12] = [
+        "Query",
+        "Connect",
+        "Quit",
+        "Execute",
+        "Prepare",
+        "Init DB",
+        "Close stmt",
+        "Reset stmt",
+        "Field List",
+        "Ping",
+        "Statistics",
+        "Change user",
+    ];
+    let mut words = Words::at(line, length);
+    let thread = words.number()?;
+    let command = words.until("\t").filter(|command| COMMANDS.contains(command))?;
+    let mut header = Header::stamped(moment, words.position());
+    header.thread_id = Some(u64::from(thread));
+    header.action = Some(command);
+    Some(header)
+}
+
 /// `2026-11-20T21:39:19.123+0000 I NETWORK  [conn1] end connection` (before 4.4).
 fn mongodb(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
     let mut words = Words::at(line, length);
@@ -239,7 +266,11 @@ pub(super) fn zap(line: &str, moment: Timestamp, length: usize) -> Option<Header
     let mut words = Words::at(line, length + 1);
     let level = Level::from_name(words.until("\t")?.as_bytes())?;
     let mut header = Header { time: Some(moment), level: Some(level), ..Header::default() };
-    while let Some((part, _)) = words.rest().cut_byte(b'\t') {
+    while let Some((part, rest)) = words.rest().cut_byte(b'\t') {
+        if rest.starts_with('{') {
+            // The message, behind which its fields stand.
+            break;
+        }
         let caller = part.rsplit_once(':').and_then(|(file, at)| Some((file, number(at)?)));
         if caller.is_some() && header.origin.is_none() {
             header.origin = caller;
@@ -348,12 +379,21 @@ fn prefix<'l>(prefix: &'l str, header: &mut Header<'l>) -> bool {
     parts.into_iter().all(|part| prefix_part(part, header)) && header.pid.is_some()
 }
 
-/// `[42]`, `[1-1]`, `user=app`, `app@shop`, `192.0.2.14(52814)`.
+/// `[42]`, `[1-1]`, `[42-1]` (process and line), `[local]`, `user=app`, `app@shop`, `192.0.2.14(52814)`.
 fn prefix_part<'l>(part: &'l str, header: &mut Header<'l>) -> bool {
     if let Some(inside) = part.strip_prefix('[').and_then(|part| part.strip_suffix(']')) {
+        if inside == "local" && header.client.is_none() {
+            header.client = Some(inside);
+            return true;
+        }
         let is_line = inside.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-        match (number(inside), header.pid) {
-            (Some(pid), None) => header.pid = Some(pid),
+        let process_and_line = inside.cut_byte(b'-').and_then(|(pid, line)| Some((number(pid)?, line)));
+        match (number(inside), process_and_line, header.pid) {
+            (Some(pid), _, None) => header.pid = Some(pid),
+            (None, Some((pid, line)), None) => {
+                header.pid = Some(pid);
+                header.attribute("line", line);
+            }
             _ => header.attribute("line", inside),
         }
         return is_line;
