@@ -142,6 +142,7 @@ const PROMISED: &[(&str, &str)] = &[
     ("CSV with semicolons", "csv-semicolon"),
     ("TSV", "tsv-header"),
     ("W3C extended, IIS", "w3c-iis"),
+    ("Zeek", "w3c-zeek"),
     ("W3C extended, IIS and CloudFront", "w3c-iis-cloudfront"),
     ("CEF", "cef-events"),
     ("LEEF", "leef-events"),

@@ -1,4 +1,5 @@
-//! Separated values: CSV and TSV with a header or named columns, and the W3C extended log, whose `#Fields` line is one.
+//! Separated values: CSV and TSV with a header or named columns, the W3C extended log, whose `#Fields` line is one, and
+//! Zeek's, whose `#fields` line is one.
 //!
 //! A line that has not as many values as there are columns is none. `message` is the column of that meaning, else the
 //! whole line.
@@ -45,6 +46,8 @@ enum Kind {
     Separated,
     /// Values are words; `-` is none.
     W3c,
+    /// Values have tabs between, and are never quoted; `-` and `(empty)` are none.
+    Zeek,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -83,8 +86,8 @@ impl Scratch {
 
     /// Takes the columns that the first line of a file names, for a file that is read from its middle.
     pub(super) fn read_header(&mut self, line: &str, format: Format) {
-        if let Some(fields) = fields_directive(line) {
-            self.layout = Layout::w3c(fields, line);
+        if let Some(layout) = Layout::of_directive(line) {
+            self.layout = Some(layout);
         } else if matches!(format, Format::Csv | Format::Tsv) && self.named.is_empty() {
             self.layout = SEPARATORS.iter().find_map(|&separator| Layout::of_header(line, separator));
         }
@@ -130,6 +133,23 @@ impl Layout {
         (1..=COLUMNS_MAX).contains(&layout.columns.len()).then_some(layout)
     }
 
+    /// The columns that a directive names.
+    fn of_directive(line: &str) -> Option<Layout> {
+        match line.strip_prefix("#fields\t") {
+            Some(fields) => Layout::zeek(fields, line),
+            None => Layout::w3c(line.strip_prefix("#Fields:")?, line),
+        }
+    }
+
+    fn zeek(fields: &str, header: &str) -> Option<Layout> {
+        let columns: Vec<Column> = fields
+            .split('\t')
+            .map(|name| Column { name: name.to_owned(), meaning: zeek_meaning(name), part: Part::Whole })
+            .collect();
+        let layout = Layout { separator: b'\t', kind: Kind::Zeek, columns, header: header.to_owned() };
+        (COLUMNS_MIN..=COLUMNS_MAX).contains(&layout.columns.len()).then_some(layout)
+    }
+
     /// A column `date` beside a column `time` is one half of the moment.
     fn pair_date_and_time(&mut self) {
         let find = |name: &str| self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
@@ -162,7 +182,7 @@ pub(super) fn parse(
         scratch.layout = told_layout(line, format, &scratch.named);
     }
     let Scratch { layout: Some(layout), date, .. } = scratch else { return false };
-    if layout.kind == Kind::W3c {
+    if layout.kind != Kind::Separated {
         return false;
     }
     if line == layout.header {
@@ -185,7 +205,8 @@ fn told_layout(line: &str, format: Format, named: &[String]) -> Option<Layout> {
 fn values(line: &str, layout: &Layout, date: &mut String, draft: &mut Draft<'_>) -> Option<()> {
     date.clear();
     let mut count = 0;
-    for value in Values::new(line, layout.separator) {
+    let values = Values { is_quotable: layout.kind != Kind::Zeek, ..Values::new(line, layout.separator) };
+    for value in values {
         let value = value?;
         let column = layout.columns.get(count)?;
         count += 1;
@@ -202,7 +223,12 @@ fn values(line: &str, layout: &Layout, date: &mut String, draft: &mut Draft<'_>)
 }
 
 fn write(column: &Column, value: &str, kind: Kind, date: &mut String, draft: &mut Draft<'_>) {
-    if value.is_empty() || kind == Kind::W3c && value == "-" {
+    let is_none = match kind {
+        Kind::Separated => value.is_empty(),
+        Kind::W3c => matches!(value, "" | "-"),
+        Kind::Zeek => matches!(value, "" | "-" | "(empty)"),
+    };
+    if is_none {
         return;
     }
     if column.part != Part::Whole {
@@ -241,40 +267,58 @@ fn write_date(column: &Column, value: &str, kind: Kind, other: &mut String, draf
     }
 }
 
-/// A line of a W3C log: `#Fields` names the columns, other directives are text.
+/// A line of a W3C log, or of Zeek's: `#Fields` names the columns, other directives are text.
 fn w3c(line: &str, draft: &mut Draft<'_>, scratch: &mut Scratch) -> bool {
-    if let Some(fields) = fields_directive(line) {
-        scratch.layout = Layout::w3c(fields, line);
+    if let Some(layout) = Layout::of_directive(line) {
+        scratch.layout = Some(layout);
         return draft.writer.string(Field::Message, line);
     }
-    let is_directive = ["#Software:", "#Version:", "#Date:", "#Start-Date:", "#End-Date:", "#Remark:"]
-        .iter()
-        .any(|directive| line.starts_with(directive));
-    if is_directive {
+    if is_directive(line) {
         return draft.writer.string(Field::Message, line);
     }
     let Scratch { layout: Some(layout), date, .. } = scratch else { return false };
-    if layout.kind != Kind::W3c {
-        return false;
+    match layout.kind {
+        Kind::Separated => return false,
+        // CloudFront separates its values by tabs, others by blanks.
+        Kind::W3c => {
+            layout.separator = if memchr(b'\t', line.as_bytes()).is_some() { b'\t' } else { b' ' };
+        }
+        Kind::Zeek => {}
     }
-    // CloudFront separates its values by tabs, others by blanks.
-    layout.separator = if memchr(b'\t', line.as_bytes()).is_some() { b'\t' } else { b' ' };
     values(line, layout, date, draft).is_some()
 }
 
-fn fields_directive(line: &str) -> Option<&str> {
-    line.strip_prefix("#Fields:")
+/// Whether a line tells something of the file, other than its columns.
+fn is_directive(line: &str) -> bool {
+    const DIRECTIVES: [&str; 14] = [
+        "#Software:",
+        "#Version:",
+        "#Date:",
+        "#Start-Date:",
+        "#End-Date:",
+        "#Remark:",
+        "#separator ",
+        "#set_separator\t",
+        "#empty_field\t",
+        "#unset_field\t",
+        "#path\t",
+        "#open\t",
+        "#close\t",
+        "#types\t",
+    ];
+    line.starts_with('#') && DIRECTIVES.iter().any(|directive| line.starts_with(directive))
 }
 
 /// Reads values one by one; a torn quote ends them with none.
 struct Values<'l> {
     rest: Option<&'l str>,
     separator: u8,
+    is_quotable: bool,
 }
 
 impl<'l> Values<'l> {
     fn new(line: &'l str, separator: u8) -> Values<'l> {
-        Values { rest: Some(line), separator }
+        Values { rest: Some(line), separator, is_quotable: true }
     }
 
     /// A quoted value: two quotes in it are one.
@@ -304,7 +348,7 @@ impl<'l> Iterator for Values<'l> {
 
     fn next(&mut self) -> Option<Option<Cow<'l, str>>> {
         let text = self.rest.take()?;
-        if text.starts_with('"') {
+        if self.is_quotable && text.starts_with('"') {
             return Some(self.quoted(text));
         }
         let value = match memchr(self.separator, text.as_bytes()) {
@@ -354,6 +398,27 @@ fn w3c_meaning(name: &str) -> Option<Meaning> {
         "cs_bytes" => Meaning::Long(Field::HttpRequestBodyBytes),
         "time_taken" => Meaning::Duration(Unit::Millis),
         "x_edge_request_id" => Meaning::Identifier(Field::HttpRequestId),
+        _ => return None,
+    })
+}
+
+/// <https://docs.zeek.org/en/master/logs/>: what is called `service` and `version` there is no service's.
+fn zeek_meaning(name: &str) -> Option<Meaning> {
+    Some(match name {
+        "ts" => Meaning::Time,
+        "id.orig_h" => Meaning::Address(Field::SourceIp, Field::SourceAddress),
+        "id.orig_p" => Meaning::Long(Field::SourcePort),
+        "id.resp_h" => Meaning::Address(Field::DestinationIp, Field::DestinationAddress),
+        "id.resp_p" => Meaning::Long(Field::DestinationPort),
+        "duration" => Meaning::Duration(Unit::Seconds),
+        "method" => Meaning::Keyword(Field::HttpRequestMethod),
+        "uri" => Meaning::Url,
+        "referrer" => Meaning::Keyword(Field::HttpRequestReferrer),
+        "user_agent" => Meaning::Keyword(Field::UserAgentOriginal),
+        "request_body_len" => Meaning::Long(Field::HttpRequestBodyBytes),
+        "response_body_len" => Meaning::Long(Field::HttpResponseBodyBytes),
+        "status_code" => Meaning::Status,
+        "username" => Meaning::Keyword(Field::UserName),
         _ => return None,
     })
 }

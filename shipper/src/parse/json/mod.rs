@@ -193,6 +193,8 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
             Meaning::Service if self.is_of_nextcloud() => {
                 self.draft.assign(Meaning::Keyword(Field::LogLogger), value)
             }
+            // A protocol.
+            Meaning::Service if self.is_of_zeek() => false,
             _ if is_weak(meaning, value) => self.put_off(member) || self.draft.assign(meaning, value),
             _ => self.draft.assign(meaning, value),
         }
@@ -335,6 +337,13 @@ impl<'l, 'a, 'd> Object<'l, 'a, 'd> {
     /// Whether the line begins as Nextcloud's and ownCloud's do.
     fn is_of_nextcloud(&self) -> bool {
         self.cursor.whole().trim_ascii_start().starts_with("{\"reqId\":\"")
+    }
+
+    /// Whether the line begins as Zeek's do.
+    fn is_of_zeek(&self) -> bool {
+        let head = self.cursor.whole().trim_ascii_start().strip_prefix("{\"ts\":");
+        let second = head.and_then(|head| head.split(',').nth(1)).unwrap_or_default();
+        second.starts_with("\"uid\":\"C")
     }
 
     /// Writes the level of a line of Nextcloud's, which has numbers of its own.

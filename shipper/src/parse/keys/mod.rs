@@ -122,6 +122,7 @@ pub(super) fn holds_known_members(path: &[u8]) -> bool {
             | b"process"
             | b"process.thread"
             | b"service"
+            | b"id"
             | b"service.node"
             | b"host"
             | b"host.os"
