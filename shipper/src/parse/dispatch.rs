@@ -10,6 +10,7 @@ use super::{
 use weir_config::Ansi;
 use weir_record::DocumentWriter;
 use weir_record::document::{DocumentScratch, FieldSet};
+use weir_record::schema::Field;
 
 /// Most lines that a judgement looks at.
 const SAMPLE_LINES_MAX: usize = 64;
@@ -36,7 +37,7 @@ impl Parsers {
     /// Looks at the first lines of a file that is read from its middle.
     pub(super) fn read_head(&mut self, head: &str, format: Format) {
         const HEAD_LINES_MAX: usize = 8;
-        for line in head.lines().take(HEAD_LINES_MAX).filter(|line| line.starts_with("#Fields:")) {
+        for line in head.lines().take(HEAD_LINES_MAX).filter(|line| is_of_columns(line)) {
             self.delimited.read_header(line, format);
         }
         if let Some(line) = head.lines().next() {
@@ -51,6 +52,11 @@ impl Parsers {
         let first = text.as_bytes().iter().copied().find(|byte| *byte != b' ').unwrap_or_default();
         if first == b'_' && self.fill_export(text.as_bytes(), draft) {
             return Some(Format::Journald);
+        }
+        if first.is_ascii_lowercase()
+            && let Some((container, inside)) = composed(text)
+        {
+            return Some(self.fill_composed(container, inside, detected, draft));
         }
         // Linux' audit log is no logfmt: it has its time among the pairs.
         if first == b't'
@@ -76,6 +82,25 @@ impl Parsers {
         }
         let mut candidates = guesses(first, text.as_bytes()).iter().chain(&[Format::Plain]).copied();
         candidates.find_map(|guess| self.try_as(guess, Certainty::Guessed, text, draft))
+    }
+
+    /// Fills the draft from a line of a container's that Docker Compose shows among those of others.
+    fn fill_composed(
+        &mut self,
+        container: &str,
+        inside: &str,
+        detected: Format,
+        draft: &mut Draft<'_>,
+    ) -> Format {
+        // Once: what looks like two of them is text.
+        let inner = if composed(inside).is_some() { None } else { self.fill(inside, detected, draft) };
+        let format = inner.unwrap_or_else(|| {
+            draft.reset();
+            draft.writer.string(Field::Message, inside);
+            Format::Plain
+        });
+        draft.put(Field::ContainerName, container);
+        format
     }
 
     /// Fills the draft from an entry of the journal's export format, whose bytes may be no text. False where it is none.
@@ -161,6 +186,26 @@ impl Parsers {
         }
         tally.best()
     }
+}
+
+/// The container's name and its line in `shop-web-1  | text`, which is how Docker Compose shows them: the name ends with a
+/// number, and blanks fill it to the longest one's width.
+fn composed(text: &str) -> Option<(&str, &str)> {
+    /// Longer names are none of a container.
+    const NAME_BYTES_MAX: usize = 64;
+    let head = &text.as_bytes()[..text.len().min(NAME_BYTES_MAX)];
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let length = head.iter().take_while(|byte| is_name(byte)).count();
+    let name = &text[..length];
+    let number = name.rsplit(['-', '_']).next().filter(|number| number.len() < length)?;
+    (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(())?;
+    let rest = text[length..].strip_prefix(' ')?.trim_start_matches(' ').strip_prefix('|')?;
+    Some((name, rest.strip_prefix(' ').unwrap_or(rest)))
+}
+
+/// Whether a line names the columns of those below it.
+fn is_of_columns(line: &str) -> bool {
+    line.starts_with("#Fields:") || line.starts_with("#fields\t")
 }
 
 /// The first records of a sample: its lines, joined as they will be.

@@ -370,7 +370,8 @@ fn is_name(letters: &str) -> bool {
         "mei", "jun", "jui", "giu", "jul", "lug", "aug", "ago", "aoû", "aou", "sep", "set", "oct", "okt",
         "ott", "out", "nov", "dec", "dez", "déc", "dic", "ene", "gen", "fev", "fév", "янв", "фев", "мар",
         "апр", "май", "мая", "июн", "июл", "авг", "сен", "окт", "ноя", "дек", "mon", "tue", "wed", "thu",
-        "fri", "sat", "sun", "utc", "gmt", "cet", "est", "edt", "pst", "pdt", "msk", "cest",
+        "fri", "sat", "sun", "utc", "gmt", "cet", "est", "edt", "pst", "pdt", "msk", "cest", "bst", "cst",
+        "eet", "hst", "idt", "ist", "mdt", "mst",
     ];
     let lower = letters.to_lowercase();
     BEGINNINGS.iter().any(|beginning| lower.starts_with(beginning))

@@ -262,6 +262,10 @@ fn next_text(stamped: bool, line: &[u8], preset: Preset) -> Option<Event> {
     if !stamped {
         return None;
     }
+    // VMware's further lines.
+    if line.starts_with(b"-->") {
+        return Some(Event::Text { stamped });
+    }
     if is_traceback(line) {
         return Some(Event::Traceback { timed: true });
     }

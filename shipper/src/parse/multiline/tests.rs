@@ -413,3 +413,16 @@ fn a_trace_goes_on_a_line_that_a_script_has_dated() {
         &[4, 1],
     );
 }
+
+#[test]
+fn what_vmware_writes_behind_an_arrow_goes_on() {
+    check(
+        &[
+            "2026-11-20T21:39:19.498Z warning vpxd[47756] [Originator@6876 sub=drm] Exception was thrown: (Fault cause",
+            "--> )",
+            "-->",
+            "2026-11-20T21:39:20.498Z info vpxd[47756] [Originator@6876 sub=drm] next",
+        ],
+        &[3, 1],
+    );
+}

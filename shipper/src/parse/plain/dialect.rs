@@ -263,10 +263,17 @@ pub(super) fn logcat(line: &str, moment: Timestamp, at: usize) -> Option<Header<
         header.time = Some(moment);
         return Some(header);
     }
-    let (pid, tid) = (words.number()?, words.number()?);
+    let (mut pid, mut tid) = (words.number()?, words.number()?);
+    let mut header = Header::default();
+    if let Some(third) = words.number() {
+        // `logcat -v uid` writes the user first.
+        header.attribute("uid", line[at..].split_ascii_whitespace().next().unwrap_or_default());
+        (pid, tid) = (tid, third);
+    }
     let level = logcat_level(words.word()?)?;
     let tag = words.until(": ").or_else(|| words.until(":"))?;
-    let mut header = Header::stamped(moment, words.position());
+    header.time = Some(moment);
+    header.message_start = words.position();
     header.level = Some(level);
     header.pid = Some(pid);
     header.thread_id = Some(u64::from(tid));

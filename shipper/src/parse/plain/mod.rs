@@ -17,6 +17,7 @@ mod sidekiq;
 mod slow_query;
 mod stamped;
 mod times;
+mod vmware;
 mod web;
 mod words;
 

@@ -10,6 +10,7 @@ use super::header::Header;
 use super::layouts;
 use super::parts::is_logger;
 use super::sidekiq;
+use super::vmware;
 use super::words::{Words, number};
 
 /// Reads what stands behind the time, which is `length` bytes long.
@@ -37,6 +38,9 @@ pub(super) fn read(line: &str, moment: Timestamp, length: usize) -> Option<(Form
             .map(as_format(Format::Python))
             .or_else(|| columns::read(line, moment, length)),
         [b' ', b' ', b'I' | b'W', ..] => layouts::tracing(line, moment, length).map(as_format(Format::Rust)),
+        [b' ', b'A'..=b'Z', b'a'..=b'z', b'(', ..] => {
+            vmware::esxi(line, moment, length).map(as_format(Format::Plain))
+        }
         [b' ', letter, b' ', b'|', b' ', ..] => {
             etcd(line, moment, length, *letter).map(as_format(Format::Go))
         }
@@ -55,7 +59,8 @@ pub(super) fn read(line: &str, moment: Timestamp, length: usize) -> Option<(Form
             .or_else(|| layouts::tracing(line, moment, length).map(as_format(Format::Rust)))
             .or_else(|| dpkg(line, moment, length).map(as_format(Format::Dpkg)))
             .or_else(|| tomcat(line, moment, length).map(as_format(Format::Java)))
-            .or_else(|| postgresql(line, moment, length).map(as_format(Format::Postgresql))),
+            .or_else(|| postgresql(line, moment, length).map(as_format(Format::Postgresql)))
+            .or_else(|| vmware::daemon(line, moment, length).map(as_format(Format::Plain))),
         [b':', ..] => postgresql(line, moment, length)
             .map(as_format(Format::Postgresql))
             .or_else(|| layouts::colons(line, moment, length).map(as_format(Format::Python))),

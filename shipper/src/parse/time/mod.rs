@@ -26,7 +26,7 @@ use memchr::memchr;
 use weir_record::Timestamp;
 use weir_record::time::{Civil, parse_fraction, two_digits};
 
-use super::zone::{Clock, abbreviation};
+use super::zone::{Clock, abbreviation, is_shared_zone};
 use months::{half_of_day, month};
 
 /// Length of `Nov 20 21:39:19`.
@@ -182,7 +182,7 @@ impl Clock {
         )
     }
 
-    /// `Nov 20 21:39:19`, `Nov 20 2026 21:39:19`, `Nov 20, 2026 9:39:19 PM`.
+    /// `Nov 20 21:39:19`, `Nov-20 21:39:19.123`, `Nov 20 2026 21:39:19`, `Nov 20, 2026 9:39:19 PM`.
     fn read_month_first(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
         if let Some(moment) = self.read_syslog_day(text)
             && device_zone(&text[SYSLOG_BYTES..]).0.is_none()
@@ -190,8 +190,10 @@ impl Clock {
             return Some((moment, SYSLOG_BYTES));
         }
         let (month, rest) = month(text)?;
-        let rest = rest.strip_prefix(b" ")?;
-        let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+        let rest = match rest {
+            [b' ', b' ', rest @ ..] | [b' ' | b'-', rest @ ..] => rest,
+            _ => return None,
+        };
         let (day, rest) = short_number(rest)?;
         let mut civil = Civil { month, day, ..Civil::default() };
         let rest = rest.strip_prefix(b",").unwrap_or(rest).strip_prefix(b" ")?;
@@ -226,7 +228,7 @@ impl Clock {
         let rest = rest.strip_prefix(b" ")?;
         // An abbreviation that several zones share says nothing: the file's zone counts.
         let letters = rest.iter().take(5).take_while(|byte| byte.is_ascii_uppercase()).count();
-        let rest = if letters > 2 { rest[letters..].strip_prefix(b" ")? } else { rest };
+        let rest = if is_shared_zone(&rest[..letters]) { rest[letters..].strip_prefix(b" ")? } else { rest };
         civil.year = year(rest.get(..4)?)?;
         Some((self.moment(&civil, digits, offset)?, text.len() - rest.len() + 4))
     }
@@ -305,7 +307,7 @@ pub(super) fn begins_with_time(text: &[u8]) -> bool {
                 }
                 (true, named) => named,
             };
-            month(named).is_some_and(|(_, rest)| rest.starts_with(b" "))
+            month(named).is_some_and(|(_, rest)| matches!(rest, [b' ', ..] | [b'-', b'0'..=b'9', ..]))
                 && memchr(b':', text.get(..32).unwrap_or(text)).is_some()
         }
         _ => false,
