@@ -53,7 +53,10 @@ impl StackTrace<'_> {
     /// Writes `error.type`, `error.message` and `error.stack_trace`.
     pub(super) fn write(&self, text: &str, draft: &mut Draft<'_>) {
         if let Some(error) = self.error {
-            draft.writer.string(Field::ErrorType, &error.text(error.class));
+            match error.is_json {
+                true => draft.writer.string(Field::ErrorType, &error.class.replace("\\\\", "\\")),
+                false => draft.writer.string(Field::ErrorType, error.class),
+            };
             if let Some(message) = error.message.filter(|message| !message.is_empty()) {
                 draft.writer.string(Field::ErrorMessage, &error.text(message));
             }
@@ -110,6 +113,7 @@ pub(super) fn error_of(trace: &str) -> Option<(&str, &str)> {
     };
     let error = match trace.contains(TRACEBACK) {
         true => python_error(trace),
+        false if is_of_monolog(first) => monolog_error(first),
         false => exception_header(first).or_else(named),
     }?;
     Some((error.class, error.message.unwrap_or_default()))
@@ -196,12 +200,19 @@ fn php_error(line: &str) -> Option<Error<'_>> {
     (!class.contains(' ')).then_some(Error::new(class, Some(message)))
 }
 
-/// `{"exception":"[object] (App\\\\Gone(code: 0): gone at /srv/a.php:3)`, as Monolog shows an exception in what stands
+/// Whether a text begins as Monolog's of an exception.
+pub(super) fn is_of_monolog(text: &str) -> bool {
+    text.starts_with(MONOLOG)
+}
+
+const MONOLOG: &str = "[object] (";
+
+/// `{"exception":"[object] (App\\Gone(code: 0): gone at /srv/a.php:3)`, as Monolog shows an exception in what stands
 /// behind a message.
 fn monolog_error(text: &str) -> Option<Error<'_>> {
-    let (class, rest) = text.cut_last("[object] (")?.1.cut("(code: ")?;
+    let (class, rest) = text.cut_last(MONOLOG)?.1.cut("(code: ")?;
     let (message, _) = rest.cut("): ")?.1.cut_last(" at ")?;
-    let is_name = class.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_\\\\".contains(&byte));
+    let is_name = class.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_\\".contains(&byte));
     is_name.then_some(Error { class, message: Some(message), is_json: true })
 }
 

@@ -183,6 +183,8 @@ impl<'d> Excuses<'d> {
             "pid" | "tid" | "elapsed" => record.contains(" pid=") && record.contains(" tid="),
             "TID" => record.contains(" TID-"),
             "JID" | "BID" => record.contains(&format!(" {word}-")),
+            // Monolog's key.
+            "exception" => record.contains("\"exception\":\"[object] ("),
             "PHP" => record.starts_with("PHP ") || record.contains("] PHP "),
             // What MySQL writes before an entry's statement.
             "Time" | "User" | "Host" | "Id" | "Query_time" | "Thread_id" => record.starts_with("# "),

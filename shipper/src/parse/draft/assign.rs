@@ -21,8 +21,11 @@ impl Draft<'_> {
             Meaning::Message | Meaning::WeakMessage => self.write_text(Field::Message, value),
             Meaning::WeakLogger => self.assign_keyword(Field::LogLogger, value),
             Meaning::Text(field) => self.write_text(field, value),
-            // An error of several lines is one with its stack trace.
-            Meaning::ErrorText if matches!(value, Value::Escaped(text) if text.contains("\\n")) => {
+            // An error of several lines is one with its stack trace, as is one that Monolog shows with its place.
+            Meaning::ErrorText
+                if matches!(value, Value::Escaped(text) if text.contains("\\n"))
+                    || matches!(value, Value::Clean(text) | Value::Escaped(text) if trace::is_of_monolog(text)) =>
+            {
                 self.write_text(Field::ErrorStackTrace, value)
             }
             Meaning::ErrorText => !value.is_empty_text() && self.write_text(Field::ErrorMessage, value),
