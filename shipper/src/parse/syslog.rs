@@ -337,8 +337,11 @@ fn tag(text: &str) -> Option<Tag<'_>> {
     const TAG_BYTES_MAX: usize = 128;
     let head = &text.as_bytes()[..text.len().min(TAG_BYTES_MAX)];
     // `su(pam_unix)` and `postfix/smtpd` are names, too.
-    let end = word([b'[', b':'], head);
+    let mut end = word([b'[', b':'], head);
     (end < head.len() && head[end] >= b' ').then_some(())?;
+    if head[end] == b' ' {
+        end = words_of_name(head)?;
+    }
     let (program, rest) = text.split_at(end);
     if program.is_empty() {
         return None;
@@ -356,6 +359,20 @@ fn tag(text: &str) -> Option<Tag<'_>> {
     let message = rest.strip_prefix(':')?;
     let message = if message.is_empty() { message } else { message.strip_prefix(' ')? };
     Some(Tag { program, pid: None, message })
+}
+
+/// The length of a name with blanks right before a process: `Microsoft Word[42]`. Each word has a capital or is a number.
+#[cold]
+fn words_of_name(head: &[u8]) -> Option<usize> {
+    const WORDS_MAX: usize = 4;
+    let end = find(b'[', head)?;
+    let words = head[..end].split(|byte| *byte == b' ');
+    let is_title = |word: &[u8]| {
+        word.first().is_some_and(|first| first.is_ascii_uppercase() || first.is_ascii_digit())
+            && word.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'.')
+    };
+    let is_process = head.get(end + 1).is_some_and(u8::is_ascii_digit);
+    (is_process && words.clone().count() <= WORDS_MAX && words.into_iter().all(is_title)).then_some(end)
 }
 
 /// Writes a text that begins with this tag.

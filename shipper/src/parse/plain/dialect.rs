@@ -72,6 +72,7 @@ pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Head
 fn level_first<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Header<'l>)> {
     let (header, family) = layouts::level_first(line, clock)?;
     let format = match family {
+        Family::Go => Format::Go,
         Family::Java => Format::Java,
         Family::Python => Format::Python,
         Family::Any => Format::Plain,

@@ -224,12 +224,13 @@ pub(super) fn kernel(line: &str) -> Option<Header<'_>> {
 }
 
 /// `INFO  [main] 2026-11-20 21:39:19,123 StorageService.java:42 - started` (Cassandra), `[INFO ] 2026-.. [main] Main - x`
-/// (log4j 2), `INFO 2026-.. views 42 140 loaded` (Django).
+/// (log4j 2), `INFO 2026-.. views 42 140 loaded` (Django), `INFO: 2026/11/20 21:39:19 main.go:42: started` (Go).
 pub(super) fn level_first<'l>(line: &'l str, clock: &mut Clock) -> Option<(Header<'l>, Family)> {
     let mut words = Words::at(line, 0);
     let level = match words.skip("[") {
         true => words.until("]")?.trim_end(),
-        false => words.word()?,
+        // Go's programs like to set `INFO: ` before their log's time.
+        false => words.word().map(|level| level.strip_suffix(':').unwrap_or(level))?,
     };
     let level = capital_level(level)?;
     words.blanks();
@@ -251,13 +252,19 @@ pub(super) fn level_first<'l>(line: &'l str, clock: &mut Clock) -> Option<(Heade
         header.message_start = end;
         return Some((header, Family::Python));
     }
-    let is_java = header.thread.is_some() || header.origin.is_some();
-    Some((header, if is_java { Family::Java } else { Family::Any }))
+    let family = match header.origin {
+        Some((file, _)) if file.ends_with(".go") => Family::Go,
+        Some(_) => Family::Java,
+        None if header.thread.is_some() => Family::Java,
+        None => Family::Any,
+    };
+    Some((header, family))
 }
 
 /// Whose a layout is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
+    Go,
     Java,
     Python,
     Any,

@@ -27,6 +27,7 @@ pub(super) fn lift(text: &str, draft: &mut Draft<'_>) {
         at = end;
         if let Some(key) = key
             && !value.is_empty()
+            && !(bytes[equals + 1] == b'"' && is_in_tag(&text[..equals]))
         {
             match value.contains('\\') && bytes[equals + 1] == b'"' {
                 true => place(key, &unquoted(value), draft),
@@ -38,6 +39,11 @@ pub(super) fn lift(text: &str, draft: &mut Draft<'_>) {
             }
         }
     }
+}
+
+/// Whether a text ends inside of a tag of XML.
+fn is_in_tag(text: &str) -> bool {
+    memchr::memrchr2(b'<', b'>', text.as_bytes()).is_some_and(|at| text.as_bytes()[at] == b'<')
 }
 
 /// The value with the unit that stands behind a blank: `latency=12 ms`.
