@@ -123,6 +123,8 @@ impl<'d> Excuses<'d> {
             "Note" | "System" | "AUDIT" | "SUCCESS" => Some("info"),
             "LOG" => Some("info"),
             "PANIC" => Some("emergency"),
+            // Android's assertions.
+            "A" => Some("fatal"),
             _ => None,
         };
         // pino's numbers, in any format that has keys.
@@ -184,7 +186,7 @@ impl<'d> Excuses<'d> {
             "TID" => record.contains(" TID-"),
             "JID" | "BID" => record.contains(&format!(" {word}-")),
             // Monolog's key.
-            "exception" => record.contains("\"exception\":\"[object] ("),
+            "exception" => record.contains("\"exception\":\""),
             "PHP" => record.starts_with("PHP ") || record.contains("] PHP "),
             // What MySQL writes before an entry's statement.
             "Time" | "User" | "Host" | "Id" | "Query_time" | "Thread_id" => record.starts_with("# "),

@@ -8,10 +8,10 @@ use super::super::trace::{exception_header, is_frame, is_python_error, is_ruby_f
 use super::super::windows::List;
 use super::Preset;
 use super::lines::{
-    begins_clause, begins_with_level, has_property, is_cause, is_console_category, is_free, is_go,
-    is_go_panic, is_indented, is_java_thread, is_java_util, is_klog, is_node_source, is_opening_json, is_php,
-    is_ruby, is_ruby_logger, is_rust, is_rust_panic, is_rust_panic_inside, is_slow_log_head, is_traceback,
-    is_zap, is_zap_frame, may_be_json, opens_object,
+    begins_clause, begins_with_level, has_property, is_bare_time, is_cause, is_console_category, is_free,
+    is_go, is_go_panic, is_indented, is_java_thread, is_java_util, is_klog, is_node_source, is_opening_json,
+    is_php, is_ruby, is_ruby_logger, is_rust, is_rust_panic, is_rust_panic_inside, is_slow_log_head,
+    is_traceback, is_zap, is_zap_frame, may_be_json, opens_object,
 };
 
 /// What has been read of an event.
@@ -22,6 +22,8 @@ pub(super) enum Event {
     Whole,
     /// One line of text. `stamped`: it begins with a time, or is the first of a program that indents what follows.
     Text { stamped: bool },
+    /// Behind a line that is nothing but a time: what has none of its own is of it.
+    Block,
     /// Inside a stack trace of frames (Java, .NET, JavaScript), or of other text of which all further lines are indented.
     /// `stamped`: it began with such a line.
     Frames { stamped: bool },
@@ -121,6 +123,9 @@ impl Event {
             return Event::Windows(list);
         }
         let is_timed = begins_with_time(line);
+        if is_timed && is_bare_time(line) && allows(preset, Preset::Indented) {
+            return Event::Block;
+        }
         if is_timed && is_zap(line) {
             return Event::Zap;
         }
@@ -187,6 +192,7 @@ impl Event {
             Event::NodeTrace => (line.is_empty() || next_frames(true, line).is_some()).then_some(self),
             Event::Statement => next_statement(line, preset),
             Event::Text { stamped } => next_text(stamped, line, preset),
+            Event::Block => is_free(line).then_some(Event::Block),
             Event::Frames { stamped } => next_frames(stamped, line),
             Event::ErrorText(further) => next_error_text(further, line, preset),
             Event::ErrorFrames if is_cause(line) => Some(Event::ErrorText(Further::default())),

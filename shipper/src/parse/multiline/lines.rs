@@ -3,6 +3,28 @@
 use super::super::time::begins_with_time;
 use super::super::trace::{is_frame, is_go_function, is_ruby_frame};
 
+/// Whether a line that begins with a time is nothing else: `2026-11-20T21:39:19.123456+01:00` as Oracle writes it, `Fri Nov
+/// 20 21:39:19 CET 2026` as `date` does.
+pub(super) fn is_bare_time(line: &[u8]) -> bool {
+    const BYTES_MAX: usize = 40;
+    let line = line.trim_ascii_end();
+    if line.len() > BYTES_MAX {
+        return false;
+    }
+    match line.first() {
+        Some(b'0'..=b'9') => {
+            memchr::memchr(b':', line).is_some()
+                && line.iter().all(|byte| byte.is_ascii_digit() || b"-:.,+/TZ ".contains(byte))
+        }
+        Some(b'A'..=b'Z') => {
+            let is_dated = line.get(3) == Some(&b' ') && line.get(4).is_some_and(u8::is_ascii_uppercase);
+            let is_year = |tail: &[u8]| tail[0] == b' ' && tail[1..].iter().all(u8::is_ascii_digit);
+            is_dated && line.len() > 20 && is_year(&line[line.len() - 5..])
+        }
+        _ => false,
+    }
+}
+
 /// Whether a line has its level before its time, `ERROR [main] 2026-..`, or the milliseconds of a program's run and a
 /// thread before its level, `176 [main] ERROR ..`.
 pub(super) fn begins_with_level(line: &[u8]) -> bool {

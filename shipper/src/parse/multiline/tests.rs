@@ -426,3 +426,23 @@ fn what_vmware_writes_behind_an_arrow_goes_on() {
         &[3, 1],
     );
 }
+
+#[test]
+fn lines_below_a_bare_time_are_of_it() {
+    check(
+        &[
+            "2026-11-20T21:39:19.123456+01:00",
+            "Thread 1 advanced to log sequence 42",
+            "",
+            "ORA-00600: internal error",
+            "Fri Nov 20 21:39:20 2026",
+            "Archived Log entry 7",
+            "Fri Nov 20 21:39:21 CET 2026",
+            "backup started",
+            "{\"msg\":\"of another\"}",
+            "2026-11-20 21:39:22 INFO",
+            "whose is this",
+        ],
+        &[4, 2, 2, 1, 1, 1],
+    );
+}

@@ -100,6 +100,7 @@ impl Clock {
         match (digits, text[digits]) {
             // `2.11.2026 21:39:19`
             (1, _) => self.read_numeric_date(text),
+            (4, b'-') if text.get(10) == Some(&b'-') => self.read_ibm(text),
             // `2026.11.20 21:39:19`, `2026-11-20  9:39:19`
             (4, separator @ (b'.' | b'-' | b'/')) if text.get(7) == Some(&separator) => {
                 let civil =
@@ -124,8 +125,52 @@ impl Clock {
                     Civil { year: year(&text[..4])?, month: pair(4)?, day: pair(6)?, ..Civil::default() };
                 self.with_clock(text, civil, &text[8..])
             }
+            // `20261120-21:39:19.123` (FIX), `20261120-21:39:19:123`
+            (8, b'-') => {
+                let mut civil =
+                    Civil { year: year(&text[..4])?, month: pair(4)?, day: pair(6)?, ..Civil::default() };
+                let rest = read_any_clock(&mut civil, &text[9..])?;
+                let (nanosecond, digits, rest) = match *rest {
+                    [b':', a, b, c, ref rest @ ..] if [a, b, c].iter().all(u8::is_ascii_digit) => {
+                        (parse_fraction(&[b'.', a, b, c]).0, 3, rest)
+                    }
+                    _ => parse_fraction(rest),
+                };
+                civil.nanosecond = nanosecond;
+                self.with_zone(text, &civil, digits, rest)
+            }
             _ => None,
         }
+    }
+
+    /// `2026-11-20-21.39.19.123456`, and DB2's `2026-11-20-21.39.19.123456+060` with its zone in minutes.
+    fn read_ibm(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
+        let &[a, b, b'.', c, d, b'.', e, f] = text.get(11..19)? else { return None };
+        let mut civil = Civil {
+            year: year(&text[..4])?,
+            month: two_digits(text[5], text[6])?,
+            day: two_digits(text[8], text[9])?,
+            hour: two_digits(a, b)?,
+            minute: two_digits(c, d)?,
+            second: two_digits(e, f)?,
+            ..Civil::default()
+        };
+        let (nanosecond, digits, rest) = parse_fraction(&text[19..]);
+        civil.nanosecond = nanosecond;
+        let (offset, rest) = match rest {
+            [
+                sign @ (b'+' | b'-'),
+                hundreds @ b'0'..=b'9',
+                tens @ b'0'..=b'9',
+                ones @ b'0'..=b'9',
+                rest @ ..,
+            ] => {
+                let minutes = i32::from(hundreds - b'0') * 100 + i32::from(two_digits(*tens, *ones)?);
+                (Some(if *sign == b'-' { -60 } else { 60 } * minutes), rest)
+            }
+            _ => (None, rest),
+        };
+        Some((self.moment(&civil, digits, offset)?, text.len() - rest.len()))
     }
 
     /// `20/Nov/2026:21:39:19 +0100`, `20 Nov 2026 21:39:19.123`, `20-Nov-2026 21:39:19`, `2. November 2026 21:39:19`.
@@ -289,7 +334,9 @@ pub(super) fn begins_with_time(text: &[u8]) -> bool {
                 && digits(8, 10);
             is_iso
                 || digits(0, 6)
-                    && (head[6] == b' ' && digits(7, 9) || digits(6, 8) && matches!(head[8], b'T' | b' '))
+                    && (head[6] == b' ' && digits(7, 9)
+                        || digits(6, 8)
+                            && (matches!(head[8], b'T' | b' ') || head[8] == b'-' && head[11] == b':'))
         }
         b'0'..=b'9' => {
             let is_named = |at: usize| month(&text[at..]).is_some();
@@ -424,7 +471,7 @@ fn numeric_zone(text: &[u8]) -> Option<(Option<i32>, &[u8])> {
 /// Reads a decimal number as a moment since 1970; its size tells the unit: ten digits before the point are seconds
 /// (2001 to 2286), thirteen milliseconds, sixteen microseconds, nineteen nanoseconds.
 pub(super) fn epoch(text: &[u8]) -> Option<Timestamp> {
-    let (mantissa, places) = decimal(text)?;
+    let (mantissa, places) = decimal(text).filter(|_| text.first() != Some(&b'0'))?;
     let integer_digits = i32::try_from(mantissa.checked_ilog10()?).ok()? + 1 - places;
     let unit = match integer_digits {
         10 => 9,
@@ -546,6 +593,16 @@ mod tests {
         check("11-20 21:39:19.123", "2026-11-20T20:39:19.123Z");
         check("20-Nov-2026 21:39", "2026-11-20T20:39:00.000Z");
         check("20-Nov 21:39", "2026-11-20T20:39:00.000Z");
+        check("Nov-20 21:39:19.123", "2026-11-20T20:39:19.123Z");
+        check("2026-11-20-21.39.19.123456", "2026-11-20T20:39:19.123456Z");
+        check("2026-11-20-21.39.19.123456+120", "2026-11-20T19:39:19.123456Z");
+        check("2026-11-20-21.39.19.123456-300", "2026-11-21T02:39:19.123456Z");
+        check("2026-11-20-21:39:19", "");
+        check("20261120-21:39:19.123", "2026-11-20T20:39:19.123Z");
+        check("20261120-21:39:19:123", "2026-11-20T20:39:19.123Z");
+        check("Fri 20 Nov 2026 09:39:19 PM UTC", "2026-11-20T21:39:19.000Z");
+        check("Fri Nov 20 12:39:19 AM UTC 2026", "2026-11-20T00:39:19.000Z");
+        check("Fri Nov 20 21:39:19 LET 2026", "");
     }
 
     #[test]
