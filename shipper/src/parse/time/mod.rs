@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `2026-11-20T21:39:19.123456789Z`, `... 21:39:19,123 +0100`, `2026/11/20 21:39:19`, `2026.11.20 ...` | most |
 //! | `2026-11-20 21:39:19:123`, `2026-11-20 09:39:19 PM`, `2026-11-20  9:39:19` | Log4j patterns, .NET, MariaDB |
-//! | `20261120T213919.123Z`, `20261120 21:39:19.123` | ISO 8601 basic, Go |
+//! | `20261120T213919.123Z`, `20261120 21:39:19.123`, `20261120-21:39:19` | ISO 8601 basic, Go, xrdp |
 //! | `20/Nov/2026:21:39:19 +0100`, `20 Nov 2026 21:39:19.123`, `20-Nov-2026 21:39:19`, `2 nov. 2026 21:39:19` | access logs, Redis, Tomcat, java.util.logging |
-//! | `20.11.2026 21:39:19,123`, `11/20/2026 9:39:19 PM`, `20/11/2026 21:39:19` | localised loggers; slashes only where the order is certain |
+//! | `20.11.2026 21:39:19,123`, `11/20/2026 9:39:19 PM`, `20/11/2026 21:39:19`, `11/20/2026-21:39:19.123456` | localised loggers, Suricata; slashes only where the order is certain |
 //! | `Nov 20 21:39:19`, `Nov 20 2026 21:39:19`, `Nov 20, 2026 9:39:19 PM` | syslog, Cisco, java.util.logging |
 //! | `Fri Nov 20 21:39:19.123456 2026`, `Fri Nov 20 21:39:19 CET 2026`, `Fri, 20 Nov 2026 21:39:19 GMT` | Apache, `date`, RFC 2822 |
 //! | `1120 21:39:19.123456`, `11-20 21:39:19.123` | klog behind its letter, logcat |
@@ -100,7 +100,7 @@ impl Clock {
         match (digits, text[digits]) {
             // `2.11.2026 21:39:19`
             (1, _) => self.read_numeric_date(text),
-            (4, b'-') if text.get(10) == Some(&b'-') => self.read_ibm(text),
+            (4, b'-') if text.get(10) == Some(&b'-') && text.get(13) == Some(&b'.') => self.read_ibm(text),
             // `2026.11.20 21:39:19`, `2026-11-20  9:39:19`
             (4, separator @ (b'.' | b'-' | b'/')) if text.get(7) == Some(&separator) => {
                 let civil =
@@ -125,8 +125,8 @@ impl Clock {
                     Civil { year: year(&text[..4])?, month: pair(4)?, day: pair(6)?, ..Civil::default() };
                 self.with_clock(text, civil, &text[8..])
             }
-            // `20261120-21:39:19.123` (FIX), `20261120-21:39:19:123`
-            (8, b'-') => {
+            // `20261120-21:39:19` (xrdp), `20261120-21:39:19.123` (FIX), `20261120-21:39:19:123`
+            (8, b'-') if text.get(11) == Some(&b':') => {
                 let mut civil =
                     Civil { year: year(&text[..4])?, month: pair(4)?, day: pair(6)?, ..Civil::default() };
                 let rest = read_any_clock(&mut civil, &text[9..])?;
@@ -189,7 +189,8 @@ impl Clock {
     }
 
     /// `20.11.2026 21:39:19,123`, `11/20/2026 9:39:19 PM`, `26/11/20 21:39:19`, `11-20 21:39:19.123`. With slashes, day
-    /// and month are told apart by a number beyond 12, or by a clock of twelve hours, which is American.
+    /// and month are told apart by a number beyond 12, or by a clock of twelve hours, which is American; so are
+    /// Suricata's and Snort's, behind a dash.
     fn read_numeric_date(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
         let (first, rest) = short_number(text)?;
         let (&separator, rest) = rest.split_first()?;
@@ -212,7 +213,8 @@ impl Clock {
         let rest = rest.get(4..)?;
         let is_american = || {
             let clock = &rest[..rest.len().min(CLOCK_BYTES_MAX)];
-            clock.windows(3).any(|window| matches!(window, b" PM" | b" AM"))
+            matches!(clock, [b'-', _, _, b':', _, _, b':', _, _, b'.', ..])
+                || clock.windows(3).any(|window| matches!(window, b" PM" | b" AM"))
         };
         let (day, month) = match separator {
             b'.' => (first, second),
@@ -278,10 +280,12 @@ impl Clock {
         Some((self.moment(&civil, digits, offset)?, text.len() - rest.len() + 4))
     }
 
-    /// Reads the time of day that follows a date and its separator: blanks, `T` or a colon.
+    /// Reads the time of day that follows a date and its separator: blanks, `T`, a colon or a dash.
     fn with_clock(&mut self, text: &[u8], mut civil: Civil, rest: &[u8]) -> Option<(Timestamp, usize)> {
         let rest = match rest {
             [b' ', b' ', rest @ ..] | [b' ' | b'T' | b':', rest @ ..] => rest,
+            // Behind a dash any other number may stand.
+            [b'-', rest @ ..] if matches!(rest, [_, _, b':', _, _, b':', ..]) => rest,
             _ => return None,
         };
         let rest = read_any_clock(&mut civil, rest)?;
@@ -325,6 +329,7 @@ pub(super) fn begins_with_time(text: &[u8]) -> bool {
     let text = text.strip_prefix(b"[").unwrap_or(text);
     let Some(head) = text.first_chunk::<15>() else { return false };
     let digits = |from: usize, to: usize| head[from..to].iter().all(u8::is_ascii_digit);
+    let is_dashed = || head[8] == b'-' && head[11] == b':';
     match head[0] {
         b'0'..=b'9' if head[2].is_ascii_digit() => {
             let is_iso = digits(0, 4)
@@ -335,8 +340,7 @@ pub(super) fn begins_with_time(text: &[u8]) -> bool {
             is_iso
                 || digits(0, 6)
                     && (head[6] == b' ' && digits(7, 9)
-                        || digits(6, 8)
-                            && (matches!(head[8], b'T' | b' ') || head[8] == b'-' && head[11] == b':'))
+                        || digits(6, 8) && (matches!(head[8], b'T' | b' ') || is_dashed()))
         }
         b'0'..=b'9' => {
             let is_named = |at: usize| month(&text[at..]).is_some();
@@ -458,7 +462,11 @@ fn zone_prefix(text: &[u8]) -> (Option<i32>, &[u8]) {
 }
 
 fn numeric_zone(text: &[u8]) -> Option<(Option<i32>, &[u8])> {
-    let ends = |length: usize| text.get(length).is_none_or(|byte| !byte.is_ascii_digit() && *byte != b':');
+    // A colon may end the time (`+01:00: started`); with a digit behind it, it is part of something else.
+    let ends = |length: usize| match text.get(length) {
+        Some(b':') => !text.get(length + 1).is_some_and(u8::is_ascii_digit),
+        next => !next.is_some_and(u8::is_ascii_digit),
+    };
     let length = match text.get(1..6) {
         Some([_, _, b':', d, _]) if d.is_ascii_digit() => 6,
         _ if text.get(3..5).is_some_and(|tail| tail.iter().all(u8::is_ascii_digit)) => 5,
@@ -579,6 +587,9 @@ mod tests {
         check("2026-11-20 9:39:19 PM", "2026-11-20T20:39:19.000Z");
         check("20261120T213919.123Z", "2026-11-20T21:39:19.123Z");
         check("20261120 21:39:19", "2026-11-20T20:39:19.000Z");
+        check("20261120-21:39:19", "2026-11-20T20:39:19.000Z");
+        check("2026-11-20-21:39:19", "2026-11-20T20:39:19.000Z");
+        check("10/11/2026-21:39:19.123456", "2026-10-11T20:39:19.123456Z");
         check("20.11.2026 21:39:19,123", "2026-11-20T20:39:19.123Z");
         check("2.11.2026 21:39:19", "2026-11-02T20:39:19.000Z");
         check("20/11/2026 21:39:19", "2026-11-20T20:39:19.000Z");
@@ -597,7 +608,6 @@ mod tests {
         check("2026-11-20-21.39.19.123456", "2026-11-20T20:39:19.123456Z");
         check("2026-11-20-21.39.19.123456+120", "2026-11-20T19:39:19.123456Z");
         check("2026-11-20-21.39.19.123456-300", "2026-11-21T02:39:19.123456Z");
-        check("2026-11-20-21:39:19", "");
         check("20261120-21:39:19.123", "2026-11-20T20:39:19.123Z");
         check("20261120-21:39:19:123", "2026-11-20T20:39:19.123Z");
         check("Fri 20 Nov 2026 09:39:19 PM UTC", "2026-11-20T21:39:19.000Z");
@@ -647,6 +657,8 @@ mod tests {
             "31-Nov 21:39",
             "20-Nov 21:39 x",
             "10/11/2026 21:39:19",
+            "10/11/2026-21:39:19",
+            "20261120-213919",
             "31/02/2026 21:39:19",
             "11/20/2026 13:39:19 PM x",
             "77/11/20 21:39:19",
@@ -669,6 +681,9 @@ mod tests {
         assert_eq!(length("2026-11-20 21:39:19 GET /"), Some(19));
         assert_eq!(length("2026-11-20T21:39:19.1Z] x"), Some(22));
         assert_eq!(length("2026-11-20 21:39:19-03 x"), Some(22));
+        assert_eq!(length("2026-11-20T21:39:19+01:00: x"), Some(25));
+        assert_eq!(length("2026-11-20T21:39:19+0100: x"), Some(24));
+        assert_eq!(length("2026-11-20T21:39:19+01:00:30 x"), Some(19));
         assert_eq!(length("2026-11-20 21:39:19 -- x"), Some(19));
         assert_eq!(length("Nov 20 21:39:19 host"), Some(15));
     }
