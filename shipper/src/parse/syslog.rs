@@ -262,7 +262,8 @@ fn without_priority(
     }
     let (moment, length) = draft.clock.read_start(line.as_bytes())?;
     let (time, rest) = line.split_at(length);
-    let (hostname, rest) = rest.strip_prefix(' ')?.cut_word()?;
+    let header = rest.strip_prefix(' ')?;
+    let (hostname, rest) = header.cut_word()?;
     if let Some(priority) = named_priority(hostname) {
         // OpenWrt's file has no host.
         program_and_message(rest, tag(rest), draft, inner);
@@ -277,10 +278,17 @@ fn without_priority(
         return Some(());
     }
     let is_host = Level::from_name(hostname.as_bytes()).is_none()
-        && !hostname.is_empty()
+        && !matches!(hostname, "" | "-")
         && hostname.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte))
         && !hostname.ends_with(':');
-    is_host.then_some(())?;
+    if !is_host || rest.starts_with('[') {
+        if let Some(tag) = tag_without_host(time, header) {
+            program_and_message(header, Some(tag), draft, inner);
+            draft.time(moment);
+            return Some(());
+        }
+        is_host.then_some(())?;
+    }
     let rest = rest.strip_prefix(": ").unwrap_or(rest);
     let tag = tag(rest);
     let has_pid = tag.as_ref().is_some_and(|tag| tag.pid.is_some());
@@ -373,6 +381,23 @@ fn words_of_name(head: &[u8]) -> Option<usize> {
     };
     let is_process = head.get(end + 1).is_some_and(u8::is_ascii_digit);
     (is_process && words.clone().count() <= WORDS_MAX && words.into_iter().all(is_title)).then_some(end)
+}
+
+/// Reads the tag of a line without a host, as BusyBox and `journalctl --no-hostname` write them: its process makes it
+/// certain. Some put a blank before that (SOGo's `sogod [123]: `).
+fn tag_without_host<'l>(time: &str, text: &'l str) -> Option<Tag<'l>> {
+    let is_syslog_time = time.starts_with(|first: char| first.is_ascii_uppercase());
+    let is_number = |pid: &str| !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
+    let text = text.trim_start_matches(' ');
+    let tag = match text.cut(" [").filter(|(program, _)| is_syslog_time && !program.has(b' ')) {
+        Some((program, rest)) => {
+            let (pid, message) = rest.cut("]: ")?;
+            Tag { program, pid: Some(pid), message }
+        }
+        None => tag(text)?,
+    };
+    let is_program = !tag.program.has(b'=') && !tag.program.is_empty();
+    (is_program && tag.pid.is_some_and(is_number)).then_some(tag)
 }
 
 /// Writes a text that begins with this tag.
@@ -593,6 +618,31 @@ mod tests {
             "2026-11-20T21:39:19Z host app[1]: ERROR it broke",
             r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"ERROR it broke","log.syslog.hostname":"host","log.syslog.appname":"app",
                "process.name":"app","log.syslog.procid":"1","process.pid":1,"log.level":"error"}"#,
+        );
+    }
+
+    #[test]
+    fn a_program_with_its_process_needs_no_host() {
+        for line in [
+            "Nov 20 21:39:19 cartd[42]: added",
+            "Nov 20 21:39:19 cartd [42]: added",
+            "Nov 20 21:39:19   cartd[42]: added",
+        ] {
+            check(
+                Format::Auto,
+                line,
+                r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"added","log.syslog.appname":"cartd","process.name":"cartd","log.syslog.procid":"42","process.pid":42}"#,
+            );
+        }
+        check(
+            Format::Auto,
+            "Fri Nov 20 21:39:19 2026 - OK - [::1] added",
+            r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"OK - [::1] added"}"#,
+        );
+        check(
+            Format::Auto,
+            "Nov 20 21:39:19 cart [x]: added",
+            r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"[x]: added","log.syslog.hostname":"cart"}"#,
         );
     }
 

@@ -64,12 +64,10 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<Format> {
     if let Some(domain) = parts.domain {
         draft.domain(domain);
     }
-    if !matches!(parts.user, "-" | "" | "\"\"") {
-        // Some leave more than one blank between the parts.
-        let user = parts.user.trim_matches(' ');
-        if !matches!(user, "-" | "") {
-            draft.writer.string(Field::UserName, &unescape(user));
-        }
+    // Jetty and others leave more than one blank between the parts.
+    let user = parts.user.trim_ascii();
+    if !matches!(user, "-" | "" | "\"\"") {
+        draft.writer.string(Field::UserName, &unescape(user));
     }
     quoted_request(parts.request, draft);
     for (field, number) in
