@@ -39,6 +39,7 @@ pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Head
                 .or_else(|| mysql_old(line, clock).map(as_format(Format::Mysql)))
                 .or_else(|| layouts::ttcc(line).map(as_format(Format::Java)))
                 .or_else(|| zap_epoch(line).map(as_format(Format::Go)))
+                .or_else(|| stamped::postgresql_behind_client(line, clock).map(as_format(Format::Postgresql)))
         }
         b'[' if line.starts_with("[Nest] ") => nest(line, clock).map(as_format(Format::Node)),
         b'[' if line.starts_with("[ ") => layouts::kernel(line).map(as_format(Format::Plain)),

@@ -5,7 +5,7 @@ use weir_record::{Level, Timestamp};
 use super::super::cut::Cut;
 use super::super::zone::Clock;
 use super::header::Header;
-use super::parts::is_logger;
+use super::parts::{is_logger, logger_and_line};
 use super::words::{Words, number};
 
 /// `2026-11-20 21:39:19,123 [myid:1] - INFO  [main:QuorumPeerConfig@124] - Reading configuration` (ZooKeeper): thread,
@@ -144,9 +144,12 @@ pub(super) fn loguru(line: &str, moment: Timestamp, length: usize) -> Option<Hea
 }
 
 /// `2026-11-20 21:39:19,123:INFO:shop.api:started`, `..:shop.api:INFO:started`, `..:INFO:started` (Python, by formats that
-/// many use).
+/// many use), and with two colons each.
 pub(super) fn colons(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
     let mut words = Words::at(line, length);
+    if words.skip("::") {
+        return double_colons(words, moment);
+    }
     words.skip(":").then_some(())?;
     words.skip(" ");
     let first = words.until(":")?;
@@ -176,6 +179,71 @@ pub(super) fn colons(line: &str, moment: Timestamp, length: usize) -> Option<Hea
     words.skip(" ");
     header.message_start = words.position();
     header.lifts_pairs = true;
+    Some(header)
+}
+
+/// `2026-11-20 21:39:19,123 25 INFO shop odoo.addons.base.models.res_users: Login` (Odoo): process, level, database
+/// (`?` where there is none) and logger.
+pub(super) fn odoo(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
+    let mut words = Words::at(line, length);
+    let pid = words.number()?;
+    let level = capital_level(words.word()?)?;
+    let database = words.word()?;
+    let logger = words.word()?.strip_suffix(':')?;
+    let is_odoo =
+        ["odoo.", "openerp.", "werkzeug", "py.warnings"].iter().any(|name| logger.starts_with(name));
+    (is_odoo && is_logger(logger)).then_some(())?;
+    let mut header = Header::stamped(moment, words.position());
+    header.level = Some(level);
+    header.pid = Some(pid);
+    header.logger = Some(logger);
+    if database != "?" {
+        header.attribute("database", database);
+    }
+    Some(header)
+}
+
+/// `2026/11/20 21:39:19 ...web/auth/auth.go:200:SignIn() [I] failed` (Gitea, Forgejo): the place in the code, whose path
+/// may be cut, and a level's letter.
+pub(super) fn gitea(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
+    let mut words = Words::at(line, length);
+    let (place, function) = words.word()?.strip_suffix("()")?.rsplit_once(':')?;
+    let (file, origin_line) = place.rsplit_once(':').filter(|(file, _)| file.ends_with(".go"))?;
+    words.skip("[").then_some(())?;
+    let level = match words.until("] ")? {
+        "T" => Level::Trace,
+        "D" => Level::Debug,
+        "I" => Level::Info,
+        "W" => Level::Warning,
+        "E" => Level::Error,
+        "C" => Level::Critical,
+        "F" => Level::Fatal,
+        _ => return None,
+    };
+    let mut header = Header::stamped(moment, words.position());
+    header.level = Some(level);
+    header.origin = Some((file, number(origin_line)?));
+    header.function = Some(function);
+    Some(header)
+}
+
+/// `INFO::shop.api::started`, `WARNING::[interface:657] started`.
+fn double_colons(mut words: Words<'_>, moment: Timestamp) -> Option<Header<'_>> {
+    let level = capital_level(words.until("::")?)?;
+    let mut header = Header::stamped(moment, 0);
+    header.level = Some(level);
+    header.lifts_pairs = true;
+    let before = words;
+    let name = if words.skip("[") { words.until("]") } else { words.until("::") };
+    let (name, origin_line) = name.map(logger_and_line).unwrap_or_default();
+    if is_logger(name) && !name.has(b':') {
+        header.logger = Some(name);
+        header.origin = origin_line.map(|line| ("", line));
+    } else {
+        words = before;
+    }
+    words.blanks();
+    header.message_start = words.position();
     Some(header)
 }
 

@@ -87,7 +87,8 @@ fn key_before(text: &str) -> Option<&str> {
     let is_separate = before
         .bytes()
         .next_back()
-        .is_none_or(|byte| matches!(byte, b' ' | b'\t' | b',' | b';' | b'(' | b'[' | b'{' | b'|'));
+        // Linux' audit log has a separator of ASCII's before what it says in words.
+        .is_none_or(|byte| matches!(byte, b' ' | b'\t' | b',' | b';' | b'(' | b'[' | b'{' | b'|' | b'\x1d'));
     let is_key = key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && !key.ends_with(['.', '-'])
         && !(key.has(b'.') && key.contains(".."))

@@ -22,11 +22,11 @@ pub(super) fn epoch_at(text: &str) -> Option<(Timestamp, usize)> {
     Some((moment, length))
 }
 
-/// What follows the separator that stands behind a logger's name: `- `, `-- `, `: `.
+/// What follows the separator that stands behind a logger's name: `- `, `-- `, `: `, `:: `.
 pub(super) fn behind_separator(text: &str) -> Option<&str> {
     let length = match text.as_bytes() {
         [b'-' | b':', b' ', ..] => 2,
-        [b'-', b'-', b' ', ..] => 3,
+        [b'-', b'-', b' ', ..] | [b':', b':', b' ', ..] => 3,
         _ => return None,
     };
     text.get(length..)
@@ -46,6 +46,20 @@ pub(super) fn logger_and_line(text: &str) -> (&str, Option<u32>) {
     }
 }
 
+/// Whether what stands in a logger's place is a host, with a port or without: no logger is called so.
+pub(super) fn is_host(name: &str) -> bool {
+    let (host, has_port) = match name.rsplit_once(':') {
+        Some((host, port)) => (host, number(port).is_some()),
+        None => (name, false),
+    };
+    match host.rsplit('.').next().unwrap_or(host) {
+        "com" | "org" | "local" | "localhost" | "internal" | "localdomain" => true,
+        // Modules may be called so, and may be told with their line: what is told with a port is not lifted.
+        "net" | "io" | "dev" | "lan" | "svc" | "cloud" => has_port,
+        _ => false,
+    }
+}
+
 /// Whether a level stands in brackets at the start.
 pub(super) fn is_level_in_brackets(text: &str) -> bool {
     text.strip_prefix('[')
@@ -53,16 +67,27 @@ pub(super) fn is_level_in_brackets(text: &str) -> bool {
         .is_some_and(|(inside, _)| inside.len() > 1 && Level::from_name(inside.trim().as_bytes()).is_some())
 }
 
-/// `views.py:12`, `StorageService.java:42`.
+/// `views.py:12`, `StorageService.java:42`, but no `redis.example.org:6379`.
 pub(super) fn place_in_code(text: &str) -> Option<(&str, u32)> {
     (text.ends_with(|c: char| c.is_ascii_digit()) && text.has(b':')).then_some(())?;
     let (file, line) = text.rsplit_once(':')?;
-    let (name, extension) = file.rsplit_once('.')?;
-    let is_file = !name.is_empty()
-        && (1..=4).contains(&extension.len())
-        && extension.bytes().all(|byte| byte.is_ascii_lowercase())
-        && is_logger(name.trim_start_matches('/'));
-    Some((file, number(line)?)).filter(|_| is_file)
+    Some((file, number(line)?)).filter(|_| is_source(file))
+}
+
+/// Whether a text is the name of a file of source code, perhaps with its path.
+pub(super) fn is_source(file: &str) -> bool {
+    let Some((name, extension)) = file.rsplit_once('.') else { return false };
+    let is_extension = match extension {
+        "c" | "cpp" | "cs" | "cxx" | "erl" | "ex" | "exs" | "go" | "h" | "hpp" | "hrl" | "java" | "js"
+        | "jsx" | "kt" | "kts" | "lua" | "mjs" | "php" | "rb" | "scala" | "swift" | "ts" | "tsx" | "vb"
+        | "zig" => true,
+        // Countries have these, too: a host has more than one dot, or it would be a country's whole domain.
+        "cc" | "clj" | "fs" | "hs" | "ml" | "pl" | "pm" | "py" | "rs" | "sh" => {
+            !name.rsplit('/').next().unwrap_or(name).has(b'.')
+        }
+        _ => false,
+    };
+    !name.is_empty() && is_extension && is_logger(name.trim_start_matches('/'))
 }
 
 /// Splits off a word with a dash between blanks behind it; blanks may fill the word to a width.

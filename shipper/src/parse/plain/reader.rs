@@ -1,17 +1,18 @@
 //! Reading a header from left to right, part by part.
 
 use weir_record::Level;
-use weir_record::scan::{digits, find_either};
+use weir_record::scan::{digits, find, find_either};
 use weir_record::time::Civil;
 
 use super::super::cut::Cut;
 use super::super::zone::Clock;
 use super::header::Header;
 use super::parts::{
-    behind_separator, epoch_at, is_logger, level_word, logger_and_line, place_in_code, split_at_dash,
-    trace_context,
+    behind_separator, epoch_at, is_host, is_logger, level_word, logger_and_line, place_in_code,
+    split_at_dash, trace_context,
 };
 use super::times::time_of_day;
+use super::words::number;
 
 mod brackets;
 
@@ -76,7 +77,7 @@ impl<'l> Reader<'l, '_> {
         self.blanks();
         self.dash();
         let (before_parts, zone) = (self.at, self.header.attributes);
-        if self.python() || self.parts() {
+        if self.python() || self.parts() || self.name_and_process() {
             // Fluentd's `[error]: text`.
             self.take(": ");
             self.header.message_start = self.at;
@@ -179,7 +180,7 @@ impl<'l> Reader<'l, '_> {
     }
 
     fn dash(&mut self) {
-        if self.take("- ") || self.take("| ") {
+        if self.take("- ") || self.take("| ") || self.take(":: ") {
             self.blanks();
         }
     }
@@ -189,7 +190,9 @@ impl<'l> Reader<'l, '_> {
         let bracketed = self.line.starts_with('[');
         let start = usize::from(bracketed);
         let text = self.line.as_bytes().get(start..).unwrap_or_default();
-        let Some((moment, length)) = clock.read_start(text).or_else(|| clock.read_minute_start(text)) else {
+        let read = clock.read_start(text).or_else(|| clock.read_minute_start(text));
+        let Some((moment, length)) = read.or_else(|| if bracketed { clock.read_split(text) } else { None })
+        else {
             return false;
         };
         self.header.time = Some(moment);
@@ -248,6 +251,27 @@ impl<'l> Reader<'l, '_> {
         true
     }
 
+    /// fail2ban's `fail2ban.actions        [123]: NOTICE  `: a logger filled to a width, its process, and the level.
+    fn name_and_process(&mut self) -> bool {
+        let before = self.at;
+        let rest = self.rest();
+        let name = &rest[..find(b' ', rest.as_bytes()).unwrap_or(rest.len())];
+        self.at += name.len();
+        self.blanks();
+        let pid = self.brackets().filter(|_| name.has(b'.') && is_logger(name));
+        if let Some((pid, length)) = pid.and_then(|(inside, length)| Some((number(inside)?, length))) {
+            self.at += length;
+            if self.take(": ") && self.level_word() {
+                self.header.logger = Some(name);
+                self.header.pid = Some(pid);
+                self.blanks();
+                return true;
+            }
+        }
+        self.at = before;
+        false
+    }
+
     /// Level, thread, logger and so on, in whatever order. False where no level is among them: then nothing but the
     /// time was certain.
     fn parts(&mut self) -> bool {
@@ -265,6 +289,7 @@ impl<'l> Reader<'l, '_> {
             // Elasticsearch's `[time][LEVEL][logger] [node] message`: what stands in brackets now is its node, or with
             // Envoy's a place in the code.
             self.place_in_brackets();
+            self.place_word();
             return true;
         }
         self.bracketed_parts();
@@ -273,10 +298,12 @@ impl<'l> Reader<'l, '_> {
         true
     }
 
-    /// A dotted name in brackets before the level is a thread's where a logger stands behind it, else a logger's.
+    /// A dotted name in brackets before the level is a thread's where a logger stands behind it, else a logger's; so is
+    /// a path of Rust's modules.
     fn settle_name(&mut self) {
-        let is_dotted = |name: &&str| name.has(b'.') && is_logger(name) && !name.contains(['-', ':', '/']);
-        if self.header.logger.is_none() && self.header.thread.as_ref().is_some_and(is_dotted) {
+        let is_dotted = |name: &str| name.has(b'.') && !name.contains(['-', ':', '/']);
+        let is_name = |name: &&str| is_logger(name) && (is_dotted(name) || name.contains("::"));
+        if self.header.logger.is_none() && self.header.thread.as_ref().is_some_and(is_name) {
             self.header.logger = self.header.thread.take();
         }
     }
@@ -371,6 +398,15 @@ impl<'l> Reader<'l, '_> {
         true
     }
 
+    /// Takes a place in the code that stands here as a word.
+    fn place_word(&mut self) {
+        let place = self.logger_at(self.at, self.header.origin.is_some());
+        if let Some(Ahead { end, name: Name::Place(place), .. }) = place {
+            self.header.origin = Some(place);
+            self.at = end;
+        }
+    }
+
     /// Takes a logger that stands here as a word.
     fn logger_word(&mut self) -> bool {
         let has_origin = self.header.origin.is_some();
@@ -410,6 +446,9 @@ impl<'l> Reader<'l, '_> {
         let end = find_either(b' ', b'\t', rest.as_bytes()).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
         let after = after.trim_start_matches([' ', '\t']);
+        if !has_origin && let Some((place, message)) = spaced_place(word, after) {
+            return Some(ahead(Name::Place(place), message));
+        }
         let (name, message) = if let Some(message) = behind_separator(after) {
             (word, message)
         } else if let Some(name) = word.strip_suffix(':').filter(|name| name.contains("::") || name.has(b'.'))
@@ -426,7 +465,7 @@ impl<'l> Reader<'l, '_> {
         let place = if has_origin { None } else { place_in_code(name) };
         match place {
             Some(place) => Some(ahead(Name::Place(place), message)),
-            None => is_logger(name).then(|| ahead(Name::Logger(name), message)),
+            None => (is_logger(name) && !is_host(name)).then(|| ahead(Name::Logger(name), message)),
         }
     }
 }
@@ -436,6 +475,21 @@ fn method_and_place(word: &str) -> Option<(&str, &str, (&str, u32))> {
     let (path, place) = word.strip_suffix(')')?.cut_byte(b'(')?;
     let (class, function) = path.rsplit_once('.').filter(|(class, _)| is_logger(class))?;
     Some((class, function, place_in_code(place)?))
+}
+
+/// Whether a text in parentheses is a thread's name, and no remark: `main`, `default task-1`, `MSC service thread 1-2`.
+fn is_thread_of_java(name: &str) -> bool {
+    name == "main"
+        || name.ends_with("Thread")
+        || name.contains("thread")
+        || name.contains("Thread Pool")
+        || name.has(b'-') && name.ends_with(|last: char| last.is_ascii_digit())
+}
+
+/// Calico's `felix/table.go 851: message`: the place in the code, and the message.
+fn spaced_place<'l>(file: &'l str, after: &'l str) -> Option<((&'l str, u32), &'l str)> {
+    let (line, message) = Some(after).filter(|_| file.ends_with(".go"))?.cut(": ")?;
+    Some(((file, number(line)?), message))
 }
 
 /// log4j's `%c [%t] %m`: a class with its packages, a thread, and the message.

@@ -1,9 +1,12 @@
 //! Lines that begin with a time as most do, and go on as one program's do.
 
+use std::net::IpAddr;
+
 use weir_record::{Level, Timestamp};
 
 use super::super::cut::Cut;
 use super::super::format::Format;
+use super::super::zone::Clock;
 use super::columns;
 use super::dialect::logcat;
 use super::header::Header;
@@ -24,6 +27,7 @@ pub(super) fn read(line: &str, moment: Timestamp, length: usize) -> Option<(Form
             .or_else(|| postgresql(line, moment, length).map(as_format(Format::Postgresql))),
         [b' ', b'0'..=b'9', ..] => openstack(line, moment, length)
             .map(as_format(Format::Openstack))
+            .or_else(|| layouts::odoo(line, moment, length).map(as_format(Format::Python)))
             .or_else(|| mysql(line, moment, length).map(as_format(Format::Mysql)))
             .or_else(|| logcat(line, moment, length).map(as_format(Format::Logcat)))
             .or_else(|| sidekiq::read_old(line, moment, length).map(as_format(Format::Ruby))),
@@ -56,6 +60,7 @@ pub(super) fn read(line: &str, moment: Timestamp, length: usize) -> Option<(Form
         }
         [b' ', ..] => go(line, moment, length)
             .map(as_format(Format::Go))
+            .or_else(|| layouts::gitea(line, moment, length).map(as_format(Format::Go)))
             .or_else(|| layouts::tracing(line, moment, length).map(as_format(Format::Rust)))
             .or_else(|| dpkg(line, moment, length).map(as_format(Format::Dpkg)))
             .or_else(|| tomcat(line, moment, length).map(as_format(Format::Java)))
@@ -340,7 +345,7 @@ fn bars(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
 }
 
 /// What PostgreSQL calls the kinds of its messages, and their levels.
-const SEVERITIES: [(&str, Option<Level>); 17] = [
+const SEVERITIES: [(&str, Option<Level>); 18] = [
     ("LOG", Some(Level::Info)),
     ("ERROR", Some(Level::Error)),
     ("STATEMENT", None),
@@ -357,6 +362,7 @@ const SEVERITIES: [(&str, Option<Level>); 17] = [
     ("DEBUG1", Some(Level::Debug)),
     ("DEBUG2", Some(Level::Debug)),
     ("DEBUG3", Some(Level::Debug)),
+    ("DEBUG4", Some(Level::Debug)),
     ("DEBUG5", Some(Level::Debug)),
 ];
 
@@ -378,14 +384,28 @@ fn postgresql(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>
     has_process.then_some(header)
 }
 
+/// `192.0.2.14 2026-11-20 21:39:19.123 UTC [42] app@shop ERROR:  gone`: a prefix that begins with the client's address.
+pub(super) fn postgresql_behind_client<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
+    let (client, rest) = line.cut_byte(b' ')?;
+    client.parse::<IpAddr>().ok()?;
+    let (moment, length) = clock.read_start(rest.as_bytes())?;
+    let mut header = postgresql(line, moment, client.len() + 1 + length)?;
+    header.client = Some(client);
+    Some(header)
+}
+
 /// Reads a prefix; false where no process is in it, or anything that is not known.
 fn prefix<'l>(prefix: &'l str, header: &mut Header<'l>) -> bool {
     let parts = prefix.split([' ', ',']).flat_map(bracketed_parts).filter(|part| !part.is_empty());
     parts.into_iter().all(|part| prefix_part(part, header)) && header.pid.is_some()
 }
 
-/// `[42]`, `[1-1]`, `[42-1]` (process and line), `[local]`, `user=app`, `app@shop`, `192.0.2.14(52814)`.
+/// `[42]`, `[1-1]`, `[42-1]` (process and line), `[local]`, `user=app`, `app@shop`, `192.0.2.14(52814)`, `192.0.2.14`.
 fn prefix_part<'l>(part: &'l str, header: &mut Header<'l>) -> bool {
+    if header.client.is_none() && part.parse::<IpAddr>().is_ok() {
+        header.client = Some(part);
+        return true;
+    }
     if let Some(inside) = part.strip_prefix('[').and_then(|part| part.strip_suffix(']')) {
         if inside == "local" && header.client.is_none() {
             header.client = Some(inside);

@@ -19,7 +19,11 @@ fn java_patterns_are_read() {
     );
     plain(
         "2026-11-20 21:39:19,123 INFO  [org.jboss.as] (MSC service thread 1-2) WFLYSRV0049: starting",
-        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"info","log.logger":"org.jboss.as","process.thread.name":"MSC service thread 1-2","message":"WFLYSRV0049: starting"}"#,
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"info","process.thread.name":"MSC service thread 1-2","log.logger":"org.jboss.as","message":"WFLYSRV0049: starting"}"#,
+    );
+    plain(
+        "2026-11-20 21:39:19,123 WARN  [com.x.Foo] (again) it broke",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"warning","log.logger":"com.x.Foo","message":"(again) it broke"}"#,
     );
     plain(
         "[2026-11-20T21:45:41,656][INFO ][o.e.b.Elasticsearch      ] [vm] version[9.5.0], pid[3349]",
@@ -248,5 +252,83 @@ fn what_is_known_of_a_job_is_read_to_its_blanks_alone() {
     plain(
         "2026-11-20T21:39:19.123Z pid=7\ttid=gsu3 INFO: up",
         r#"{"@timestamp":"2026-11-20T21:39:19.123Z","attributes.pid":7,"attributes.tid":"gsu3","message":"pid=7\ttid=gsu3 INFO: up"}"#,
+    );
+}
+
+#[test]
+fn places_in_code_are_told_from_hosts_with_their_ports() {
+    plain(
+        "2026-11-20 21:39:19 ERROR db.example.com:5432 - refused",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"error","message":"db.example.com:5432 - refused"}"#,
+    );
+    plain(
+        "2026-11-20T21:39:19Z [WARN] cache.shop.internal: no answer",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"warning","message":"cache.shop.internal: no answer"}"#,
+    );
+    plain(
+        "2026-11-20 21:39:19 ERROR mail.example.pl:25 - refused",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"error","log.logger":"mail.example.pl","log.origin.file.line":25,"message":"refused"}"#,
+    );
+    plain(
+        "2026-11-20 21:39:19 ERROR shop.cart:12 - refused",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"error","log.logger":"shop.cart","log.origin.file.line":12,"message":"refused"}"#,
+    );
+    plain(
+        "2026-11-20 21:39:19 ERROR shop/cart.test.ts:12 - refused",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"error","log.origin.file.name":"shop/cart.test.ts","log.origin.file.line":12,"message":"refused"}"#,
+    );
+    plain(
+        "2026-11-20 21:39:19.123 [DEBUG][4711] shop/cart.go 434: added item=7",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"debug","process.pid":4711,"log.origin.file.name":"shop/cart.go","log.origin.file.line":434,
+           "message":"added item=7","attributes.item":7}"#,
+    );
+}
+
+#[test]
+fn loggers_stand_in_places_of_their_own() {
+    plain(
+        "[2026-11-20 21:39:19.123][shop::cart::api][ERROR] gone",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"error","log.logger":"shop::cart::api","message":"gone"}"#,
+    );
+    plain(
+        "[2026-11-20][21:39:19][shop::cart][INFO] added",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"info","log.logger":"shop::cart","message":"added"}"#,
+    );
+    plain(
+        "2026-11-20 21:39:19,123 shop.filter         [42]: NOTICE  [web] found 192.0.2.14",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"notice","log.logger":"shop.filter","process.pid":42,"message":"[web] found 192.0.2.14"}"#,
+    );
+    plain(
+        "2026-11-20 21:39:19,123::WARNING::[cart:657] low",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"warning","log.logger":"cart","log.origin.file.line":657,"message":"low"}"#,
+    );
+    plain(
+        "2026-11-20 21:39:19,123::INFO::shop.cart::added",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"info","log.logger":"shop.cart","message":"added"}"#,
+    );
+    plain(
+        "2026-11-20 21:39:19,123::INFO::added to cart",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"info","message":"added to cart"}"#,
+    );
+    plain(
+        "2026-11-20 21:39:19 :: ERROR :: shop.cart :: failed",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"error","log.logger":"shop.cart","message":"failed"}"#,
+    );
+    // A remark is no process.
+    plain(
+        "2026-11-20 21:39:19 shop.filter [42]: found",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"shop.filter [42]: found"}"#,
+    );
+}
+
+#[test]
+fn a_time_may_end_with_a_colon_behind_its_offset() {
+    plain(
+        "2026-11-20T22:39:19+01:00: failed for root",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"failed for root"}"#,
+    );
+    plain(
+        "[20261120-21:39:19] [INFO ] started",
+        r#"{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"info","message":"started"}"#,
     );
 }

@@ -1,6 +1,7 @@
 //! Time stamps that only some programs write: without a year, or with two digits of it.
 
 use weir_record::Timestamp;
+use weir_record::scan::find;
 use weir_record::time::{Civil, parse_fraction, two_digits};
 
 use super::super::zone::Clock;
@@ -22,6 +23,20 @@ impl Clock {
         let mut civil = Civil { month: pair(month)?, day: pair(day)?, ..Civil::default() };
         let (digits, length) = time_of_day(&mut civil, time)?;
         Some((self.moment_without_year(&mut civil, digits, None)?, length))
+    }
+
+    /// `2026-11-20][21:39:19` (Rust's fern): a date and a time in brackets of their own. The length ends before the last
+    /// bracket.
+    pub(super) fn read_split(&mut self, text: &[u8]) -> Option<(Timestamp, usize)> {
+        const DATE_BYTES: usize = 10;
+        const LONGEST: usize = 40;
+        let rest = text.get(DATE_BYTES..)?.strip_prefix(b"][")?;
+        let end = find(b']', &rest[..rest.len().min(LONGEST)])?;
+        let mut joined = [b' '; DATE_BYTES + 1 + LONGEST];
+        joined[..DATE_BYTES].copy_from_slice(&text[..DATE_BYTES]);
+        joined[DATE_BYTES + 1..][..end].copy_from_slice(&rest[..end]);
+        let (moment, length) = self.read_prefix(&joined[..DATE_BYTES + 1 + end])?;
+        (length == DATE_BYTES + 1 + end).then_some((moment, DATE_BYTES + 2 + end))
     }
 
     /// `20 Nov 21:39:19.123`.

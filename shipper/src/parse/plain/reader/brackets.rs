@@ -6,7 +6,7 @@ use weir_record::scan::find;
 use super::super::super::cut::Cut;
 use super::super::pairs;
 use super::super::parts::{is_level_in_brackets, is_logger, level_word, place_in_code, trace_context};
-use super::Reader;
+use super::{Reader, is_thread_of_java};
 
 impl<'l> Reader<'l, '_> {
     /// Parts in brackets. Whether they followed each other without a blank.
@@ -149,8 +149,7 @@ impl<'l> Reader<'l, '_> {
             && self.header.level.is_some()
             && self.header.logger.is_some_and(|logger| logger.has(b'.'))
             && self.line[..self.at].ends_with("] ")
-            && !inside.is_empty()
-            && !inside.has(b'=')
+            && is_thread_of_java(inside)
     }
 
     /// Whether a part in brackets is a thread's name: a level follows it (`[main] INFO`), or a level stands before it
