@@ -2,7 +2,7 @@
 
 use super::super::access;
 use super::super::journald::{self, Export};
-use super::super::plain::level_at_start;
+use super::super::plain::{begins_csvlog, is_open_behind, level_at_start};
 use super::super::time::begins_with_time;
 use super::super::trace::{exception_header, is_frame, is_python_error, is_ruby_frame};
 use super::super::windows::List;
@@ -71,6 +71,8 @@ pub(super) enum Event {
     Windows(List),
     /// In an entry of the journal's export format.
     Export(Export),
+    /// In a quoted value of PostgreSQL's comma-separated log.
+    Quoted,
     /// In the three lines that MySQL begins a slow log with, at every start.
     SlowLogHead,
 }
@@ -126,6 +128,9 @@ impl Event {
         if is_timed && is_bare_time(line) && allows(preset, Preset::Indented) {
             return Event::Block;
         }
+        if is_timed && begins_csvlog(line) {
+            return if is_open_behind(line, false) { Event::Quoted } else { Event::Whole };
+        }
         if is_timed && is_zap(line) {
             return Event::Zap;
         }
@@ -175,6 +180,7 @@ impl Event {
             Event::Whole => None,
             Event::Json { depth } => (depth > 0 && may_be_json(line)).then(|| next_json(depth, line))?,
             Event::SlowQuery { has_query } => next_slow_query(has_query, line),
+            Event::Quoted => Some(if is_open_behind(line, true) { Event::Quoted } else { Event::Whole }),
             Event::Windows(list) => list.next(line).map(Event::Windows),
             Event::Export(export) => export.next(line).map(Event::Export),
             Event::SlowLogHead => {

@@ -6,8 +6,10 @@
 //! stack trace goes to `error.stack_trace`.
 
 mod columns;
+mod csvlog;
 mod dialect;
 mod header;
+mod jvm;
 mod layouts;
 mod objects;
 mod pairs;
@@ -30,6 +32,7 @@ use super::format::Format;
 use super::{trace, windows};
 use header::Header;
 
+pub(super) use csvlog::{begins as begins_csvlog, is_open_behind};
 pub(super) use parts::level_at_start;
 
 /// How far behind the start of a line a time stamp is looked for, in bytes.
@@ -77,6 +80,9 @@ fn known(record: &str, first: &str, draft: &mut Draft<'_>) -> Option<Format> {
         draft.reset();
     }
     let Some((format, header)) = dialect::read(first, draft.clock) else {
+        if csvlog::parse(record, draft).is_some() {
+            return Some(Format::Postgresql);
+        }
         return slow_query::parse_head(first, record, draft).map(|()| Format::Mysql);
     };
     write(record, first, &header, draft);

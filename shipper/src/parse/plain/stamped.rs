@@ -345,7 +345,7 @@ fn bars(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
 }
 
 /// What PostgreSQL calls the kinds of its messages, and their levels.
-const SEVERITIES: [(&str, Option<Level>); 18] = [
+pub(super) const SEVERITIES: [(&str, Option<Level>); 18] = [
     ("LOG", Some(Level::Info)),
     ("ERROR", Some(Level::Error)),
     ("STATEMENT", None),
