@@ -278,7 +278,8 @@ fn without_priority(
         return Some(());
     }
     let is_host = Level::from_name(hostname.as_bytes()).is_none()
-        && !matches!(hostname, "" | "-")
+        && !hostname.is_empty()
+        && !hostname.starts_with('-')
         && hostname.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte))
         && !hostname.ends_with(':');
     if !is_host || rest.starts_with('[') {
@@ -291,6 +292,9 @@ fn without_priority(
     }
     let rest = rest.strip_prefix(": ").unwrap_or(rest);
     let tag = tag(rest);
+    if tag.is_none() && time.as_bytes().get(10) == Some(&b'T') && is_rfc5424_behind_host(rest) {
+        return rfc5424(line, draft, inner);
+    }
     let has_pid = tag.as_ref().is_some_and(|tag| tag.pid.is_some());
     let is_certain = match is_date_command(time) {
         true => has_pid,
@@ -328,6 +332,18 @@ fn is_date_command(time: &str) -> bool {
     matches!(time.get(..4), Some("Mon " | "Tue " | "Wed " | "Thu " | "Fri " | "Sat " | "Sun "))
 }
 
+/// `app 123 - - text`, `app - - - text`, `app 123 ID47 [x@1 k="v"] text`: what follows a host in RFC 5424, whose priority
+/// some templates leave out.
+fn is_rfc5424_behind_host(rest: &str) -> bool {
+    let mut words = rest.splitn(5, ' ').skip(1);
+    let (Some(procid), Some(msgid), Some(structured)) = (words.next(), words.next(), words.next()) else {
+        return false;
+    };
+    let is_process = procid == "-" || !procid.is_empty() && procid.bytes().all(|byte| byte.is_ascii_digit());
+    let has_data = structured.starts_with('[') && structured.has(b'@');
+    is_process && (msgid == "-" && structured == "-" || has_data)
+}
+
 /// `2026-11-20T21:39:19.123456+01:00`: six digits and an offset in numbers.
 fn is_rsyslog_time(time: &str) -> bool {
     time.len() == 32 && time.as_bytes()[10] == b'T' && matches!(time.as_bytes()[26], b'+' | b'-')
@@ -357,12 +373,17 @@ fn tag(text: &str) -> Option<Tag<'_>> {
     if let Some(rest) = rest.strip_prefix('[') {
         let (pid, rest) = rest.cut_byte(b']')?;
         let is_pid = !pid.is_empty() && !pid.has(b' ');
-        // macOS names what it is about, in parentheses: `launchd[1] (com.example.shop[42]): exited`.
-        let message = match rest.strip_prefix(':') {
-            Some(message) => message.strip_prefix(' ').unwrap_or(message),
-            None => rest.strip_prefix(' ').filter(|rest| rest.starts_with('(') && rest.has(b')'))?,
+        let Some(message) = rest.strip_prefix(':') else {
+            // macOS' launchd names what it is about before the colon, ProFTPD a host.
+            let is_number = is_pid && pid.bytes().all(|byte| byte.is_ascii_digit());
+            let message = rest.strip_prefix(' ').filter(|_| is_number && !program.has(b' '))?;
+            return Some(Tag { program, pid: Some(pid), message });
         };
-        return is_pid.then_some(Tag { program, pid: Some(pid), message });
+        return is_pid.then_some(Tag {
+            program,
+            pid: Some(pid),
+            message: message.strip_prefix(' ').unwrap_or(message),
+        });
     }
     let message = rest.strip_prefix(':')?;
     let message = if message.is_empty() { message } else { message.strip_prefix(' ')? };
