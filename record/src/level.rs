@@ -111,7 +111,7 @@ const TEXTS: [(Level, &[&str]); 10] = [
     ),
     (Level::Info, &["info", "inf", "i", "information", "informational", "log", "statement"]),
     (Level::Notice, &["notice", "note", "n"]),
-    (Level::Warning, &["warning", "warn", "wrn", "w"]),
+    (Level::Warning, &["warning", "warn", "wrn", "w", "deprecation"]),
     (Level::Error, &["error", "err", "eror", "e", "severe", "failure", "fail"]),
     (Level::Critical, &["critical", "crit", "c", "dpanic"]),
     (Level::Alert, &["alert", "a"]),

@@ -5,7 +5,10 @@
 //! 2026-11-20 21:39:19 UTC | INFO | dd.collector | collector(collector.py:530) | Finished run
 //! 2026-11-20 21:39:19 | INFO | shop.cart | added
 //! 2026-11-20 21:39:19 | shop.cart | INFO | added
+//! 2026-11-20 21:39:19 | INFO | Connector openwire stopped | org.apache.activemq.broker.TransportConnector | main
 //! ```
+
+use std::borrow::Cow;
 
 use weir_record::{Level, Timestamp};
 
@@ -30,7 +33,16 @@ pub(super) fn read(line: &str, moment: Timestamp, length: usize) -> Option<(Form
     } else {
         let first = column(&mut words)?;
         match capital_level(first) {
-            Some(level) => behind_level(level, &mut words, &mut header)?,
+            Some(level) => {
+                let before = words;
+                match behind_level(level, &mut words, &mut header) {
+                    Some(format) => format,
+                    None => {
+                        words = before;
+                        message_first(words.rest(), &mut header)?
+                    }
+                }
+            }
             None => name_and_level(first, &mut words, &mut header)?,
         }
     };
@@ -100,6 +112,19 @@ fn behind_level<'l>(level: Level, words: &mut Words<'l>, header: &mut Header<'l>
         return Some(Format::Python);
     }
     Some(Format::Plain)
+}
+
+/// ActiveMQ's message, logger and thread, the level passed. A message of one word could be a thread's name.
+fn message_first<'l>(rest: &'l str, header: &mut Header<'l>) -> Option<Format> {
+    let (rest, thread) = rest.cut_last(BAR)?;
+    let (message, logger) = rest.cut_last(BAR)?;
+    let is_thread = !thread.has(b' ') || thread.starts_with("ActiveMQ ") || thread.starts_with("KahaDB ");
+    let is_message = message.has(b' ') && !message.contains("thread") && !message.contains("Thread");
+    (is_thread && is_message && is_dotted(logger)).then_some(())?;
+    header.thread = Some(thread);
+    header.logger = Some(logger);
+    header.message = Some(Cow::Borrowed(message));
+    Some(Format::Java)
 }
 
 /// `com.x.Foo`: a logger's name and nothing else's.

@@ -10,6 +10,7 @@ use super::super::cut::Cut;
 use super::super::format::Format;
 use super::super::zone::Clock;
 use super::header::Header;
+use super::jvm;
 use super::layouts::{self, Family};
 use super::parts::{epoch_at, is_logger, logger_and_line};
 use super::words::{Words, number};
@@ -52,6 +53,7 @@ pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<(Format, Head
             .or_else(|| kafka(line, clock).map(as_format(Format::Hadoop)))
             .or_else(|| nats(line, clock).map(as_format(Format::Go)))
             .or_else(|| layouts::kernel(line).map(as_format(Format::Plain)))
+            .or_else(|| jvm::read(line, clock).map(as_format(Format::Java)))
             .or_else(|| level_first(line, clock)),
         b'A'..=b'Z' => klog(line, clock)
             .map(as_format(Format::Klog))

@@ -77,7 +77,7 @@ impl<'l> Reader<'l, '_> {
         self.blanks();
         self.dash();
         let (before_parts, zone) = (self.at, self.header.attributes);
-        if self.python() || self.parts() || self.name_and_process() {
+        if self.python() || self.parts() || self.name_and_process() || self.level_and_name() {
             // Fluentd's `[error]: text`.
             self.take(": ");
             self.header.message_start = self.at;
@@ -270,6 +270,22 @@ impl<'l> Reader<'l, '_> {
         }
         self.at = before;
         false
+    }
+
+    /// Icinga's `warning/ApiListener: `.
+    fn level_and_name(&mut self) -> bool {
+        let rest = self.rest();
+        let word = &rest[..find(b' ', rest.as_bytes()).unwrap_or(rest.len())];
+        let parts = word.strip_suffix(':').and_then(|word| word.cut_byte(b'/'));
+        let Some((level, name)) = parts.filter(|(level, name)| level.len() > 3 && is_logger(name)) else {
+            return false;
+        };
+        let Some(level) = Level::from_name(level.as_bytes()) else { return false };
+        self.header.level = Some(level);
+        self.header.logger = Some(name);
+        self.at += word.len();
+        self.blanks();
+        true
     }
 
     /// Level, thread, logger and so on, in whatever order. False where no level is among them: then nothing but the
