@@ -392,7 +392,7 @@ fn w3c_meaning(name: &str) -> Option<Meaning> {
         "cs_referer" => Meaning::Keyword(Field::HttpRequestReferrer),
         "cs_host" => Meaning::Domain,
         "cs_protocol" => Meaning::Keyword(Field::UrlScheme),
-        "cs_version" | "cs_protocol_version" => Meaning::Identifier(Field::HttpVersion),
+        "cs_version" | "cs_protocol_version" => Meaning::Protocol,
         "sc_status" => Meaning::Status,
         "sc_bytes" => Meaning::Long(Field::HttpResponseBodyBytes),
         "cs_bytes" => Meaning::Long(Field::HttpRequestBodyBytes),

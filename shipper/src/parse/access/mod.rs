@@ -42,6 +42,8 @@ struct Parts<'l> {
     /// The virtual host that stands before all else, with its port.
     domain: Option<&'l str>,
     host: &'l str,
+    /// The addresses that stand in the host's place, where a proxy told several (`X-Forwarded-For`).
+    forwarded: Option<&'l str>,
     user: &'l str,
     time: &'l str,
     request: Quoted<'l>,
@@ -63,6 +65,9 @@ pub(super) fn parse(line: &str, draft: &mut Draft<'_>) -> Option<Format> {
     draft.source(parts.host);
     if let Some(domain) = parts.domain {
         draft.domain(domain);
+    }
+    if let Some(addresses) = parts.forwarded {
+        draft.writer.attribute_string("x_forwarded_for", addresses);
     }
     // Jetty and others leave more than one blank between the parts.
     let user = parts.user.trim_ascii();
@@ -103,7 +108,7 @@ pub(super) fn is_access(line: &str) -> bool {
 fn split(line: &str) -> Option<Parts<'_>> {
     // A user's name may have blanks: it ends where the time begins.
     let bracket = find(b'[', line.as_bytes())?;
-    let (domain, host, user) = who(line[..bracket].strip_suffix(' ')?)?;
+    let Who { domain, host, forwarded, user } = who(line[..bracket].strip_suffix(' ')?)?;
     let rest = &line[bracket + 1..];
     let time_end = find(b']', rest.as_bytes())?;
     let time = &rest[..time_end];
@@ -123,27 +128,43 @@ fn split(line: &str) -> Option<Parts<'_>> {
         Some((parts, tail)) => (Some(parts), tail),
         None => (None, rest),
     };
-    Some(Parts { domain, host, user, time, request, status, bytes, combined, tail })
+    Some(Parts { domain, host, forwarded, user, time, request, status, bytes, combined, tail })
+}
+
+/// What stands before the time.
+struct Who<'l> {
+    domain: Option<&'l str>,
+    host: &'l str,
+    forwarded: Option<&'l str>,
+    user: &'l str,
 }
 
 /// `host identity user`, `domain:port host identity user`, lighttpd's `host domain user`, and an address alone.
 #[inline(always)]
-fn who(text: &str) -> Option<(Option<&str>, &str, &str)> {
+fn who(text: &str) -> Option<Who<'_>> {
     let Some((first, rest)) = word(text) else {
-        return is_ip_address(text).then_some((None, text, "-"));
+        return is_ip_address(text).then_some(Who { domain: None, host: text, forwarded: None, user: "-" });
     };
+    if first.ends_with(',') || first.starts_with('"') {
+        return behind_proxies(text);
+    }
     let (second, rest) = word(rest)?;
-    if second == "-" {
-        return Some((None, first, rest));
-    }
-    match word(rest) {
-        Some(("-", user)) => Some((Some(first), second, user)),
-        Some((_, user)) if is_ip_address(second) && !is_ip_address(first) => {
-            Some((Some(first), second, user))
-        }
-        _ if second.contains('.') => Some((Some(second), first, rest)),
-        _ => Some((None, first, rest)),
-    }
+    let (domain, host, user) = match word(rest) {
+        _ if second == "-" => (None, first, rest),
+        Some(("-", user)) => (Some(first), second, user),
+        Some((_, user)) if is_ip_address(second) && !is_ip_address(first) => (Some(first), second, user),
+        _ if second.contains('.') => (Some(second), first, rest),
+        _ => (None, first, rest),
+    };
+    Some(Who { domain, host, forwarded: None, user })
+}
+
+/// `client, proxy, proxy - user`, with quotes around the addresses and the last proxy's own address behind them on demand.
+#[cold]
+fn behind_proxies(text: &str) -> Option<Who<'_>> {
+    let (addresses, user) = text.split_once(" - ")?;
+    let host = addresses.trim_start_matches('"').split([',', '"', ' ']).next()?;
+    Some(Who { domain: None, host, forwarded: Some(addresses), user })
 }
 
 /// Referrer and user agent, and what else follows them.

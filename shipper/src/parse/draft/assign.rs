@@ -414,7 +414,7 @@ impl Draft<'_> {
         let value = Value::Plain(host);
         match is_ip_address(host) {
             true => drop(self.write_ip(Field::SourceIp, value)),
-            false if host.is_empty() => {}
+            false if matches!(host, "" | "-") => {}
             false => drop(self.write_text(Field::SourceAddress, value)),
         }
     }
