@@ -79,6 +79,11 @@ pub(super) fn is_all(text: &str) -> bool {
     rest.is_empty() && !text.is_empty()
 }
 
+/// Whether a text begins with a pair.
+pub(super) fn begins(text: &str) -> bool {
+    text.cut_byte(b'=').is_some_and(|(key, _)| !key.has(b' ') && key_before(key).is_some())
+}
+
 /// The key at the end of a text: a name with a blank or an opening bracket before it.
 fn key_before(text: &str) -> Option<&str> {
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');

@@ -310,8 +310,31 @@ impl<'l> Reader<'l, '_> {
         }
         self.bracketed_parts();
         self.blanks();
-        self.logger_word();
+        if !self.logger_word() {
+            self.hashicorp_name();
+        }
         true
+    }
+
+    /// The logger of HashiCorp's programs, one word: `2026-11-20T21:39:19.123Z [INFO]  core: unsealed: key=value`. Certain
+    /// by the blanks that fill the level up to five letters, or by pairs where it has five.
+    fn hashicorp_name(&mut self) {
+        const TIME_BYTES: usize = "2026-11-20T21:39:19.123".len();
+        let zone = self.line.as_bytes().get(TIME_BYTES);
+        let behind = self.line[..self.at].strip_suffix(' ').unwrap_or_default();
+        if self.header.logger.is_some() || !matches!(zone, Some(b'Z' | b'+' | b'-')) {
+            return;
+        }
+        let is_short = behind.ends_with("[INFO] ") || behind.ends_with("[WARN] ");
+        let is_long = ["[TRACE]", "[DEBUG]", "[ERROR]"].iter().any(|level| behind.ends_with(level));
+        let Some((name, rest)) = self.rest().cut(": ") else { return };
+        let is_name = name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        let has_pairs = || rest.cut_last(": ").is_some_and(|(_, pairs)| pairs::begins(pairs));
+        if is_name && (is_short || is_long && has_pairs()) {
+            self.header.logger = Some(name);
+            self.at += name.len() + ": ".len();
+        }
     }
 
     /// A dotted name in brackets before the level is a thread's where a logger stands behind it, else a logger's; so is

@@ -406,7 +406,8 @@ fn prefix_part<'l>(part: &'l str, header: &mut Header<'l>) -> bool {
         header.client = Some(part);
         return true;
     }
-    if let Some(inside) = part.strip_prefix('[').and_then(|part| part.strip_suffix(']')) {
+    let inside = part.strip_prefix('[').and_then(|part| part.strip_suffix(']'));
+    if let Some(inside) = inside.filter(|inside| !inside.has(b']')) {
         if inside == "local" && header.client.is_none() {
             header.client = Some(inside);
             return true;

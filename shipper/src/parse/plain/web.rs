@@ -1,11 +1,12 @@
 //! Requests as frameworks write them for people: the access logs of Gin, uvicorn, uWSGI, morgan, Django's own server
-//! and OpenStack, and Rails' lines, with a logger's prefix or without.
+//! and OpenStack, Apache's of TLS, and Rails' lines, with a logger's prefix or without.
 //!
 //! ```text
 //! [GIN] 2026/11/20 - 21:39:19 | 200 |     812.123µs |     203.0.113.7 | GET      "/cart"
 //! INFO:     203.0.113.7:52752 - "GET /cart HTTP/1.1" 200 OK
 //! GET /cart 200 12.345 ms - 1024
 //! [20/Nov/2026 21:39:19] "GET /cart HTTP/1.1" 200 1234
+//! [20/Nov/2026:21:39:19 +0100] 203.0.113.7 TLSv1.3 TLS_AES_256_GCM_SHA384 "GET /cart HTTP/1.1" 1234
 //! 203.0.113.7 "GET /cart HTTP/1.1" status: 200 len: 1893 time: 0.2477829
 //! [pid: 42|app: 0|req: 1/7] 203.0.113.7 () {38 vars in 696 bytes} [Fri Nov 20 21:39:19 2026] GET /cart => generated 47
 //! bytes in 129 msecs (HTTP/1.1 200) 9 headers in 378 bytes (1 switches on core 3)
@@ -31,7 +32,8 @@ pub(super) fn parse(record: &str, draft: &mut Draft<'_>) -> Option<Format> {
         b'[' => gin(record, draft)
             .map(|()| Format::Go)
             .or_else(|| runserver(record, draft).map(|()| Format::Python))
-            .or_else(|| uwsgi(record, draft).map(|()| Format::Python)),
+            .or_else(|| uwsgi(record, draft).map(|()| Format::Python))
+            .or_else(|| ssl_request(record, draft).map(|()| Format::Plain)),
         b'E' => gin_errors(record, draft).map(|()| Format::Go),
         b'G' | b'P' | b'D' | b'H' | b'O' if morgan(record, draft).is_some() => Some(Format::Node),
         b'S' | b'P' | b'C' | b' ' => rails(record, draft).map(|()| Format::Ruby),
@@ -126,6 +128,31 @@ fn uwsgi(record: &str, draft: &mut Draft<'_>) -> Option<()> {
     draft.assign(Meaning::Keyword(Field::HttpVersion), Value::Plain(version));
     draft.assign(Meaning::Long(Field::HttpResponseBodyBytes), Value::Plain(bytes));
     draft.assign(Meaning::Duration(unit), Value::Plain(took));
+    Some(())
+}
+
+/// `[20/Nov/2026:21:39:19 +0100] 203.0.113.7 TLSv1.3 TLS_AES_256_GCM_SHA384 "GET /cart HTTP/1.1" 1234` (Apache's
+/// `ssl_request_log`).
+fn ssl_request(record: &str, draft: &mut Draft<'_>) -> Option<()> {
+    let (time, rest) = record.strip_prefix('[')?.cut("] ")?;
+    let (client, rest) = rest.cut_word()?;
+    let (protocol, rest) = rest.cut_word()?;
+    let (cipher, rest) = rest.cut_word()?;
+    let (request, bytes) = access::quoted(rest)?;
+    let bytes = bytes.strip_prefix(' ')?;
+    let is_count = bytes == "-" || !bytes.is_empty() && bytes.bytes().all(|byte| byte.is_ascii_digit());
+    let is_tls =
+        protocol.starts_with("TLSv") || protocol.starts_with("SSLv") || (protocol, cipher) == ("-", "-");
+    (is_tls && is_count).then_some(())?;
+    let moment = draft.clock.read_access(time.as_bytes())?;
+    draft.time(moment);
+    draft.source(client);
+    if protocol != "-" {
+        draft.writer.attribute_string("tls_protocol", protocol);
+        draft.writer.attribute_string("tls_cipher", cipher);
+    }
+    access::request(request, draft);
+    draft.assign(Meaning::Long(Field::HttpResponseBodyBytes), Value::Plain(bytes));
     Some(())
 }
 
