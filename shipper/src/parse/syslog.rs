@@ -282,13 +282,12 @@ fn without_priority(
         && !hostname.starts_with('-')
         && hostname.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte))
         && !hostname.ends_with(':');
-    if !is_host || rest.starts_with('[') {
-        if let Some(tag) = tag_without_host(time, header) {
-            program_and_message(header, Some(tag), draft, inner);
-            draft.time(moment);
-            return Some(());
-        }
-        is_host.then_some(())?;
+    let is_program = rest.starts_with(['[', ' ']) && begins_with_process(rest);
+    if !is_host || is_program {
+        let tag = tag_without_host(time, header)?;
+        program_and_message(header, Some(tag), draft, inner);
+        draft.time(moment);
+        return Some(());
     }
     let rest = rest.strip_prefix(": ").unwrap_or(rest);
     let tag = tag(rest);
@@ -339,7 +338,7 @@ fn is_rfc5424_behind_host(rest: &str) -> bool {
     let (Some(procid), Some(msgid), Some(structured)) = (words.next(), words.next(), words.next()) else {
         return false;
     };
-    let is_process = procid == "-" || !procid.is_empty() && procid.bytes().all(|byte| byte.is_ascii_digit());
+    let is_process = procid == "-" || is_number(procid);
     let has_data = structured.starts_with('[') && structured.has(b'@');
     is_process && (msgid == "-" && structured == "-" || has_data)
 }
@@ -375,8 +374,7 @@ fn tag(text: &str) -> Option<Tag<'_>> {
         let is_pid = !pid.is_empty() && !pid.has(b' ');
         let Some(message) = rest.strip_prefix(':') else {
             // macOS' launchd names what it is about before the colon, ProFTPD a host.
-            let is_number = is_pid && pid.bytes().all(|byte| byte.is_ascii_digit());
-            let message = rest.strip_prefix(' ').filter(|_| is_number && !program.has(b' '))?;
+            let message = rest.strip_prefix(' ').filter(|_| is_number(pid) && !program.has(b' '))?;
             return Some(Tag { program, pid: Some(pid), message });
         };
         return is_pid.then_some(Tag {
@@ -405,20 +403,31 @@ fn words_of_name(head: &[u8]) -> Option<usize> {
 }
 
 /// Reads the tag of a line without a host, as BusyBox and `journalctl --no-hostname` write them: its process makes it
-/// certain. Some put a blank before that (SOGo's `sogod [123]: `).
+/// certain. Some put blanks before that (SOGo's `sogod [123]: `).
 fn tag_without_host<'l>(time: &str, text: &'l str) -> Option<Tag<'l>> {
     let is_syslog_time = time.starts_with(|first: char| first.is_ascii_uppercase());
-    let is_number = |pid: &str| !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
     let text = text.trim_start_matches(' ');
-    let tag = match text.cut(" [").filter(|(program, _)| is_syslog_time && !program.has(b' ')) {
+    let tag = match text.cut(" [").filter(|(program, _)| is_syslog_time && !program.trim_end().has(b' ')) {
         Some((program, rest)) => {
             let (pid, message) = rest.cut("]: ")?;
-            Tag { program, pid: Some(pid), message }
+            Tag { program: program.trim_end(), pid: Some(pid), message }
         }
         None => tag(text)?,
     };
-    let is_program = !tag.program.has(b'=') && !tag.program.is_empty();
+    // Behind another time, a name with dots is a logger's: fail2ban's `fail2ban.actions  [123]: NOTICE `.
+    let is_name = is_syslog_time || !tag.program.has(b'.');
+    let is_program = is_name && !tag.program.has(b'=') && !tag.program.is_empty();
     (is_program && tag.pid.is_some_and(is_number)).then_some(tag)
+}
+
+/// Whether `[123]: ` follows blanks, or none.
+fn begins_with_process(text: &str) -> bool {
+    let inside = text.trim_start_matches(' ').strip_prefix('[');
+    inside.and_then(|inside| inside.cut("]: ")).is_some_and(|(pid, _)| is_number(pid))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Writes a text that begins with this tag.
@@ -648,6 +657,7 @@ mod tests {
             "Nov 20 21:39:19 cartd[42]: added",
             "Nov 20 21:39:19 cartd [42]: added",
             "Nov 20 21:39:19   cartd[42]: added",
+            "Nov 20 21:39:19 cartd   [42]: added",
         ] {
             check(
                 Format::Auto,

@@ -255,7 +255,7 @@ impl<'l> Reader<'l, '_> {
     fn name_and_process(&mut self) -> bool {
         let before = self.at;
         let rest = self.rest();
-        let name = &rest[..find(b' ', rest.as_bytes()).unwrap_or(rest.len())];
+        let name = &rest[..find_either(b' ', b'[', rest.as_bytes()).unwrap_or(rest.len())];
         self.at += name.len();
         self.blanks();
         let pid = self.brackets().filter(|_| name.has(b'.') && is_logger(name));

@@ -314,6 +314,14 @@ fn loggers_stand_in_places_of_their_own() {
         "2026-11-20 21:39:19 :: ERROR :: shop.cart :: failed",
         r#"{"@timestamp":"2026-11-20T21:39:19.000Z","log.level":"error","log.logger":"shop.cart","message":"failed"}"#,
     );
+    plain(
+        "2026-11-20 21:39:19,123 shop.filterpyinotify[42]: INFO    created",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"info","log.logger":"shop.filterpyinotify","process.pid":42,"message":"created"}"#,
+    );
+    plain(
+        "[2026-11-20 21:39:19,123]  WARN {cps.web:1475} failed",
+        r#"{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"warning","log.logger":"cps.web","log.origin.file.line":1475,"message":"failed"}"#,
+    );
     // A remark is no process.
     plain(
         "2026-11-20 21:39:19 shop.filter [42]: found",

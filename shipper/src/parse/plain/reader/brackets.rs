@@ -5,7 +5,9 @@ use weir_record::scan::find;
 
 use super::super::super::cut::Cut;
 use super::super::pairs;
-use super::super::parts::{is_level_in_brackets, is_logger, level_word, place_in_code, trace_context};
+use super::super::parts::{
+    is_host, is_level_in_brackets, is_logger, level_word, logger_and_line, place_in_code, trace_context,
+};
 use super::{Reader, is_thread_of_java};
 
 impl<'l> Reader<'l, '_> {
@@ -67,7 +69,13 @@ impl<'l> Reader<'l, '_> {
             return true;
         }
         if self.rest().starts_with('{') && !inside.is_empty() {
-            return false;
+            // calibre-web's `{cps.web:1475}`.
+            let is_place = logger_and_line(inside).1.is_some() && is_logger(inside) && !is_host(inside);
+            let is_taken = is_place && self.header.level.is_some() && self.header.logger.is_none();
+            if is_taken {
+                self.set_logger(inside);
+            }
+            return is_taken;
         }
         if self.header.level.is_none()
             && let Some(level) = Level::from_name(inside.as_bytes())
@@ -91,7 +99,7 @@ impl<'l> Reader<'l, '_> {
         // Right behind the level's bracket stands the logger, whatever its name.
         let is_adjacent = self.at > 0 && self.line.as_bytes()[self.at - 1] == b']';
         let is_logger = self.header.level.is_some() && is_logger(inside) && (inside.has(b'.') || is_adjacent);
-        if self.header.logger.is_none() && is_logger {
+        if self.header.logger.is_none() && is_logger && !is_host(inside) {
             self.set_logger(inside);
             return true;
         }
