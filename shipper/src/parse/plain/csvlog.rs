@@ -15,7 +15,8 @@ use super::super::keys::{Meaning, Unit};
 use super::super::row::address;
 use super::stamped::SEVERITIES;
 
-/// What the columns behind the time are called in the same server's `jsonlog`, up to the version that is the newest.
+/// The columns behind the time, up to those of the newest version, named as in the same server's `jsonlog`; only the
+/// database is called as in its text.
 const COLUMNS: [&str; 25] = [
     "user",
     "database",
@@ -101,7 +102,7 @@ fn write(name: &str, value: &str, draft: &mut Draft<'_>) {
             }
         }
         // Text, also where it is all digits.
-        "state_code" | "session_id" | "vxid" => drop(draft.writer.attribute_string(name, value)),
+        "state_code" | "session_id" | "vxid" => draft.writer.attribute_string(name, value),
         _ => draft.attribute_text(name, value),
     }
 }
