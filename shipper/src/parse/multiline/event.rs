@@ -9,7 +9,7 @@ use super::super::windows::List;
 use super::Preset;
 use super::lines::{
     begins_clause, begins_with_level, has_property, is_bare_time, is_cause, is_console_category, is_free,
-    is_go, is_go_panic, is_indented, is_java_thread, is_java_util, is_klog, is_node_source, is_opening_json,
+    is_go, is_go_panic, is_indented, is_java_thread, is_java_util, is_klog, is_node_source, is_of_clickhouse, is_opening_json,
     is_php, is_ruby, is_ruby_logger, is_rust, is_rust_panic, is_rust_panic_inside, is_slow_log_head,
     is_traceback, is_zap, is_zap_frame, may_be_json, opens_object,
 };
@@ -71,6 +71,8 @@ pub(super) enum Event {
     Windows(List),
     /// In an entry of the journal's export format.
     Export(Export),
+    /// Behind a line of ClickHouse's that shows a stack trace, or in that.
+    ClickHouse,
     /// In a quoted value of PostgreSQL's comma-separated log.
     Quoted,
     /// In the three lines that MySQL begins a slow log with, at every start.
@@ -131,6 +133,9 @@ impl Event {
         if is_timed && begins_csvlog(line) {
             return if is_open_behind(line, false) { Event::Quoted } else { Event::Whole };
         }
+        if is_timed && line.ends_with(b"always include the lines below):") {
+            return Event::ClickHouse;
+        }
         if is_timed && is_zap(line) {
             return Event::Zap;
         }
@@ -180,6 +185,7 @@ impl Event {
             Event::Whole => None,
             Event::Json { depth } => (depth > 0 && may_be_json(line)).then(|| next_json(depth, line))?,
             Event::SlowQuery { has_query } => next_slow_query(has_query, line),
+            Event::ClickHouse => is_of_clickhouse(line).then_some(Event::ClickHouse),
             Event::Quoted => Some(if is_open_behind(line, true) { Event::Quoted } else { Event::Whole }),
             Event::Windows(list) => list.next(line).map(Event::Windows),
             Event::Export(export) => export.next(line).map(Event::Export),
@@ -317,8 +323,9 @@ fn next_frames(stamped: bool, line: &[u8]) -> Option<Event> {
     }
     let goes_on = is_frame(line)
         || stamped && is_indented(line)
-        // What JavaScript shows of an error's properties, and .NET between its traces.
+        // What JavaScript shows of an error's properties, .NET between its traces, and gRPC for Node between its two.
         || matches!(line, b"}" | b"]" | b"]}")
+        || line == b"for call at"
         || is_indented(line) && has_property(line)
         || line.starts_with(b"Node.js v");
     goes_on.then_some(Event::Frames { stamped })

@@ -219,13 +219,23 @@ pub(super) fn is_rust_panic_inside(line: &[u8]) -> bool {
 }
 
 pub(super) fn is_rust(line: &[u8]) -> bool {
+    // JavaScript's errors begin alike: gRPC's for Node have two traces, and properties end with a brace.
     line.is_empty()
+        || line == b"for call at"
+        || line == b"}"
         || is_indented(line)
         || line == b"Caused by:"
         || line == b"Stack backtrace:"
         || line == b"stack backtrace:"
         || line.starts_with(b"note: ")
         || line.starts_with(b"Location:")
+}
+
+/// `0. DB::Exception::Exception(..) @ 0x000000000c61ff37 in /usr/bin/clickhouse`, ` (version 23.8.2.7)`, a blank line.
+pub(super) fn is_of_clickhouse(line: &[u8]) -> bool {
+    let digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let is_frame = digits > 0 && line[digits..].starts_with(b". ");
+    line.is_empty() || is_frame || line.starts_with(b" (version ")
 }
 
 /// `/srv/app.js:10`, `file:///srv/app.mjs:10`, `node:internal/process:10`.

@@ -446,3 +446,31 @@ fn lines_below_a_bare_time_are_of_it() {
         &[4, 2, 2, 1, 1, 1],
     );
 }
+
+#[test]
+fn a_trace_of_clickhouse_goes_on_its_log_line() {
+    check(
+        &[
+            "2026.11.20 21:39:19.123456 [ 847 ] {} <Error> cart: Code: 60. DB::Exception: gone, Stack trace (when copying this message, always include the lines below):",
+            "",
+            "0. DB::Exception::Exception(int, bool) @ 0x000000000c61ff37 in /usr/bin/clickhouse",
+            "1. ? @ 0x00000000070b8ea7 in /usr/bin/clickhouse",
+            " (version 23.8.2.7 (official build))",
+            "2026.11.20 21:39:19.123457 [ 848 ] {} <Information> Application: ready",
+        ],
+        &[5, 1],
+    );
+}
+
+#[test]
+fn a_value_of_postgresqls_csvlog_may_have_several_lines() {
+    check(
+        &[
+            r#"2026-11-20 21:39:19.123 UTC,"app","shop",42,,65f1.2a,1,"SELECT",,3/7,0,ERROR,42P01,"gone",,,,,,"select *"#,
+            "",
+            r#"from "carts"",15,,"psql""#,
+            r#"2026-11-20 21:39:19.124 UTC,,,1,,65f1.1,1,,,,0,LOG,00000,"ready",,,,,,,,,"""#,
+        ],
+        &[3, 1],
+    );
+}
