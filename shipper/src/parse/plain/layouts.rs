@@ -182,6 +182,31 @@ pub(super) fn colons(line: &str, moment: Timestamp, length: usize) -> Option<Hea
     Some(header)
 }
 
+/// `2026.11.20 21:39:19.123456 [ 847 ] {6f1a-query} <Warning> TCPHandler: text` (ClickHouse): thread, query, level, logger.
+pub(super) fn clickhouse(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
+    let mut words = Words::at(line, length);
+    words.skip(" [ ").then_some(())?;
+    let thread = number(words.until(" ] {")?)?;
+    let query = words.until("} <")?;
+    let level = Level::from_name(words.until("> ")?.as_bytes())?;
+    let mut header = Header::stamped(moment, words.position());
+    header.level = Some(level);
+    header.thread_id = Some(u64::from(thread));
+    if !query.is_empty() {
+        header.attribute("query_id", query);
+    }
+    // `default.cart (6f1a)` is a logger's name, too.
+    if let Some(logger) = words.until(": ").filter(|name| !name.is_empty() && name.len() <= LOGGER_BYTES_MAX)
+    {
+        header.logger = Some(logger);
+        header.message_start = words.position();
+    }
+    Some(header)
+}
+
+/// A longer text before a colon is no logger's name.
+const LOGGER_BYTES_MAX: usize = 128;
+
 /// `2026-11-20 21:39:19,123 25 INFO shop odoo.addons.base.models.res_users: Login` (Odoo): process, level, database
 /// (`?` where there is none) and logger.
 pub(super) fn odoo(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {

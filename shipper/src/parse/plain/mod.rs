@@ -150,11 +150,18 @@ fn later_parts(record: &str, draft: &mut Draft<'_>) -> bool {
         found |= draft.time(moment);
     }
     if !draft.writer.has(Field::LogLevel)
-        && let Some(level) = level_at_start(record)
+        && let Some(level) = level_at_start(record).or_else(|| level_behind_name(record))
     {
         found |= draft.writer.level(level);
     }
     found
+}
+
+/// The level of `nginx: [emerg] bind() to 0.0.0.0:80 failed`, which a program writes before its log is open.
+fn level_behind_name(record: &str) -> Option<weir_record::Level> {
+    let (name, rest) = record.split_once(": [")?;
+    let (level, _) = rest.split_once("] ").filter(|_| parts::is_logger(name))?;
+    weir_record::Level::from_name(level.as_bytes()).filter(|_| level.len() > 2)
 }
 
 /// A time stamp with its date and year, at a word's start near the start of the line.

@@ -77,7 +77,12 @@ impl<'l> Reader<'l, '_> {
         self.blanks();
         self.dash();
         let (before_parts, zone) = (self.at, self.header.attributes);
-        if self.python() || self.parts() || self.name_and_process() || self.level_and_name() {
+        let is_known = self.python()
+            || self.parts()
+            || self.name_and_process()
+            || self.level_and_name()
+            || self.name_and_level();
+        if is_known {
             // Fluentd's `[error]: text`.
             self.take(": ");
             self.header.message_start = self.at;
@@ -270,6 +275,33 @@ impl<'l> Reader<'l, '_> {
         }
         self.at = before;
         false
+    }
+
+    /// BIND's `queries: info: `, Wazuh's `wazuh-logcollector(1950): INFO: `, and `shop.cart: ERROR `.
+    fn name_and_level(&mut self) -> bool {
+        let rest = self.rest();
+        let word = &rest[..find(b' ', rest.as_bytes()).unwrap_or(rest.len())];
+        let Some(name) = word.strip_suffix(':') else { return false };
+        let (name, code) = match name.strip_suffix(')').and_then(|name| name.cut_byte(b'(')) {
+            Some((name, code)) if number(code).is_some() => (name, Some(code)),
+            _ => (name, None),
+        };
+        if !is_logger(name) || is_host(name) {
+            return false;
+        }
+        let before = self.at;
+        self.at += word.len();
+        self.blanks();
+        if !self.level_word() {
+            self.at = before;
+            return false;
+        }
+        self.header.logger = Some(name);
+        if let Some(code) = code {
+            self.header.attribute("code", code);
+        }
+        self.blanks();
+        true
     }
 
     /// Icinga's `warning/ApiListener: `.

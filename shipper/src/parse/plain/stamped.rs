@@ -21,6 +21,9 @@ pub(super) fn read(line: &str, moment: Timestamp, length: usize) -> Option<(Form
     let as_format = |format| move |header| (format, header);
     let next = line.as_bytes().get(length..)?;
     match next {
+        [b' ', b'[', b' ', b'0'..=b'9', ..] => {
+            layouts::clickhouse(line, moment, length).map(as_format(Format::Plain))
+        }
         [b' ', b'[', ..] => rabbitmq(line, moment, length)
             .map(as_format(Format::Rabbitmq))
             .or_else(|| layouts::zookeeper(line, moment, length).map(as_format(Format::Java)))
