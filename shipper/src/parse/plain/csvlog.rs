@@ -73,12 +73,17 @@ pub(super) fn parse(record: &str, draft: &mut Draft<'_>) -> Option<()> {
         rest = &after[end..];
         count += 1;
     }
-    let severity = values[10];
+    let [pid, severity, state, message] = [2, 10, 11, 12].map(|at| values[at]);
     let (_, level) = SEVERITIES.iter().find(|(name, _)| *name == severity)?;
-    (rest.is_empty() && count >= COLUMNS_MIN).then_some(())?;
+    let is_process = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
+    let is_state = state.len() == 5 && state.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (rest.is_empty() && count >= COLUMNS_MIN && is_process && is_state).then_some(())?;
     draft.time(moment);
     if let Some(level) = level {
         draft.writer.level(*level);
+    }
+    if matches!(message, "" | "\"\"") {
+        draft.writer.string(Field::Message, record);
     }
     for (name, value) in COLUMNS.into_iter().zip(values).filter(|(_, value)| !matches!(*value, "" | "\"\"")) {
         write(name, &unquoted(value), draft);
@@ -135,4 +140,35 @@ fn unquoted(column: &str) -> Cow<'_, str> {
 /// Whether a quote is open behind this line of a record, which was open before it or not.
 pub(in super::super) fn is_open_behind(line: &[u8], is_open: bool) -> bool {
     is_open != (memchr::memchr_iter(b'"', line).count() % 2 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Format;
+    use super::super::super::testing::{check, quoted_line};
+
+    #[test]
+    fn a_record_without_a_message_stays_whole() {
+        let line = r#"2026-11-20 21:39:19.123 UTC,,,42,,65f1.2a,1,,,,0,LOG,00000,,,,,,,,,,"psql""#;
+        let expected = format!(
+            r#"{{"@timestamp":"2026-11-20T21:39:19.123Z","log.level":"info","message":{},"process.pid":42,"attributes.session_id":"65f1.2a",
+               "attributes.line_num":1,"attributes.txid":0,"attributes.state_code":"00000","attributes.application_name":"psql"}}"#,
+            quoted_line(line)
+        );
+        check(Format::Auto, line, &expected);
+    }
+
+    #[test]
+    fn what_is_no_record_is_kept_as_text() {
+        for line in [
+            r#"2026-11-20 21:39:19.123 UTC,"app","shop",42,"x",1,1,"idle",x,3/7,0,LOG,000000,"m",,,,,,,,,"psql""#,
+            r#"2026-11-20 21:39:19.123 UTC,"app","shop",p,"x",1,1,"idle",x,3/7,0,LOG,00000,"m",,,,,,,,,"psql""#,
+            r#"2026-11-20 21:39:19.123 UTC,"app","shop",42,"x",1,1,"idle",x,3/7,0,WHAT,00000,"m",,,,,,,,,"psql""#,
+            r#"2026-11-20 21:39:19.123 UTC,"app","shop",42,"x",1,1,"idle",x,3/7,0,LOG,00000,"m"#,
+        ] {
+            let expected =
+                format!(r#"{{"@timestamp":"2026-11-20T21:39:19.123Z","message":{}}}"#, quoted_line(line));
+            check(Format::Auto, line, &expected);
+        }
+    }
 }
