@@ -9,9 +9,9 @@ use super::super::windows::List;
 use super::Preset;
 use super::lines::{
     begins_clause, begins_with_level, has_property, is_bare_time, is_cause, is_console_category, is_free,
-    is_go, is_go_panic, is_indented, is_java_thread, is_java_util, is_klog, is_node_source, is_of_clickhouse, is_opening_json,
-    is_php, is_ruby, is_ruby_logger, is_rust, is_rust_panic, is_rust_panic_inside, is_slow_log_head,
-    is_traceback, is_zap, is_zap_frame, may_be_json, opens_object,
+    is_go, is_go_panic, is_indented, is_java_thread, is_java_util, is_klog, is_node_source, is_of_clickhouse,
+    is_opening_json, is_php, is_ruby, is_ruby_logger, is_rust, is_rust_panic, is_rust_panic_inside,
+    is_slow_log_head, is_traceback, is_zap, is_zap_frame, may_be_json, opens_object,
 };
 
 /// What has been read of an event.

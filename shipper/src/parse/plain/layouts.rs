@@ -204,6 +204,22 @@ pub(super) fn clickhouse(line: &str, moment: Timestamp, length: usize) -> Option
     Some(header)
 }
 
+/// `2026-11-20 21:39:19.12 spid51      Starting up database 'shop'.` (Microsoft's SQL Server): the part that speaks, filled
+/// to a width, behind hundredths of a second.
+pub(super) fn sql_server(line: &str, moment: Timestamp, length: usize) -> Option<Header<'_>> {
+    const PART_BYTES: usize = "spid51      ".len();
+    let part = line.get(length + 1..length + 1 + PART_BYTES)?.trim_end_matches(' ');
+    let is_session = |part: &str| {
+        part.strip_prefix("spid").is_some_and(|id| number(id.strip_suffix('s').unwrap_or(id)).is_some())
+    };
+    let has_hundredths = || line[..length].as_bytes().iter().rev().position(|byte| *byte == b'.') == Some(2);
+    let is_part = matches!(part, "Server" | "Logon" | "Backup") || is_session(part);
+    (is_part && has_hundredths()).then_some(())?;
+    let mut header = Header::stamped(moment, length + 1 + PART_BYTES);
+    header.logger = Some(part);
+    Some(header)
+}
+
 /// A longer text before a colon is no logger's name.
 const LOGGER_BYTES_MAX: usize = 128;
 

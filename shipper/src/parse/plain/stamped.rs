@@ -66,6 +66,7 @@ pub(super) fn read(line: &str, moment: Timestamp, length: usize) -> Option<(Form
             .or_else(|| layouts::gitea(line, moment, length).map(as_format(Format::Go)))
             .or_else(|| layouts::tracing(line, moment, length).map(as_format(Format::Rust)))
             .or_else(|| dpkg(line, moment, length).map(as_format(Format::Dpkg)))
+            .or_else(|| layouts::sql_server(line, moment, length).map(as_format(Format::Plain)))
             .or_else(|| tomcat(line, moment, length).map(as_format(Format::Java)))
             .or_else(|| postgresql(line, moment, length).map(as_format(Format::Postgresql)))
             .or_else(|| vmware::daemon(line, moment, length).map(as_format(Format::Plain))),
