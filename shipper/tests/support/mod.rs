@@ -93,8 +93,16 @@ impl<'d> Excuses<'d> {
             || self.is_of_the_format(word)
             // A number of base 16 is kept without what says so.
             || self.is_rounded(word)
+            || self.is_uptime(word)
             || word.bytes().all(|byte| byte.is_ascii_digit()) && !self.record.contains(word)
             || word.strip_prefix("0x").is_some_and(|hex| self.record.contains(&format!("_id\":\"0x{hex}\"")))
+    }
+
+    /// The time since its start in a line of Java's virtual machine, `[15ms][info][gc]`: the unit is in the key.
+    fn is_uptime(&self, word: &str) -> bool {
+        let digits = word.strip_suffix('s').map(|word| word.trim_end_matches(['m', 'n']));
+        let number = digits.and_then(|digits| digits.parse::<f64>().ok());
+        self.record.starts_with('[') && number.is_some_and(|number| self.numbers.contains(&number))
     }
 
     /// Digits of a number that this test itself cannot read exactly, or with zeros before it.
@@ -315,9 +323,15 @@ fn read_properties(record: &str) -> Option<String> {
     Some(values)
 }
 
+/// At most so many braces are tried for the one that an object begins with.
+const BRACES_MAX: usize = 8;
+
 /// The values of a JSON line, which may stand behind a syslog header, and that header.
 fn read_values(record: &str) -> Option<String> {
-    let (header, record) = record.split_at(record.find('{')?);
+    // A damaged header may have braces, too.
+    let is_object = |at: &usize| serde_json::from_str::<Value>(&record[*at..]).is_ok();
+    let mut braces = record.match_indices('{').map(|(at, _)| at).take(BRACES_MAX);
+    let (header, record) = record.split_at(braces.find(is_object)?);
     fn push(value: &Value, text: &mut String) {
         match value {
             // The journal's messages may be such lines themselves.

@@ -16,6 +16,9 @@ use super::words::{Words, number};
 /// Parts that it may write before the message: times, process and thread, level and tags.
 const PARTS_MAX: usize = 8;
 
+/// Most digits of an uptime, so that it is a number in JSON, too: eleven days of nanoseconds.
+const DIGITS_MAX: usize = 15;
+
 /// Reads the parts in brackets. The time since the start, or tags of its own, make a line certain.
 pub(super) fn read<'l>(line: &'l str, clock: &mut Clock) -> Option<Header<'l>> {
     let mut words = Words::at(line, 0);
@@ -72,7 +75,7 @@ fn uptime(part: &str) -> Option<(&'static str, &str)> {
     };
     let (whole, fraction) = digits.cut_byte(b'.').unwrap_or((digits, "0"));
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    (is_number(whole) && is_number(fraction)).then_some((name, digits))
+    (digits.len() <= DIGITS_MAX && is_number(whole) && is_number(fraction)).then_some((name, digits))
 }
 
 fn is_level(part: &str) -> bool {
