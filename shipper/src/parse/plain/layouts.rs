@@ -212,7 +212,7 @@ pub(super) fn sql_server(line: &str, moment: Timestamp, length: usize) -> Option
     let is_session = |part: &str| {
         part.strip_prefix("spid").is_some_and(|id| number(id.strip_suffix('s').unwrap_or(id)).is_some())
     };
-    let has_hundredths = || line[..length].as_bytes().iter().rev().position(|byte| *byte == b'.') == Some(2);
+    let has_hundredths = || line.as_bytes()[..length].iter().rev().position(|byte| *byte == b'.') == Some(2);
     let is_part = matches!(part, "Server" | "Logon" | "Backup") || is_session(part);
     (is_part && has_hundredths()).then_some(())?;
     let mut header = Header::stamped(moment, length + 1 + PART_BYTES);
