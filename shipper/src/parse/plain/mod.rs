@@ -7,6 +7,7 @@
 
 mod columns;
 mod csvlog;
+mod daemons;
 mod dialect;
 mod header;
 mod jvm;

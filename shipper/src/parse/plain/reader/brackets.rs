@@ -107,8 +107,9 @@ impl<'l> Reader<'l, '_> {
             self.header.thread = Some(inside);
             return true;
         }
-        let is_unnamed = inside.is_empty() || inside.has(b'=') || self.header.thread.is_some();
-        if self.header.level.is_none() && is_unnamed {
+        if self.header.level.is_none()
+            && (self.header.thread.is_some() || inside.is_empty() || inside.has(b'='))
+        {
             return self.context_before_level(inside);
         }
         if self.header.thread.is_none() && self.thread_is_certain() {
@@ -125,9 +126,7 @@ impl<'l> Reader<'l, '_> {
     /// value, or nothing.
     fn context_before_level(&mut self, inside: &'l str) -> bool {
         let after = self.behind_brackets();
-        let is_level =
-            is_level_at(after) || behind_context(after).is_some_and(|(_, behind)| is_level_at(behind));
-        let is_context = is_level && self.header.has_room();
+        let is_context = is_level_ahead(after) && self.header.has_room();
         if is_context && !inside.is_empty() {
             self.header.attribute("context", inside);
         }
@@ -168,9 +167,8 @@ impl<'l> Reader<'l, '_> {
         let after = after.strip_prefix("- ").or_else(|| after.strip_prefix("| ")).unwrap_or(after);
         let mut after = after.trim_start_matches([' ', '\t']);
         if self.header.level.is_none() {
-            // A process or a context may stand between.
-            return is_level_at(after)
-                || behind_context(after).is_some_and(|(_, behind)| is_level_at(behind));
+            // A process or contexts may stand between.
+            return is_level_ahead(after);
         }
         if let Some((_, behind)) = behind_context(after).filter(|(inside, _)| is_pairs_or_empty(inside)) {
             after = behind;
@@ -230,6 +228,20 @@ impl<'l> Reader<'l, '_> {
 /// Whether a level stands here, as a word or in brackets.
 fn is_level_at(text: &str) -> bool {
     level_word(text).is_some() || text.starts_with('[') && is_level_in_brackets(text)
+}
+
+/// Whether a level stands here, or behind parts in brackets.
+fn is_level_ahead(text: &str) -> bool {
+    const PARTS_MAX: usize = 3;
+    let mut rest = text;
+    for _ in 0..PARTS_MAX {
+        if is_level_at(rest) {
+            return true;
+        }
+        let Some((_, behind)) = behind_context(rest) else { return false };
+        rest = behind;
+    }
+    is_level_at(rest)
 }
 
 /// Whether a level in brackets and small letters stands here: `[info]`.
