@@ -8,9 +8,9 @@ use super::{
     ParserSettings, access, cef, delimited, errors, haproxy, journald, json, logfmt, plain, row, syslog,
 };
 use weir_config::Ansi;
-use weir_record::DocumentWriter;
 use weir_record::document::{DocumentScratch, FieldSet};
 use weir_record::schema::Field;
+use weir_record::{DocumentWriter, Level};
 
 /// Most lines that a judgement looks at.
 const SAMPLE_LINES_MAX: usize = 64;
@@ -54,9 +54,10 @@ impl Parsers {
             return Some(Format::Journald);
         }
         if first.is_ascii_lowercase()
-            && let Some((container, inside)) = composed(text)
+            && let Some(composed) = composed(text)
+            && let Some(format) = self.fill_composed(composed, detected, draft)
         {
-            return Some(self.fill_composed(container, inside, detected, draft));
+            return Some(format);
         }
         // Linux' audit log is no logfmt: it has its time among the pairs.
         if first == b't'
@@ -84,23 +85,28 @@ impl Parsers {
         candidates.find_map(|guess| self.try_as(guess, Certainty::Guessed, text, draft))
     }
 
-    /// Fills the draft from a line of a container's that Docker Compose shows among those of others.
+    /// Fills the draft from a line of a container's that Docker Compose shows among those of others. None where the line
+    /// is not understood, and its prefix may be a column.
     fn fill_composed(
         &mut self,
-        container: &str,
-        inside: &str,
+        composed_line: Composed<'_>,
         detected: Format,
         draft: &mut Draft<'_>,
-    ) -> Format {
+    ) -> Option<Format> {
+        let Composed { container, line, is_numbered } = composed_line;
         // Once: what looks like two of them is text.
-        let inner = if composed(inside).is_some() { None } else { self.fill(inside, detected, draft) };
-        let format = inner.unwrap_or_else(|| {
-            draft.reset();
-            draft.writer.string(Field::Message, inside);
-            Format::Plain
-        });
+        let inner = if composed(line).is_some() { None } else { self.fill(line, detected, draft) };
+        let format = match inner {
+            Some(format) => format,
+            None => {
+                draft.reset();
+                is_numbered.then_some(())?;
+                draft.writer.string(Field::Message, line);
+                Format::Plain
+            }
+        };
         draft.put(Field::ContainerName, container);
-        format
+        Some(format)
     }
 
     /// Fills the draft from an entry of the journal's export format, whose bytes may be no text. False where it is none.
@@ -188,19 +194,31 @@ impl Parsers {
     }
 }
 
-/// The container's name and its line in `shop-web-1  | text`, which is how Docker Compose shows them: the name ends with a
-/// number, and blanks fill it to the longest one's width.
-fn composed(text: &str) -> Option<(&str, &str)> {
+/// A line as Docker Compose shows it: `shop-web-1  | text`.
+struct Composed<'l> {
+    container: &'l str,
+    line: &'l str,
+    /// Whether the name ends with a number, as Compose gives them.
+    is_numbered: bool,
+}
+
+/// Reads the name before a bar: it has a number, or at least two blanks fill it to the longest one's width.
+fn composed(text: &str) -> Option<Composed<'_>> {
     /// Longer names are none of a container.
     const NAME_BYTES_MAX: usize = 64;
     let head = &text.as_bytes()[..text.len().min(NAME_BYTES_MAX)];
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let length = head.iter().take_while(|byte| is_name(byte)).count();
-    let name = &text[..length];
-    let number = name.rsplit(['-', '_']).next().filter(|number| number.len() < length)?;
-    (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(())?;
-    let rest = text[length..].strip_prefix(' ')?.trim_start_matches(' ').strip_prefix('|')?;
-    Some((name, rest.strip_prefix(' ').unwrap_or(rest)))
+    let (container, rest) = text.split_at(head.iter().take_while(|byte| is_name(byte)).count());
+    let line = rest.trim_start_matches(' ').strip_prefix('|')?;
+    let blanks = rest.len() - line.len() - 1;
+    let unnumbered = container.trim_end_matches(|last: char| last.is_ascii_digit());
+    let is_numbered = unnumbered.len() < container.len() && unnumbered.ends_with(['-', '_']);
+    let is_composed = match is_numbered {
+        true => blanks > 0,
+        false => blanks > 1 && Level::from_name(container.as_bytes()).is_none(),
+    };
+    let line = line.strip_prefix(' ').unwrap_or(line);
+    is_composed.then_some(Composed { container, line, is_numbered })
 }
 
 /// Whether a line names the columns of those below it.

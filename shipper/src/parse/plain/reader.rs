@@ -3,7 +3,7 @@
 mod names;
 
 use weir_record::Level;
-use weir_record::scan::{digits, find, find_either};
+use weir_record::scan::{digits, find_either};
 use weir_record::time::Civil;
 
 use super::super::cut::Cut;
