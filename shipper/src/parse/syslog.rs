@@ -92,6 +92,7 @@ const FACILITIES: [&str; 24] = [
 ];
 
 /// The priority that `daemon.err` names.
+#[cold]
 fn named_priority(text: &str) -> Option<u8> {
     const SEVERITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"];
     let (facility, severity) = text.cut_byte(b'.')?;
@@ -264,30 +265,22 @@ fn without_priority(
     let (time, rest) = line.split_at(length);
     let header = rest.strip_prefix(' ')?;
     let (hostname, rest) = header.cut_word()?;
-    if let Some(priority) = named_priority(hostname) {
-        // OpenWrt's file has no host.
-        program_and_message(rest, tag(rest), draft, inner);
-        draft.time(moment);
-        write_priority(priority, draft);
-        return Some(());
-    }
-    if hostname == "---" {
-        // macOS' `--- last message repeated 2 times ---`.
-        write_message("", &line[length + 1..], draft, inner);
-        draft.time(moment);
-        return Some(());
-    }
+    let mut has_dot = false;
+    let is_part = |byte: u8| {
+        has_dot |= byte == b'.';
+        byte.is_ascii_alphanumeric() || b"._-:".contains(&byte)
+    };
     let is_host = Level::from_name(hostname.as_bytes()).is_none()
         && !hostname.is_empty()
         && !hostname.starts_with('-')
-        && hostname.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte))
+        && hostname.bytes().all(is_part)
         && !hostname.ends_with(':');
-    let is_program = rest.starts_with(['[', ' ']) && begins_with_process(rest);
-    if !is_host || is_program {
-        let tag = tag_without_host(time, header)?;
-        program_and_message(header, Some(tag), draft, inner);
-        draft.time(moment);
-        return Some(());
+    if !is_host || has_dot || rest.starts_with(['[', ' ']) {
+        let header = Headless { time, header, hostname, rest, is_host };
+        if let Some(is_syslog) = header.fill(draft, inner) {
+            draft.time(moment);
+            return is_syslog.then_some(());
+        }
     }
     let rest = rest.strip_prefix(": ").unwrap_or(rest);
     let tag = tag(rest);
@@ -314,7 +307,48 @@ fn without_priority(
     Some(())
 }
 
+/// A header that may have no host: from its time on.
+struct Headless<'l> {
+    time: &'l str,
+    /// What follows the time.
+    header: &'l str,
+    /// Its first word, and what follows that.
+    hostname: &'l str,
+    rest: &'l str,
+    /// Whether the word can be a host.
+    is_host: bool,
+}
+
+impl Headless<'_> {
+    /// Fills the draft if there is no host; whether it is a header of syslog at all. None where there is a host.
+    #[cold]
+    fn fill(&self, draft: &mut Draft<'_>, inner: &mut Inner) -> Option<bool> {
+        if let Some(priority) = named_priority(self.hostname) {
+            // OpenWrt's file.
+            program_and_message(self.rest, tag(self.rest), draft, inner);
+            write_priority(priority, draft);
+            return Some(true);
+        }
+        if self.hostname == "---" {
+            // macOS' `--- last message repeated 2 times ---`.
+            write_message("", self.header, draft, inner);
+            return Some(true);
+        }
+        let is_program = self.rest.starts_with(['[', ' ']) && begins_with_process(self.rest);
+        if self.is_host && !is_program {
+            return None;
+        }
+        let tag = tag_without_host(self.time, self.header);
+        let is_syslog = tag.is_some();
+        if is_syslog {
+            program_and_message(self.header, tag, draft, inner);
+        }
+        Some(is_syslog)
+    }
+}
+
 /// What follows the host and is no tag: BusyBox writes the priority's name before it.
+#[inline(never)]
 fn without_tag(text: &str, draft: &mut Draft<'_>, inner: &mut Inner) {
     let named = text.cut_word().and_then(|(word, rest)| Some((named_priority(word)?, rest)));
     match named {

@@ -48,11 +48,20 @@ pub(super) fn logger_and_line(text: &str) -> (&str, Option<u32>) {
 
 /// Whether what stands in a logger's place is a host, with a port or without: no logger is called so.
 pub(super) fn is_host(name: &str) -> bool {
-    let (host, has_port) = match name.rsplit_once(':') {
-        Some((host, port)) => (host, number(port).is_some()),
-        None => (name, false),
+    let (host, has_port) = match name.as_bytes() {
+        [.., b'0'..=b'9'] => match name.rsplit_once(':') {
+            Some((host, port)) => (host, number(port).is_some()),
+            None => (name, false),
+        },
+        _ => (name, false),
     };
-    match host.rsplit('.').next().unwrap_or(host) {
+    // A class, as most loggers are called, has a capital in its last part.
+    let letters = host.bytes().rev().take_while(u8::is_ascii_lowercase).count();
+    let (before, label) = host.split_at(host.len() - letters);
+    if !matches!(before.as_bytes(), [] | [.., b'.']) {
+        return false;
+    }
+    match label {
         "com" | "org" | "local" | "localhost" | "internal" | "localdomain" => true,
         // Modules may be called so, and may be told with their line: what is told with a port is not lifted.
         "net" | "io" | "dev" | "lan" | "svc" | "cloud" => has_port,
@@ -166,14 +175,18 @@ pub(super) struct TraceContext<'l> {
 
 /// `service,trace,span` and `service,trace,span,exported` (Sleuth) or `trace-span` (Micrometer).
 pub(super) fn trace_context(text: &str) -> Option<TraceContext<'_>> {
+    /// The shortest pair of ids.
+    const PAIR_BYTES_MIN: usize = 33;
+    let has_comma = text.has(b',');
+    if text.len() < PAIR_BYTES_MIN && !has_comma {
+        return None;
+    }
     let is_id = |id: &str| matches!(id.len(), 16 | 32) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     if let Some((trace, span)) = text.cut_byte(b'-') {
         let context = TraceContext { ids: Some((trace, span)), ..TraceContext::default() };
         return (is_id(trace) && is_id(span)).then_some(context);
     }
-    if !text.has(b',') {
-        return None;
-    }
+    has_comma.then_some(())?;
     let mut parts = text.split(',').map(str::trim);
     let (service, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
     let exported = parts.next().filter(|exported| !exported.is_empty());

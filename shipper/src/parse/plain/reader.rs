@@ -176,8 +176,9 @@ impl<'l> Reader<'l, '_> {
     }
 
     fn blanks(&mut self) {
-        let rest = self.rest();
-        self.at += rest.len() - rest.trim_start_matches([' ', '\t']).len();
+        while let Some(b' ' | b'\t') = self.line.as_bytes().get(self.at) {
+            self.at += 1;
+        }
     }
 
     fn take(&mut self, prefix: &str) -> bool {
@@ -187,9 +188,13 @@ impl<'l> Reader<'l, '_> {
     }
 
     fn dash(&mut self) {
-        if self.take("- ") || self.take("| ") || self.take(":: ") {
-            self.blanks();
-        }
+        let length = match self.rest().as_bytes() {
+            [b'-' | b'|', b' ', ..] => 2,
+            [b':', b':', b' ', ..] => 3,
+            _ => return,
+        };
+        self.at += length;
+        self.blanks();
     }
 
     /// A time stamp at the very start, perhaps in brackets.

@@ -12,11 +12,21 @@ use super::{Reader, is_thread_of_java};
 
 impl<'l> Reader<'l, '_> {
     /// Parts in brackets. Whether they followed each other without a blank.
+    #[inline]
     pub(super) fn bracketed_parts(&mut self) -> bool {
+        if self.is_at_brackets() {
+            return self.parts_in_brackets();
+        }
+        self.blanks();
+        self.take("- ");
+        false
+    }
+
+    fn parts_in_brackets(&mut self) -> bool {
         let first = self.at;
         let mut is_tight = false;
         while let Some((inside, length)) = self.brackets() {
-            if !self.bracketed_part(inside.trim_ascii()) {
+            if !self.bracketed_part(inside.trim_ascii(), length) {
                 break;
             }
             self.at += length;
@@ -42,8 +52,14 @@ impl<'l> Reader<'l, '_> {
         }
     }
 
+    #[inline]
     pub(super) fn brackets(&self) -> Option<(&'l str, usize)> {
-        self.brackets_at(self.at)
+        if self.is_at_brackets() { self.brackets_at(self.at) } else { None }
+    }
+
+    #[inline]
+    fn is_at_brackets(&self) -> bool {
+        matches!(self.line.as_bytes().get(self.at), Some(b'[' | b'(' | b'{'))
     }
 
     fn brackets_at(&self, at: usize) -> Option<(&'l str, usize)> {
@@ -58,7 +74,8 @@ impl<'l> Reader<'l, '_> {
         Some((&rest[1..end], end + 1))
     }
 
-    fn bracketed_part(&mut self, inside: &'l str) -> bool {
+    /// Takes what stands in the brackets at this place, which are `length` bytes long.
+    fn bracketed_part(&mut self, inside: &'l str, length: usize) -> bool {
         if let (None, Some(place)) = (self.header.origin, place_in_code(inside)) {
             self.header.origin = Some(place);
             return true;
@@ -112,7 +129,7 @@ impl<'l> Reader<'l, '_> {
         {
             return self.context_before_level(inside);
         }
-        if self.header.thread.is_none() && self.thread_is_certain() {
+        if self.header.thread.is_none() && self.thread_is_certain(length) {
             match self.is_logger_of_spdlog(inside) {
                 true => self.header.logger = Some(inside),
                 false => self.header.thread = Some(inside),
@@ -160,9 +177,8 @@ impl<'l> Reader<'l, '_> {
     }
 
     /// Whether a part in brackets is a thread's name: a level follows it (`[main] INFO`), or a level stands before it
-    /// and a logger with its separator follows (`INFO [main] com.x.Foo - `).
-    fn thread_is_certain(&mut self) -> bool {
-        let Some((_, length)) = self.brackets() else { return false };
+    /// and a logger with its separator follows (`INFO [main] com.x.Foo - `). `length`: of the brackets.
+    fn thread_is_certain(&mut self, length: usize) -> bool {
         let after = self.rest()[length..].trim_start_matches([' ', '\t']);
         let after = after.strip_prefix("- ").or_else(|| after.strip_prefix("| ")).unwrap_or(after);
         let mut after = after.trim_start_matches([' ', '\t']);
