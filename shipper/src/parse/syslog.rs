@@ -6,14 +6,11 @@
 //! 2026-11-20T21:39:19.123456+01:00 host app[123]: message                            rsyslog's file format
 //! ```
 
-use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use memchr::memchr_iter;
 use weir_record::document::Members;
-use weir_record::json::push_string;
 use weir_record::limits::FIELDS_MAX;
-use weir_record::scan::{find, find_either, word};
 use weir_record::schema::Field;
 use weir_record::{Level, Timestamp};
 
@@ -23,6 +20,12 @@ use super::draft::Draft;
 use super::format::Certainty;
 use super::inner;
 use super::time::{begins_with_time, epoch};
+
+mod structured;
+mod tag;
+
+use structured::{push_structured_data, structured_data_length};
+use tag::{Tag, begins_with_process, is_number, tag, tag_without_host};
 
 /// Fills `draft`, which is empty, from `line`. False where the line is no syslog: the draft has to be reset then.
 pub(super) fn parse(line: &str, certainty: Certainty, draft: &mut Draft<'_>, inner: &mut Inner) -> bool {
@@ -382,88 +385,6 @@ fn is_rsyslog_time(time: &str) -> bool {
     time.len() == 32 && time.as_bytes()[10] == b'T' && matches!(time.as_bytes()[26], b'+' | b'-')
 }
 
-/// `app[123]: message`.
-struct Tag<'l> {
-    program: &'l str,
-    pid: Option<&'l str>,
-    message: &'l str,
-}
-
-/// Reads a tag; none where the text is all message.
-fn tag(text: &str) -> Option<Tag<'_>> {
-    const TAG_BYTES_MAX: usize = 128;
-    let head = &text.as_bytes()[..text.len().min(TAG_BYTES_MAX)];
-    // `su(pam_unix)` and `postfix/smtpd` are names, too.
-    let mut end = word([b'[', b':'], head);
-    (end < head.len() && head[end] >= b' ').then_some(())?;
-    if head[end] == b' ' {
-        end = words_of_name(head)?;
-    }
-    let (program, rest) = text.split_at(end);
-    if program.is_empty() {
-        return None;
-    }
-    if let Some(rest) = rest.strip_prefix('[') {
-        let (pid, rest) = rest.cut_byte(b']')?;
-        let is_pid = !pid.is_empty() && !pid.has(b' ');
-        let Some(message) = rest.strip_prefix(':') else {
-            // macOS' launchd names what it is about before the colon, ProFTPD a host.
-            let message = rest.strip_prefix(' ').filter(|_| is_number(pid) && !program.has(b' '))?;
-            return Some(Tag { program, pid: Some(pid), message });
-        };
-        return is_pid.then_some(Tag {
-            program,
-            pid: Some(pid),
-            message: message.strip_prefix(' ').unwrap_or(message),
-        });
-    }
-    let message = rest.strip_prefix(':')?;
-    let message = if message.is_empty() { message } else { message.strip_prefix(' ')? };
-    Some(Tag { program, pid: None, message })
-}
-
-/// The length of a name with blanks right before a process: `Microsoft Word[42]`. Each word has a capital or is a number.
-#[cold]
-fn words_of_name(head: &[u8]) -> Option<usize> {
-    const WORDS_MAX: usize = 4;
-    let end = find(b'[', head)?;
-    let words = head[..end].split(|byte| *byte == b' ');
-    let is_title = |word: &[u8]| {
-        word.first().is_some_and(|first| first.is_ascii_uppercase() || first.is_ascii_digit())
-            && word.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'.')
-    };
-    let is_process = head.get(end + 1).is_some_and(u8::is_ascii_digit);
-    (is_process && words.clone().count() <= WORDS_MAX && words.into_iter().all(is_title)).then_some(end)
-}
-
-/// Reads the tag of a line without a host, as BusyBox and `journalctl --no-hostname` write them: its process makes it
-/// certain. Some put blanks before that (SOGo's `sogod [123]: `).
-fn tag_without_host<'l>(time: &str, text: &'l str) -> Option<Tag<'l>> {
-    let is_syslog_time = time.starts_with(|first: char| first.is_ascii_uppercase());
-    let text = text.trim_start_matches(' ');
-    let tag = match text.cut(" [").filter(|(program, _)| is_syslog_time && !program.trim_end().has(b' ')) {
-        Some((program, rest)) => {
-            let (pid, message) = rest.cut("]: ")?;
-            Tag { program: program.trim_end(), pid: Some(pid), message }
-        }
-        None => tag(text)?,
-    };
-    // Behind another time, a name with dots is a logger's: fail2ban's `fail2ban.actions  [123]: NOTICE `.
-    let is_name = is_syslog_time || !tag.program.has(b'.');
-    let is_program = is_name && !tag.program.has(b'=') && !tag.program.is_empty();
-    (is_program && tag.pid.is_some_and(is_number)).then_some(tag)
-}
-
-/// Whether `[123]: ` follows blanks, or none.
-fn begins_with_process(text: &str) -> bool {
-    let inside = text.trim_start_matches(' ').strip_prefix('[');
-    inside.and_then(|inside| inside.cut("]: ")).is_some_and(|(pid, _)| is_number(pid))
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// Writes a text that begins with this tag.
 fn program_and_message(text: &str, tag: Option<Tag<'_>>, draft: &mut Draft<'_>, inner: &mut Inner) {
     let Some(tag) = tag else {
@@ -501,231 +422,5 @@ fn write_pid(procid: &str, draft: &mut Draft<'_>) {
     }
 }
 
-/// Length of the structured data at the start of `text`: `-`, or elements in brackets.
-fn structured_data_length(text: &str) -> Option<usize> {
-    if text.starts_with('-') {
-        return Some(1);
-    }
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while bytes.get(at) == Some(&b'[') {
-        at += element_length(&bytes[at..])?;
-    }
-    (at > 0).then_some(at)
-}
-
-fn element_length(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        at += find_either(b'"', b']', bytes.get(at..)?)?;
-        if bytes[at] == b']' {
-            return Some(at + 1);
-        }
-        at += 1;
-        loop {
-            at += find_either(b'"', b'\\', bytes.get(at..)?)?;
-            if bytes[at] == b'"' {
-                break;
-            }
-            at += 2;
-        }
-        at += 1;
-    }
-}
-
-/// Appends `[id k="v"][...]` as `{"id":{"k":"v"}}`; a repeated name keeps its last part under a number.
-fn push_structured_data(text: &str, out: &mut Vec<u8>) {
-    let mut ids: Vec<String> = Vec::new();
-    let mut rest = text;
-    out.push(b'{');
-    while let Some(length) = rest.starts_with('[').then(|| element_length(rest.as_bytes())).flatten() {
-        let inside = &rest[1..length - 1];
-        let (id, parameters) = inside.cut_byte(b' ').unwrap_or((inside, ""));
-        push_name(id, &mut ids, out);
-        push_parameters(parameters, out);
-        rest = &rest[length..];
-    }
-    out.push(b'}');
-}
-
-fn push_parameters(text: &str, out: &mut Vec<u8>) {
-    let mut names: Vec<String> = Vec::new();
-    let mut rest = text.trim_start();
-    out.push(b'{');
-    while let Some((name, tail)) = rest.cut("=\"") {
-        let end = quoted_end(tail);
-        push_name(name, &mut names, out);
-        push_string(out, &unescape(&tail[..end]));
-        rest = tail.get(end + 1..).unwrap_or_default().trim_start();
-    }
-    if !rest.is_empty() {
-        push_name("_", &mut names, out);
-        push_string(out, rest);
-    }
-    out.push(b'}');
-}
-
-/// Where a value whose opening quote was passed ends.
-fn quoted_end(text: &str) -> usize {
-    let (bytes, mut at) = (text.as_bytes(), 0);
-    while let Some(found) = bytes.get(at..).and_then(|rest| find_either(b'"', b'\\', rest)) {
-        at += found;
-        if bytes[at] == b'"' {
-            return at;
-        }
-        at += 2;
-    }
-    text.len()
-}
-
-/// Appends `"name":`; a repeated or empty name gets a number.
-fn push_name(name: &str, names: &mut Vec<String>, out: &mut Vec<u8>) {
-    if !names.is_empty() {
-        out.push(b',');
-    }
-    let name = if name.trim().is_empty() { "_" } else { name };
-    let mut unique = name.to_owned();
-    let mut number = 1;
-    while names.contains(&unique) {
-        number += 1;
-        unique = format!("{name}_{number}");
-    }
-    push_string(out, &unique);
-    out.push(b':');
-    names.push(unique);
-}
-
-/// Undoes `\"`, `\\` and `\]` (RFC 5424 §6.3.3).
-fn unescape(text: &str) -> Cow<'_, str> {
-    if find(b'\\', text.as_bytes()).is_none() {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
-        match chars.peek() {
-            Some(next @ ('"' | '\\' | ']')) if char == '\\' => {
-                out.push(*next);
-                chars.next();
-            }
-            _ => out.push(char),
-        }
-    }
-    Cow::Owned(out)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::super::Format;
-    use super::super::testing::{check, check_unparsed};
-
-    #[test]
-    fn an_rfc_5424_line_is_read_whole() {
-        check(
-            Format::Auto,
-            r#"<165>1 2026-11-20T21:39:19.003Z mymachine.example.com evntslog 8710 ID47 [exampleSDID@32473 iut="3" eventSource="App \"x\" [y\]"][z@1] An application event log entry"#,
-            r#"{"@timestamp":"2026-11-20T21:39:19.003Z","message":"An application event log entry","log.syslog.hostname":"mymachine.example.com",
-               "host.name":"mymachine.example.com","log.syslog.appname":"evntslog","process.name":"evntslog","log.syslog.procid":"8710","process.pid":8710,
-               "log.syslog.msgid":"ID47","log.syslog.structured_data":{"exampleSDID@32473":{"iut":"3","eventSource":"App \"x\" [y]"},"z@1":{}},
-               "log.syslog.priority":165,"log.syslog.facility.code":20,"log.syslog.facility.name":"local4","log.syslog.severity.code":5,
-               "log.syslog.severity.name":"Notice","log.level":"notice"}"#,
-        );
-    }
-
-    #[test]
-    fn an_rfc_5424_line_may_lack_everything() {
-        check(
-            Format::Syslog,
-            "<0>1 - - - - - -",
-            r#"{"@timestamp":"READ","message":"","log.syslog.priority":0,"log.syslog.facility.code":0,"log.syslog.facility.name":"kern",
-               "log.syslog.severity.code":0,"log.syslog.severity.name":"Emergency","log.level":"emergency"}"#,
-        );
-    }
-
-    #[test]
-    fn an_rfc_3164_line_is_read_whole() {
-        check(
-            Format::Auto,
-            "<34>Oct 11 22:14:15 mymachine su[71]: 'su root' failed for lonvick on /dev/pts/8",
-            r#"{"@timestamp":"2026-10-11T22:14:15.000Z","message":"'su root' failed for lonvick on /dev/pts/8","log.syslog.hostname":"mymachine",
-               "host.name":"mymachine","log.syslog.appname":"su","process.name":"su","log.syslog.procid":"71","process.pid":71,"log.syslog.priority":34,
-               "log.syslog.facility.code":4,"log.syslog.facility.name":"auth","log.syslog.severity.code":2,"log.syslog.severity.name":"Critical","log.level":"critical"}"#,
-        );
-    }
-
-    #[test]
-    fn a_device_may_leave_out_time_and_host() {
-        check(
-            Format::Syslog,
-            "<13>app: hello",
-            r#"{"@timestamp":"READ","message":"hello","log.syslog.appname":"app","process.name":"app","log.syslog.priority":13,"log.syslog.facility.code":1,
-               "log.syslog.facility.name":"user","log.syslog.severity.code":5,"log.syslog.severity.name":"Notice","log.level":"notice"}"#,
-        );
-    }
-
-    #[test]
-    fn files_of_syslog_daemons_have_no_priority() {
-        check(
-            Format::Auto,
-            "Nov 20 11:39:19 host sshd[123]: Accepted publickey for x",
-            r#"{"@timestamp":"2026-11-20T11:39:19.000Z","message":"Accepted publickey for x","log.syslog.hostname":"host","log.syslog.appname":"sshd",
-               "process.name":"sshd","log.syslog.procid":"123","process.pid":123}"#,
-        );
-        check(
-            Format::Auto,
-            "2026-11-20T21:39:19.123456+01:00 host kernel: [    0.000000] Linux version 6.1.0",
-            r#"{"@timestamp":"2026-11-20T20:39:19.123456Z","message":"[    0.000000] Linux version 6.1.0","log.syslog.hostname":"host",
-               "log.syslog.appname":"kernel","process.name":"kernel"}"#,
-        );
-        check(
-            Format::Auto,
-            "2026-11-20T21:39:19Z host app[1]: ERROR it broke",
-            r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"ERROR it broke","log.syslog.hostname":"host","log.syslog.appname":"app",
-               "process.name":"app","log.syslog.procid":"1","process.pid":1,"log.level":"error"}"#,
-        );
-    }
-
-    #[test]
-    fn a_program_with_its_process_needs_no_host() {
-        for line in [
-            "Nov 20 21:39:19 cartd[42]: added",
-            "Nov 20 21:39:19 cartd [42]: added",
-            "Nov 20 21:39:19   cartd[42]: added",
-            "Nov 20 21:39:19 cartd   [42]: added",
-        ] {
-            check(
-                Format::Auto,
-                line,
-                r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"added","log.syslog.appname":"cartd","process.name":"cartd","log.syslog.procid":"42","process.pid":42}"#,
-            );
-        }
-        check(
-            Format::Auto,
-            "Fri Nov 20 21:39:19 2026 - OK - [::1] added",
-            r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"OK - [::1] added"}"#,
-        );
-        check(
-            Format::Auto,
-            "Nov 20 21:39:19 cart [x]: added",
-            r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"[x]: added","log.syslog.hostname":"cart"}"#,
-        );
-    }
-
-    #[test]
-    fn a_guess_does_not_take_words_for_hosts() {
-        check(
-            Format::Auto,
-            "2026-11-20T21:39:19Z starting server: port 80",
-            r#"{"@timestamp":"2026-11-20T21:39:19.000Z","message":"starting server: port 80"}"#,
-        );
-    }
-
-    #[test]
-    fn what_is_no_syslog_is_kept_as_text() {
-        for line in
-            ["<192>1 - - - - - -", "<>x", "<13", "<13>1 2026-11-20 - - - - -", "<13>1 - - - - - [open"]
-        {
-            check_unparsed(Format::Syslog, line);
-        }
-    }
-}
+mod tests;
