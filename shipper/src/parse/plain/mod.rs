@@ -123,7 +123,9 @@ fn write(record: &str, first: &str, header: &Header<'_>, draft: &mut Draft<'_>) 
     let message = match &stack_trace {
         Some(trace) if trace.start > 0 => text[..trace.start].trim_end_matches(['\n', '\r']),
         Some(_) => first_line(text),
-        None => text,
+        None if has_one_line => text,
+        // A report may end with blank lines.
+        None => text.trim_end_matches(['\n', '\r']),
     };
     header.write(draft);
     // What a program writes behind its message stands at the end of the first line.
