@@ -421,14 +421,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_key_stands_once() {
-        let mut names: Vec<&str> = LOGGER_KEYS.iter().map(|(name, _)| *name).collect();
-        names.sort_unstable();
-        let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).collect();
-        assert!(twice.is_empty(), "{twice:?}");
-    }
-
-    #[test]
     fn every_key_is_found_and_no_other() {
         for Entry { name, meaning, .. } in &ENTRIES {
             assert_eq!(lookup(name.as_bytes()), *meaning, "{name}");

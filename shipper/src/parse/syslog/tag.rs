@@ -70,8 +70,11 @@ pub(super) fn tag_without_host<'l>(time: &str, text: &'l str) -> Option<Tag<'l>>
         }
         None => tag(text)?,
     };
-    // Behind another time, a name with dots is a logger's: fail2ban's `fail2ban.actions  [123]: NOTICE `.
-    let is_name = is_syslog_time || !tag.program.has(b'.');
+    // Behind another time, a name with dots is a logger's (fail2ban's `fail2ban.actions  [123]: NOTICE `), and what has no
+    // colon behind its process is any program's.
+    let behind = |pid: &str| text.get(tag.program.len() + 1 + pid.len()..);
+    let has_colon = tag.pid.and_then(behind).is_some_and(|rest| rest.starts_with("]:"));
+    let is_name = is_syslog_time || !tag.program.has(b'.') && has_colon;
     let is_program = is_name && !tag.program.has(b'=') && !tag.program.is_empty();
     (is_program && tag.pid.is_some_and(is_number)).then_some(tag)
 }
