@@ -16,7 +16,7 @@ use weir_record::{Level, Timestamp};
 
 use super::cut::Cut;
 use super::dispatch::Inner;
-use super::draft::Draft;
+use super::draft::{Draft, is_number};
 use super::format::Certainty;
 use super::inner;
 use super::time::{begins_with_time, epoch};
@@ -25,7 +25,7 @@ mod structured;
 mod tag;
 
 use structured::{push_structured_data, structured_data_length};
-use tag::{Tag, begins_with_process, is_number, tag, tag_without_host};
+use tag::{Tag, begins_with_process, tag, tag_without_host};
 
 /// Fills `draft`, which is empty, from `line`. False where the line is no syslog: the draft has to be reset then.
 pub(super) fn parse(line: &str, certainty: Certainty, draft: &mut Draft<'_>, inner: &mut Inner) -> bool {
@@ -238,9 +238,8 @@ fn device_prefix<'l>(text: &'l str, draft: &mut Draft<'_>) -> (Device<'l>, &'l s
         let Some((word, after)) = rest.cut(": ").filter(|(word, _)| !word.has(b' ')) else {
             break;
         };
-        let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
         match device.numbers.get_mut(place) {
-            Some(number) if is_number => *number = Some(word),
+            Some(number) if is_number(word) => *number = Some(word),
             _ if device.name.is_none() && !word.starts_with('%') => device.name = Some(word),
             _ => break,
         }

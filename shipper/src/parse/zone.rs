@@ -338,40 +338,12 @@ pub(super) fn abbreviation(name: &[u8]) -> Option<i32> {
 
 /// Whether a name is the abbreviation of a zone that means several ones, or is heard of in its own country only.
 pub(super) fn is_shared_zone(name: &[u8]) -> bool {
-    matches!(
-        name,
-        b"ACDT"
-            | b"ACST"
-            | b"ADT"
-            | b"AEDT"
-            | b"AEST"
-            | b"AKDT"
-            | b"AKST"
-            | b"AST"
-            | b"AWST"
-            | b"BST"
-            | b"CAT"
-            | b"CST"
-            | b"EAT"
-            | b"HKT"
-            | b"HST"
-            | b"IDT"
-            | b"IST"
-            | b"MDT"
-            | b"MST"
-            | b"NDT"
-            | b"NST"
-            | b"NZDT"
-            | b"NZST"
-            | b"PKT"
-            | b"SAST"
-            | b"SGT"
-            | b"SST"
-            | b"WAT"
-            | b"WIB"
-            | b"WIT"
-            | b"WITA"
-    )
+    const NAMES: [&str; 31] = [
+        "ACDT", "ACST", "ADT", "AEDT", "AEST", "AKDT", "AKST", "AST", "AWST", "BST", "CAT", "CST", "EAT",
+        "HKT", "HST", "IDT", "IST", "MDT", "MST", "NDT", "NST", "NZDT", "NZST", "PKT", "SAST", "SGT", "SST",
+        "WAT", "WIB", "WIT", "WITA",
+    ];
+    NAMES.iter().any(|shared| shared.as_bytes() == name)
 }
 
 #[cfg(test)]

@@ -38,10 +38,11 @@ impl<'l> Export<'l> {
     /// The records of `line`; none where it is no export, or one that says more than records of theirs, or too large a
     /// one. `is_cut`: its end is missing, which only costs the records there.
     pub fn read(line: &'l [u8], is_cut: bool) -> Option<Export<'l>> {
-        let line = is_export(line).then(|| std::str::from_utf8(line).ok()).flatten()?;
+        let kind = kind_of(line)?;
+        let line = std::str::from_utf8(line).ok()?;
         let export = Export { line, records: Vec::new(), shared: Vec::new(), is_whole: false };
         let mut reader = Reader { cursor: Cursor::new(line), keys: Vec::new(), export };
-        let end = reader.line();
+        let end = reader.line(kind);
         let mut export = reader.export;
         export.is_whole = end.is_some();
         let is_usable = (export.is_whole || is_cut) && !export.records.is_empty();
@@ -77,12 +78,23 @@ impl<'l> Export<'l> {
     }
 }
 
-/// Whether a line may be one.
-fn is_export(line: &[u8]) -> bool {
-    let Some(members) = line.strip_prefix(b"{") else { return false };
-    let members = members.trim_ascii_start();
-    members.starts_with(b"\"resourceLogs\"")
-        || members.starts_with(b"\"resource\"") && memmem::find(members, b"\"scopeLogs\"").is_some()
+/// What a line may be.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Logs of several resources.
+    Request,
+    /// Those of one.
+    ResourceLogs,
+}
+
+/// What a line's first member says that it is.
+fn kind_of(line: &[u8]) -> Option<Kind> {
+    let members = line.strip_prefix(b"{")?.trim_ascii_start();
+    if members.starts_with(b"\"resourceLogs\"") {
+        return Some(Kind::Request);
+    }
+    let is_one = members.starts_with(b"\"resource\"") && memmem::find(members, b"\"scopeLogs\"").is_some();
+    is_one.then_some(Kind::ResourceLogs)
 }
 
 /// Passes over a line once. Each step answers none where something is no valid JSON, or none of the protocol's.
@@ -93,12 +105,10 @@ struct Reader<'l> {
 }
 
 impl<'l> Reader<'l> {
-    fn line(&mut self) -> Option<()> {
-        let is_list = is_list_of_resources(self.cursor.whole());
-        if is_list {
-            self.members(Self::top_member)?
-        } else {
-            self.resource_logs()?
+    fn line(&mut self, kind: Kind) -> Option<()> {
+        match kind {
+            Kind::Request => self.members(Self::top_member)?,
+            Kind::ResourceLogs => self.resource_logs()?,
         }
         self.cursor.is_at_end().then_some(())
     }
@@ -182,8 +192,4 @@ impl<'l> Reader<'l> {
             }
         }
     }
-}
-
-fn is_list_of_resources(line: &str) -> bool {
-    line.trim_start_matches(['{', ' ', '\t', '\n', '\r']).starts_with("\"resourceLogs\"")
 }

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use weir_record::schema::Field;
 
 use super::super::cut::Cut;
-use super::super::draft::{Draft, Value};
+use super::super::draft::{Draft, Value, is_number};
 use super::super::keys::{Meaning, Unit};
 use super::super::row::address;
 use super::stamped::SEVERITIES;
@@ -75,9 +75,8 @@ pub(super) fn parse(record: &str, draft: &mut Draft<'_>) -> Option<()> {
     }
     let [pid, severity, state, message] = [2, 10, 11, 12].map(|at| values[at]);
     let (_, level) = SEVERITIES.iter().find(|(name, _)| *name == severity)?;
-    let is_process = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
     let is_state = state.len() == 5 && state.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    (rest.is_empty() && count >= COLUMNS_MIN && is_process && is_state).then_some(())?;
+    (rest.is_empty() && count >= COLUMNS_MIN && is_number(pid) && is_state).then_some(())?;
     draft.time(moment);
     if let Some(level) = level {
         draft.writer.level(*level);

@@ -9,6 +9,7 @@
 use weir_record::Level;
 
 use super::super::cut::Cut;
+use super::super::draft::is_number;
 use super::super::zone::Clock;
 use super::header::Header;
 use super::words::{Words, number};
@@ -74,7 +75,6 @@ fn uptime(part: &str) -> Option<(&'static str, &str)> {
         _ => return None,
     };
     let (whole, fraction) = digits.cut_byte(b'.').unwrap_or((digits, "0"));
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     (digits.len() <= DIGITS_MAX && is_number(whole) && is_number(fraction)).then_some((name, digits))
 }
 

@@ -21,7 +21,7 @@ use weir_record::schema::Field;
 
 use super::super::access;
 use super::super::cut::Cut;
-use super::super::draft::{Draft, Value};
+use super::super::draft::{Draft, Value, is_number};
 use super::super::format::Format;
 use super::super::keys::{Meaning, Unit};
 use super::super::row::address;
@@ -76,7 +76,7 @@ fn gin(record: &str, draft: &mut Draft<'_>) -> Option<()> {
 /// `Error #01: write: broken pipe`: what handlers have noted stands below the request.
 fn gin_errors(text: &str, draft: &mut Draft<'_>) -> Option<()> {
     let (number, message) = text.lines().next()?.strip_prefix("Error #")?.cut(": ")?;
-    (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(())?;
+    is_number(number).then_some(())?;
     draft.writer.level(Level::Error);
     draft.writer.string(Field::ErrorMessage, message);
     Some(())
@@ -87,8 +87,7 @@ fn runserver(record: &str, draft: &mut Draft<'_>) -> Option<()> {
     let (time, rest) = record.strip_prefix('[')?.cut("] \"")?;
     let (request, rest) = rest.cut("\" ")?;
     let (status, bytes) = rest.cut_word()?;
-    let is_count = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    (status.len() == 3 && is_count(status) && is_count(bytes)).then_some(())?;
+    (status.len() == 3 && is_number(status) && is_number(bytes)).then_some(())?;
     let moment = draft.clock.read_all(time.as_bytes())?;
     draft.time(moment);
     access::request(request, draft);
@@ -140,7 +139,7 @@ fn ssl_request(record: &str, draft: &mut Draft<'_>) -> Option<()> {
     let (cipher, rest) = rest.cut_word()?;
     let (request, bytes) = access::quoted(rest)?;
     let bytes = bytes.strip_prefix(' ')?;
-    let is_count = bytes == "-" || !bytes.is_empty() && bytes.bytes().all(|byte| byte.is_ascii_digit());
+    let is_count = bytes == "-" || is_number(bytes);
     let is_tls =
         protocol.starts_with("TLSv") || protocol.starts_with("SSLv") || (protocol, cipher) == ("-", "-");
     (is_tls && is_count).then_some(())?;
@@ -166,9 +165,9 @@ fn morgan(record: &str, draft: &mut Draft<'_>) -> Option<()> {
         [took, "ms", "-", bytes] | [bytes, "-", took, "ms"] => (took, bytes),
         _ => return None,
     };
-    let is_number = |text: &str| text.parse::<f64>().is_ok();
+    let is_decimal = |text: &str| text.parse::<f64>().is_ok();
     let is_request = METHODS.contains(&method) && path.starts_with('/') && status.len() == 3;
-    let is_whole = is_number(took) && (bytes == "-" || is_number(bytes)) && words.next().is_none();
+    let is_whole = is_decimal(took) && (bytes == "-" || is_decimal(bytes)) && words.next().is_none();
     (is_request && is_whole).then_some(())?;
     draft.assign(Meaning::Status, Value::Plain(status)).then_some(())?;
     draft.assign(Meaning::Keyword(Field::HttpRequestMethod), Value::Plain(method));

@@ -3,6 +3,7 @@
 use weir_record::scan::{find, word};
 
 use super::super::cut::Cut;
+use super::super::draft::is_number;
 
 /// `app[123]: message`.
 pub(super) struct Tag<'l> {
@@ -83,8 +84,4 @@ pub(super) fn tag_without_host<'l>(time: &str, text: &'l str) -> Option<Tag<'l>>
 pub(super) fn begins_with_process(text: &str) -> bool {
     let inside = text.trim_start_matches(' ').strip_prefix('[');
     inside.and_then(|inside| inside.cut("]: ")).is_some_and(|(pid, _)| is_number(pid))
-}
-
-pub(super) fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }

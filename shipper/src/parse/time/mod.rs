@@ -81,10 +81,10 @@ impl Clock {
         }
         let (mut civil, digits, rest) = Civil::parse_iso(text)?;
         let (digits, rest) = match rest {
-            [b':', a, b, c, ..] if digits == 0 && [a, b, c].iter().all(|byte| byte.is_ascii_digit()) => {
-                let (nanosecond, _, _) = parse_fraction(&[b'.', *a, *b, *c]);
+            [b':', ..] if digits == 0 => {
+                let (nanosecond, digits, rest) = fraction(rest);
                 civil.nanosecond = nanosecond;
-                (3, &rest[4..])
+                (digits, rest)
             }
             [b' ', b'A' | b'P' | b'a' | b'p', ..] => (digits, twelve_hours(&mut civil, rest).unwrap_or(rest)),
             _ => (digits, rest),
@@ -119,25 +119,11 @@ impl Clock {
                 let civil = Civil { year, month: pair(2)?, day: pair(4)?, ..Civil::default() };
                 self.with_clock(text, civil, &text[6..])
             }
-            // `20261120T213919Z`, `20261120 21:39:19`
-            (8, b'T' | b' ') => {
+            // `20261120T213919Z`, `20261120 21:39:19`, `20261120-21:39:19` (xrdp), `20261120-21:39:19.123` (FIX)
+            (8, b'T' | b' ' | b'-') => {
                 let civil =
                     Civil { year: year(&text[..4])?, month: pair(4)?, day: pair(6)?, ..Civil::default() };
                 self.with_clock(text, civil, &text[8..])
-            }
-            // `20261120-21:39:19` (xrdp), `20261120-21:39:19.123` (FIX), `20261120-21:39:19:123`
-            (8, b'-') if text.get(11) == Some(&b':') => {
-                let mut civil =
-                    Civil { year: year(&text[..4])?, month: pair(4)?, day: pair(6)?, ..Civil::default() };
-                let rest = read_any_clock(&mut civil, &text[9..])?;
-                let (nanosecond, digits, rest) = match *rest {
-                    [b':', a, b, c, ref rest @ ..] if [a, b, c].iter().all(u8::is_ascii_digit) => {
-                        (parse_fraction(&[b'.', a, b, c]).0, 3, rest)
-                    }
-                    _ => parse_fraction(rest),
-                };
-                civil.nanosecond = nanosecond;
-                self.with_zone(text, &civil, digits, rest)
             }
             _ => None,
         }
@@ -289,7 +275,7 @@ impl Clock {
             _ => return None,
         };
         let rest = read_any_clock(&mut civil, rest)?;
-        let (nanosecond, digits, rest) = parse_fraction(rest);
+        let (nanosecond, digits, rest) = fraction(rest);
         civil.nanosecond = nanosecond;
         self.with_zone(text, &civil, digits, rest)
     }
@@ -458,6 +444,17 @@ fn zone_prefix(text: &[u8]) -> (Option<i32>, &[u8]) {
             _ => (None, text),
         },
         _ => (None, text),
+    }
+}
+
+/// Nanoseconds, their digits, and what follows a fraction: behind a point or a comma, or three digits behind a colon, as
+/// patterns of Log4j have it.
+fn fraction(text: &[u8]) -> (u32, u8, &[u8]) {
+    match *text {
+        [b':', a, b, c, ref rest @ ..] if [a, b, c].iter().all(u8::is_ascii_digit) => {
+            (parse_fraction(&[b'.', a, b, c]).0, 3, rest)
+        }
+        _ => parse_fraction(text),
     }
 }
 
